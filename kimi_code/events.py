@@ -1,0 +1,339 @@
+"""Everything an agent can say: a closed union of frozen values that can be stored, replayed and sent elsewhere.
+
+Each docstring states the event's place in the order. `Record` stamps an event once; the session's bus does it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from kimi_code.messages import Message, Usage
+
+# --- Blocks: what a person sees of a tool's work -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words for a person, never markup."""
+
+    text: str
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """Lines of a unified diff: each starts with ' ', '-' or '+'; starts count from 1."""
+
+    old_start: int
+    new_start: int
+    lines: tuple[str, ...]
+
+
+Change = Literal["created", "modified", "deleted", "renamed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """A change to one file; `path` is relative to the workspace where it can be."""
+
+    path: str
+    change: Change
+    added: int
+    removed: int
+    hunks: tuple[Hunk, ...] = ()
+    kind: Literal["diff"] = "diff"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a command printed; `exit_code` is None while it runs or when it was killed."""
+
+    command: str
+    text: str
+    exit_code: int | None
+    kind: Literal["output"] = "output"
+
+
+Block = Text | Diff | Output
+
+# --- Requests: what only somebody outside can answer -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """May this call run? `reason` says why it is asked, `blocks` show what it would do."""
+
+    call_id: str
+    tool: str
+    title: str
+    reason: str
+    blocks: tuple[Block, ...] = ()
+    kind: Literal["approval"] = "approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The model asks the person; `options` may be empty for a free answer."""
+
+    call_id: str
+    text: str
+    options: tuple[str, ...] = ()
+    kind: Literal["question"] = "question"
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Reply to an Approval: run it."""
+
+    kind: Literal["allow"] = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Reply to an Approval or a Question: do not; `words` are for the model."""
+
+    words: str = ""
+    kind: Literal["deny"] = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Reply to a Question."""
+
+    text: str
+    kind: Literal["answer"] = "answer"
+
+
+Request = Approval | Question
+Reply = Allow | Deny | Answer
+
+# --- Outcomes -----------------------------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    """How a turn ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    BUDGET = "budget_exceeded"
+    AUTH = "auth_failed"
+    UNAVAILABLE = "unavailable"
+    INTERRUPTED = "interrupted"
+
+
+class Effect(StrEnum):
+    """What a tool can do to the world; decides what must be asked."""
+
+    READ = "read"
+    EDIT = "edit"
+    EXECUTE = "execute"
+    NONE = "none"
+
+
+CallStatus = Literal["done", "failed", "denied", "invalid", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file that differs from the turn's beginning; added and removed count lines (0 for binary files)."""
+
+    path: str
+    change: Change
+    added: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TodoItem:
+    """One line of the agent's plan."""
+
+    text: str
+    status: Literal["pending", "in_progress", "done"] = "pending"
+
+
+# --- Events -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """First of every process that opens the session; `resumed` when earlier records exist."""
+
+    session_id: str
+    cwd: str
+    model: str
+    permission_mode: str
+    version: str
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """A prompt begins a turn; turns count from 1 over the session's life. TurnEnded follows, always."""
+
+    turn: int
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """Last of a turn. `text` is the final answer, `error` why it did not succeed, for a person."""
+
+    turn: int
+    outcome: Outcome
+    text: str = ""
+    error: str = ""
+    steps: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    files_changed: tuple[FileChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A request to the model is about to be made; steps count from 1 in each turn."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """The step's answer is complete and its tool calls have ended; `context_used` is in tokens."""
+
+    step: int
+    usage: Usage
+    context_used: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepRetried:
+    """The request failed and is made again after `wait` seconds: the step's deltas so far are void."""
+
+    attempt: int
+    wait: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtDelta:
+    """A piece of reasoning, between StepStarted and MessageCompleted; not kept in the journal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer, between StepStarted and MessageCompleted; not kept in the journal."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCompleted:
+    """A message entered the history. The history is the fold of these and of ContextCompacted, nothing else."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A call passed its checks and runs now; ToolEnded with the same call_id follows."""
+
+    call_id: str
+    tool: str
+    title: str
+    effect: Effect
+    params: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolProgressed:
+    """Output of a running call, as it comes; not kept in the journal."""
+
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """A call is over; also of calls that never started (denied, invalid). Its tool message follows in call order."""
+
+    call_id: str
+    tool: str
+    title: str
+    status: CallStatus
+    summary: str = ""
+    blocks: tuple[Block, ...] = ()
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOpened:
+    """Somebody outside must reply; the slot for the reply exists before this is seen."""
+
+    request_id: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class RequestClosed:
+    """The reply, or the withdrawal (a Deny) when the turn ended first."""
+
+    request_id: str
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUpdated:
+    """The agent rewrote its plan; the whole of it."""
+
+    items: tuple[TodoItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextCompacted:
+    """The history was replaced by `messages`; between two steps, or inside one after ContextFull."""
+
+    before_tokens: int
+    after_tokens: int
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know; never needed to follow the work."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+Event = (
+    SessionOpened
+    | TurnStarted
+    | TurnEnded
+    | StepStarted
+    | StepEnded
+    | StepRetried
+    | ThoughtDelta
+    | TextDelta
+    | MessageCompleted
+    | ToolStarted
+    | ToolProgressed
+    | ToolEnded
+    | RequestOpened
+    | RequestClosed
+    | PlanUpdated
+    | ContextCompacted
+    | Notice
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event with its place: `seq` counts up from 1 in a session, `agent` is a path ("main"), `at` is Unix time."""
+
+    seq: int
+    agent: str
+    at: float
+    event: Event

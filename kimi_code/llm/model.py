@@ -1,0 +1,133 @@
+"""What a model is to the rest of the program: a Profile, and a stream of chunks that ends in one Completion."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from kimi_code.messages import Message, ToolCall, Usage
+
+Thinking = Literal["off", "on", "low", "high", "max"]
+
+# How a provider is told to think: which body field carries the setting ("none": it cannot be told).
+ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars per million tokens, and the day (YYYY-MM-DD) they were noted."""
+
+    input: float
+    cached: float
+    output: float
+    noted: str
+
+    def cost(self, usage: Usage) -> float:
+        """Dollars for `usage`; cached input is paid at its own rate."""
+        fresh = max(usage.input - usage.cached, 0)
+        return (fresh * self.input + usage.cached * self.cached + usage.output * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What one model can do and how it is asked. `context` and `max_output` are in tokens."""
+
+    id: str
+    context: int = 131_072
+    max_output: int | None = None
+    tools: bool = True
+    vision: bool = False
+    thinking: ThinkingStyle = "none"
+    always_thinks: bool = False
+    # With thinking on, assistant messages with tool calls go back with their reasoning, else the server answers 400.
+    echo_thought: bool = False
+    # Whether `response_format` with a JSON Schema is understood.
+    response_format: bool = False
+    prompt_cache_key: bool = False
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """A tool as the model sees it; `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One question to a model. `system` and `tools` stay byte-stable over a session, for the prefix cache."""
+
+    system: str
+    messages: Sequence[Message]
+    tools: Sequence[ToolSchema] = ()
+    thinking: Thinking | None = None
+    session_id: str = ""
+    response_schema: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtChunk:
+    """A piece of reasoning; adapters join what arrives at once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextChunk:
+    """A piece of the answer; adapters join what arrives at once."""
+
+    text: str
+
+
+FinishReason = Literal["stop", "tool_calls", "length", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The last chunk: the whole answer. `usage` is None when the server told none.
+
+    Tool calls have ids that are unique in their message and at most 64 characters long.
+    """
+
+    text: str
+    thought: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: FinishReason = "stop"
+    usage: Usage | None = None
+    trace_id: str = ""
+
+
+Chunk = ThoughtChunk | TextChunk | Completion
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """One entry of a server's list of models; unknown values are None."""
+
+    id: str
+    context: int | None = None
+    display_name: str = ""
+    reasoning: bool | None = None
+    vision: bool | None = None
+    raw: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class Model(Protocol):
+    """Something that answers a ModelRequest. Errors are ModelError and its children, nothing else."""
+
+    @property
+    def profile(self) -> Profile: ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
+        """Chunks as they come; the last one is a Completion. Closing the iterator ends the request."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens in `text`, roughly, Chinese included: ASCII characters / 4 + one for every other character."""
+    ascii_only = len(text.encode("ascii", "ignore"))
+    return (ascii_only + 3) // 4 + len(text) - ascii_only

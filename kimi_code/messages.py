@@ -1,0 +1,58 @@
+"""What is said to a model and by it, as plain data; no provider's dialect."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["user", "assistant", "tool"]
+
+# Who wrote a user message: the person ("prompt"), the harness about the run ("notice"), or a compaction ("summary").
+Source = Literal["prompt", "notice", "summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the model made. `arguments` is its JSON text as the model wrote it, broken or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the conversation.
+
+    `preface` is what the harness puts before the user's own words (date, git state, instructions).
+    `thought` is the model's reasoning; None means none was sent, "" means an empty one was (some servers want it echoed).
+    `call_id` names the tool call that a tool message answers.
+    """
+
+    role: Role
+    text: str = ""
+    preface: str = ""
+    source: Source = "prompt"
+    thought: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens. `input` includes `cached`, `output` includes `reasoning`."""
+
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input + other.input,
+            self.cached + other.cached,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.input + self.output

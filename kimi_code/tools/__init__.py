@@ -1,0 +1,1 @@
+"""What the model can call, one tool per module. Invariant: a tool asks no approval and knows no screen."""

@@ -1,0 +1,76 @@
+"""What a tool is, and what it is given to work with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from kimi_code.events import Block, Effect, Reply, Request, TodoItem
+from kimi_code.repo.workspace import Workspace
+
+
+class Params(BaseModel):
+    """Base of every tool's parameters: unknown fields are refused, so that a model's typo is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """`text` is for the model, `summary` (a few words) and `blocks` are for the person."""
+
+    text: str
+    summary: str = ""
+    blocks: tuple[Block, ...] = ()
+
+
+class Front(Protocol):
+    """What a tool may ask of the session that runs it."""
+
+    def progress(self, text: str) -> None:
+        """Show output of the running call."""
+        ...
+
+    async def ask(self, request: Request) -> Reply:
+        """Ask somebody outside; a Deny when nobody can answer."""
+        ...
+
+    def plan(self, items: tuple[TodoItem, ...]) -> None:
+        """Publish the rewritten plan."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """What every call gets. `spill` is the session's folder for outputs too long to show to the model."""
+
+    workspace: Workspace
+    spill: Path
+    front: Front
+    call_id: str
+
+
+class Tool(Protocol):
+    """A capability of the agent. An implementation's class docstring is the description the model reads."""
+
+    name: ClassVar[str]
+    effect: ClassVar[Effect]
+    params: ClassVar[type[Params]]
+
+    def title(self, params: Any) -> str:
+        """What the card says before it runs: the path, the command, the pattern; one line."""
+        ...
+
+    def targets(self, params: Any) -> Sequence[str]:
+        """What permission rules are matched against: the paths as given, or the command line."""
+        ...
+
+    async def preview(self, params: Any, ctx: ToolContext) -> Sequence[Block]:
+        """What an approval shows: a diff, a command. Must change nothing."""
+        ...
+
+    async def run(self, params: Any, ctx: ToolContext) -> ToolResult:
+        """Do it. Raises ToolError for what the model can mend; anything else is a bug."""
+        ...
