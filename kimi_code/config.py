@@ -1,4 +1,4 @@
-"""Settings: flags > environment > project TOML (trusted, narrowing) > user TOML > defaults. The only reader of any of them."""
+"""Settings: flags > environment > project TOML (trusted, narrowing) > user TOML > defaults; their only reader."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -59,9 +59,7 @@ class ModelError(KimiError):
 
     retryable: bool = False
 
-    def __init__(
-        self, message: str, *, hint: str = "", status: int | None = None, trace_id: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, trace_id: str = "") -> None:
         super().__init__(f"{message} (trace {trace_id})" if trace_id else message, hint=hint)
         self.status = status
         self.trace_id = trace_id

@@ -4,7 +4,7 @@ Each docstring states the event's place in the order. `Record` stamps an event o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -185,7 +185,7 @@ class TurnEnded:
     error: str = ""
     steps: int = 0
     tool_calls: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     cost_usd: float | None = None
     files_changed: tuple[FileChange, ...] = ()
 

@@ -23,7 +23,7 @@ class Message:
     """One entry of the conversation.
 
     `preface` is what the harness puts before the user's own words (date, git state, instructions).
-    `thought` is the model's reasoning; None means none was sent, "" means an empty one was (some servers want it echoed).
+    `thought` is the model's reasoning; None means none was sent, "" that an empty one was (some servers want it back).
     `call_id` names the tool call that a tool message answers.
     """
 

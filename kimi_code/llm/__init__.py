@@ -1,1 +1,1 @@
-"""Talk to a model. Owns the wire; invariant: what comes out is the same for every provider and for the scripted model."""
+"""Talk to a model. Invariant: what comes out is the same for every provider and for the scripted model."""

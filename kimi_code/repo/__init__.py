@@ -1,1 +1,1 @@
-"""Know a repository and change it. Owns files, processes and git; invariant: nothing leaves the workspace's roots unnoticed."""
+"""Know a repository and change it: files, processes, git. Invariant: nothing leaves the roots unnoticed."""
