@@ -1,0 +1,127 @@
+"""Record <-> one line of JSON. Wire names live here alone."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, cast, get_args
+
+from kimi_code import events
+from kimi_code.events import Event, Record
+
+_ENVELOPE = ("type", "seq", "agent", "at")
+
+
+class UnknownRecord(Exception):
+    """A line that is valid JSON but of a type this version does not know; written by a newer one."""
+
+
+def wire_name(event_class: type) -> str:
+    """The `type` on the wire: TurnStarted -> turn_started."""
+    return _wire_name(event_class)
+
+
+@cache
+def _wire_name(event_class: type) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event_class.__name__).lower()
+
+
+@cache
+def _field_names(cls: type) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(cls))
+
+
+@cache
+def _classes() -> dict[str, type]:
+    return {wire_name(cls): cls for cls in get_args(Event)}
+
+
+@cache
+def _adapter(cls: type) -> Any:
+    # pydantic reads outside data; it is loaded at the first line that is read, never to write one.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
+
+
+def encode(record: Record) -> str:
+    """One line without its newline. Text that is no valid Unicode (lone surrogates) is escaped, so it always writes."""
+    return json.dumps(to_wire(record), ensure_ascii=True, separators=(",", ":"))
+
+
+def to_wire(record: Record) -> dict[str, object]:
+    """The record as plain dicts, lists, strings and numbers: {"type", "seq", "agent", "at", ...the event's fields}."""
+    event = record.event
+    wire: dict[str, object] = {
+        "type": _wire_name(type(event)),
+        "seq": record.seq,
+        "agent": record.agent,
+        "at": round(record.at, 3),
+    }
+    for name in _field_names(type(event)):
+        wire[name] = _plain(getattr(event, name))
+    return wire
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in cast("list[object]", value)]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+    if is_dataclass(value):
+        return {name: _plain(getattr(value, name)) for name in _field_names(type(value))}
+    return str(value)
+
+
+def decode(line: str | bytes) -> Record:
+    """The record in `line`; fields this version does not know are skipped.
+
+    Raises:
+        UnknownRecord: the type is not known.
+        ValueError: the line is no JSON object, or lacks what its type needs.
+    """
+    wire = json.loads(line)
+    if not isinstance(wire, dict):
+        raise ValueError("a record must be a JSON object")
+    data = cast("dict[str, Any]", wire)
+    kind = data.get("type")
+    cls = _classes().get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise UnknownRecord(str(kind))
+    body = {name: data[name] for name in _field_names(cls) if name in data}
+    event = _adapter(cls).validate_python(body)
+    return Record(int(data["seq"]), str(data["agent"]), float(data["at"]), cast(Event, event))
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of a line: one alternative per event, plus the `result` object that ends a `jsonl` run."""
+    definitions: dict[str, object] = {}
+    alternatives: list[object] = []
+    for name, cls in _classes().items():
+        body = _adapter(cls).json_schema(ref_template="#/$defs/{model}")
+        definitions.update(body.pop("$defs", {}))
+        properties = {
+            "type": {"const": name},
+            "seq": {"type": "integer", "minimum": 1},
+            "agent": {"type": "string"},
+            "at": {"type": "number", "description": "Unix time in seconds"},
+            **body.get("properties", {}),
+        }
+        definitions[cls.__name__] = {
+            "type": "object",
+            "description": (cls.__doc__ or "").strip(),
+            "properties": properties,
+            "required": [*_ENVELOPE, *body.get("required", ())],
+        }
+        alternatives.append({"$ref": f"#/$defs/{cls.__name__}"})
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "kimi-code record",
+        "description": (events.__doc__ or "").strip(),
+        "oneOf": alternatives,
+        "$defs": definitions,
+    }

@@ -1,0 +1,99 @@
+"""The append-only log of a session: a record a line. Resume is replay; a torn last line is dropped."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from kimi_code.events import Record, StepEnded, TextDelta, ThoughtDelta, ToolProgressed, TurnEnded, TurnStarted
+from kimi_code.session.codec import UnknownRecord, decode, encode
+
+RECORDS = "records.jsonl"
+
+# Deltas are events but not history; the completed message is kept.
+_NOT_KEPT = (TextDelta, ThoughtDelta, ToolProgressed)
+_SYNC_AFTER = (TurnStarted, StepEnded, TurnEnded)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a journal holds. `dropped` counts lines that could not be read, `unknown` those of a newer version."""
+
+    records: tuple[Record, ...]
+    dropped: int = 0
+    unknown: int = 0
+
+
+def read(path: Path) -> Replay:
+    """Every readable record of the journal in order; a torn or foreign line is skipped and counted, never an error."""
+    records: list[Record] = []
+    dropped = unknown = 0
+    for line in _lines(path):
+        try:
+            records.append(decode(line))
+        except UnknownRecord:
+            unknown += 1
+        except (ValueError, KeyError, TypeError):
+            dropped += 1
+    return Replay(tuple(records), dropped, unknown)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from (line for line in file if line.strip())
+    except FileNotFoundError:
+        return
+
+
+class Journal:
+    """Writes records as they come. A write that fails (a full disk) raises OSError; what was written before stays."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Prompts and file contents are in here: for the owner's eyes only.
+        with contextlib.suppress(OSError):
+            folder.chmod(0o700)
+        self.path = folder / RECORDS
+        self._file: BinaryIO = _open_for_append(self.path)
+        self._sync = ThreadPoolExecutor(1, thread_name_prefix="journal-fsync")
+        self._pending: Future[None] | None = None
+
+    def write(self, record: Record) -> None:
+        """Append, and hand over to the system at once, so that `kill -9` loses nothing that was written."""
+        event = record.event
+        if isinstance(event, _NOT_KEPT):
+            return
+        self._file.write(encode(record).encode("ascii") + b"\n")
+        self._file.flush()
+        if isinstance(event, _SYNC_AFTER):
+            self._sync_soon()
+
+    def _sync_soon(self) -> None:
+        # fsync guards against a power cut only, so the next request need not wait for it; one at a time is enough.
+        if self._pending is None or self._pending.done():
+            self._pending = self._sync.submit(os.fsync, self._file.fileno())
+
+    def close(self) -> None:
+        """Wait for the disk and close; safe to call twice."""
+        if self._file.closed:
+            return
+        self._sync.shutdown(wait=True)
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def _open_for_append(path: Path) -> BinaryIO:
+    file = path.open("ab")
+    if file.tell() > 0:
+        # A kill in the middle of a write leaves a torn line: end it, so that the next record has a line of its own.
+        with path.open("rb") as reader:
+            reader.seek(-1, os.SEEK_END)
+            if reader.read(1) != b"\n":
+                file.write(b"\n")
+                file.flush()
+    return file

@@ -1,0 +1,130 @@
+"""The sessions on disk: list, find, create, delete. A session is `<data>/sessions/<id>/`."""
+
+import contextlib
+import json
+import secrets
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from kimi_code.errors import UsageError
+from kimi_code.events import Record, SessionOpened, TurnEnded, TurnStarted
+from kimi_code.session import journal
+
+_META = "meta.json"
+_ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMeta:
+    """What a list shows of a session; times are Unix seconds. Rebuilt from the journal when missing or broken."""
+
+    id: str
+    path: Path
+    cwd: str = ""
+    title: str = ""
+    model: str = ""
+    created: float = 0.0
+    updated: float = 0.0
+    turns: int = 0
+    cost_usd: float | None = None
+
+    @property
+    def journal(self) -> Path:
+        return self.path / journal.RECORDS
+
+
+def follow(meta: SessionMeta, record: Record) -> SessionMeta:
+    """`meta` after `record`: the one place that says what a session's summary is."""
+    meta = replace(meta, updated=record.at, created=meta.created or record.at)
+    match record.event:
+        case SessionOpened(cwd=cwd, model=model):
+            return replace(meta, cwd=cwd, model=model)
+        case TurnStarted(turn=turn, prompt=prompt):
+            return replace(meta, turns=turn, title=meta.title or _title(prompt))
+        case TurnEnded(cost_usd=cost) if cost is not None:
+            return replace(meta, cost_usd=(meta.cost_usd or 0.0) + cost)
+        case _:
+            return meta
+
+
+def _title(prompt: str) -> str:
+    first = next((line.strip() for line in prompt.splitlines() if line.strip()), "")
+    return first if len(first) <= 80 else first[:79] + "…"
+
+
+class Store:
+    """The sessions under one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.folder = data_dir / "sessions"
+
+    def create(self) -> SessionMeta:
+        """A new session's id and folder; ids are short, random, and unique under their first four characters mostly."""
+        while True:
+            id = "".join(secrets.choice(_ALPHABET) for _ in range(10))
+            path = self.folder / id
+            if not path.exists():
+                return SessionMeta(id, path)
+
+    def list(self) -> list[SessionMeta]:
+        """All sessions with at least one turn, newest first."""
+        try:
+            folders = [entry for entry in self.folder.iterdir() if (entry / journal.RECORDS).is_file()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        metas = [load_meta(folder) for folder in folders]
+        return sorted((meta for meta in metas if meta.turns), key=lambda meta: meta.updated, reverse=True)
+
+    def find(self, prefix: str) -> SessionMeta:
+        """The session whose id starts with `prefix`. Raises UsageError when there is none or more than one."""
+        metas = self.list()
+        found = [meta for meta in metas if meta.id == prefix] or [
+            m for m in metas if prefix and m.id.startswith(prefix)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(meta.id for meta in found[:5])
+            raise UsageError(
+                f"{prefix!r} is the beginning of {len(found)} sessions: {names}", hint="Give more of the id."
+            )
+        raise UsageError(f"There is no session {prefix!r}.", hint="`kimi-code sessions list --all` shows them.")
+
+    def newest(self, cwd: Path) -> SessionMeta:
+        """The newest session of the folder. Raises UsageError when there is none."""
+        for meta in self.list():
+            if meta.cwd == str(cwd):
+                return meta
+        raise UsageError(f"No session of {cwd} to continue.", hint="`kimi-code sessions list --all` shows all of them.")
+
+    def delete(self, meta: SessionMeta) -> None:
+        """Remove the session's folder and all in it."""
+        shutil.rmtree(meta.path)
+
+
+def load_meta(folder: Path) -> SessionMeta:
+    """The summary of the session in `folder`: from meta.json if it is whole and not older than the journal."""
+    records = folder / journal.RECORDS
+    try:
+        meta_file = folder / _META
+        # A killed turn leaves a journal that went on after the summary was written.
+        if meta_file.stat().st_mtime_ns >= records.stat().st_mtime_ns:
+            wire = cast("dict[str, Any]", json.loads(meta_file.read_bytes()))
+            return SessionMeta(**{**wire, "id": folder.name, "path": folder})
+    except (OSError, ValueError, TypeError):
+        pass
+    meta = SessionMeta(folder.name, folder)
+    for record in journal.read(records).records:
+        meta = follow(meta, record)
+    return meta
+
+
+def save_meta(meta: SessionMeta) -> None:
+    """Write meta.json; a failure is harmless, the journal has it all."""
+    wire = {key: value for key, value in asdict(meta).items() if key not in ("id", "path")}
+    temporary = meta.path / (_META + ".tmp")
+    with contextlib.suppress(OSError):
+        temporary.write_text(json.dumps(wire, ensure_ascii=True), encoding="ascii")
+        temporary.replace(meta.path / _META)
