@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from kimi_code.errors import UsageError
 from kimi_code.events import Record, StepEnded, TextDelta, ThoughtDelta, ToolProgressed, TurnEnded, TurnStarted
 from kimi_code.session.codec import UnknownRecord, decode, encode
 
@@ -50,7 +51,10 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 
 class Journal:
-    """Writes records as they come. A write that fails (a full disk) raises OSError; what was written before stays."""
+    """Writes records as they come. A write that fails (a full disk) raises OSError; what was written before stays.
+
+    Raises UsageError when another process has the session open.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,6 +63,7 @@ class Journal:
             folder.chmod(0o700)
         self.path = folder / RECORDS
         self._file: BinaryIO = _open_for_append(self.path)
+        _lock(self._file)
         self._sync = ThreadPoolExecutor(1, thread_name_prefix="journal-fsync")
         self._pending: Future[None] | None = None
 
@@ -97,3 +102,20 @@ def _open_for_append(path: Path) -> BinaryIO:
                 file.write(b"\n")
                 file.flush()
     return file
+
+
+def _lock(file: BinaryIO) -> None:
+    # Two writers would interleave two conversations. The lock goes with the process, however it ends.
+    try:
+        import fcntl
+    except ImportError:  # Windows: opening the same session twice is not prevented there
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UsageError(
+            "This session is open in another process.", hint="Wait for it, or start without -c/-r."
+        ) from None
+    except OSError:  # a file system without locks
+        return

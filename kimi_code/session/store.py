@@ -112,7 +112,8 @@ def load_meta(folder: Path) -> SessionMeta:
         # A killed turn leaves a journal that went on after the summary was written.
         if meta_file.stat().st_mtime_ns >= records.stat().st_mtime_ns:
             wire = cast("dict[str, Any]", json.loads(meta_file.read_bytes()))
-            return SessionMeta(**{**wire, "id": folder.name, "path": folder})
+            fields: dict[str, Any] = {**wire, "id": folder.name, "path": folder}
+            return SessionMeta(**fields)
     except (OSError, ValueError, TypeError):
         pass
     meta = SessionMeta(folder.name, folder)

@@ -1,0 +1,104 @@
+"""Where a path really leads: symlinks followed, inside the workspace or not, sensitive or not."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+# Names that hold secrets wherever they are. Matched on each part of the path, without regard to case.
+_SENSITIVE_NAME = re.compile(
+    r"""^(?:
+        \.env(?:\..+)? | .+\.env | \.envrc | \.netrc | _netrc | \.pgpass | \.my\.cnf | \.htpasswd | \.npmrc | \.pypirc
+      | \.git-credentials | \.dockercfg | \.vault-token | \.kube | \.ssh | \.gnupg | \.aws | \.azure | \.gcloud
+      | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)? (?:\..+)? | .+\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk|asc)
+      | credentials(?:\.(?:json|ya?ml|toml|ini|xml|txt|db))? | secrets?\.(?:json|ya?ml|toml|ini|env|txt)
+      | service[-_]account.*\.json | client_secret.*\.json | \.docker
+    )$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+# Examples and public halves of the same shape are no secrets.
+_HARMLESS_NAME = re.compile(r"^(?:\.env\.(?:example|sample|template|dist|defaults?)|.+\.pub)$", re.IGNORECASE)
+_HOME_PARTS = ((".config", "gh"), (".config", "gcloud"), (".config", "op"), (".local", "share", "keyrings"))
+_SYSTEM = re.compile(r"^/(?:etc/(?:shadow|gshadow|sudoers)|proc/(?:\d+|self|thread-self)/(?:environ|mem|fd|root)\b)")
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """What the agent may work in. All paths absolute with symlinks resolved.
+
+    `roots` are the workspace's folders, `own` are folders of this program (data, configuration), of which only
+    those in `readable` may be read freely (the session's own spill files).
+    """
+
+    roots: tuple[Path, ...]
+    own: tuple[Path, ...] = ()
+    readable: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is known about a path: `real` has every symlink followed; `sensitive` says why, "" if it is not."""
+
+    real: Path
+    inside: bool
+    sensitive: str = ""
+    readable: bool = False
+
+
+def resolve(path: str, base: Path) -> Path:
+    """`path` as the system would reach it from `base`: ~ expanded, every symlink followed; it need not exist.
+
+    Raises OSError for a symlink loop and ValueError for NUL bytes.
+    """
+    if "\0" in path:
+        raise ValueError("the path contains a NUL byte")
+    joined = base / Path(path).expanduser()
+    real = Path(os.path.realpath(joined))
+    if real.is_symlink():  # realpath gives up on a loop and returns a link
+        raise OSError(f"{path} is a loop of symbolic links")
+    return real
+
+
+def locate(path: str, boundary: Boundary) -> Place:
+    """Resolve `path` (relative ones against the first root) and say where it is."""
+    lexical = PurePath(os.path.normpath(boundary.roots[0] / Path(path).expanduser()))
+    real = resolve(path, boundary.roots[0])
+    inside = any(_within(real, root) for root in boundary.roots)
+    readable = any(_within(real, folder) for folder in boundary.readable)
+    sensitive = "" if readable else (_sensitive(real, boundary) or _sensitive(lexical, boundary))
+    return Place(real, inside, sensitive, readable)
+
+
+def _within(path: PurePath, folder: PurePath) -> bool:
+    return path == folder or folder in path.parents
+
+
+def _sensitive(path: PurePath, boundary: Boundary) -> str:
+    if any(_within(path, folder) for folder in boundary.own):
+        return "this program's own data"
+    if _SYSTEM.match(path.as_posix()):
+        return "a system secret"
+    parts = _below_roots(path, boundary)
+    for part in parts:
+        if part == ".git":
+            return "git's internals"
+        if part == ".kimi-code":
+            return "this program's project settings"
+    name = next((part for part in parts if _SENSITIVE_NAME.match(part) and not _HARMLESS_NAME.match(part)), None)
+    if name is not None:
+        return f"{name} may hold secrets"
+    if any(_contains(path.parts, run) for run in _HOME_PARTS):
+        return "a credential store"
+    return ""
+
+
+def _below_roots(path: PurePath, boundary: Boundary) -> tuple[str, ...]:
+    # A workspace that itself lies below, say, ~/.aws was chosen by the user; only what is inside it is judged.
+    for root in boundary.roots:
+        if _within(path, root):
+            return path.relative_to(root).parts
+    return path.parts
+
+
+def _contains(parts: tuple[str, ...], run: tuple[str, ...]) -> bool:
+    return any(parts[i : i + len(run)] == run for i in range(len(parts) - len(run) + 1))

@@ -1,0 +1,101 @@
+"""May this call run? A pure decision on what the call would do, the rules and the mode."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kimi_code.events import Effect
+from kimi_code.permissions.paths import Boundary, Place, locate
+from kimi_code.permissions.rules import Decision, Rule, covers_command, covers_path, covers_tool
+
+Mode = Literal["ask", "edits", "auto", "plan", "yolo"]
+
+_RANK: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision, why (for the model and the person), and the rule that made it, if one did."""
+
+    decision: Decision
+    reason: str
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is needed to decide: the mode, the rules, and what is inside."""
+
+    mode: Mode
+    rules: tuple[Rule, ...]
+    boundary: Boundary
+
+    def decide(self, tool: str, effect: Effect, targets: Sequence[str]) -> Verdict:
+        """The strictest verdict over all targets; a call without targets touches nothing and is allowed."""
+        if effect is Effect.NONE:
+            return self._ruled(tool, effect) or Verdict("allow", "changes nothing")
+        verdicts = [self._decide_one(tool, effect, target) for target in targets]
+        denied = self._ruled(tool, effect) if not targets else None
+        return denied or max(
+            verdicts, key=lambda verdict: _RANK[verdict.decision], default=Verdict("allow", "no target")
+        )
+
+    def _ruled(self, tool: str, effect: Effect) -> Verdict | None:
+        for rule in self.rules:
+            if rule.decision == "deny" and rule.pattern is None and covers_tool(rule, tool, effect):
+                return Verdict("deny", f"denied by the rule {rule}", rule)
+        return None
+
+    def _decide_one(self, tool: str, effect: Effect, target: str) -> Verdict:
+        if effect is Effect.EXECUTE:
+            matching = [r for r in self.rules if covers_tool(r, tool, effect) and covers_command(r, target)]
+            return self._by_rule(matching) or self._command()
+        try:
+            place = locate(target, self.boundary)
+        except (OSError, ValueError) as error:
+            # The tool will fail on it with a better message; nothing can be read or written there.
+            return Verdict("deny", f"{target!r} cannot be resolved: {error}")
+        root = self.boundary.roots[0]
+        matching = [r for r in self.rules if covers_tool(r, tool, effect) and covers_path(r, place.real, root)]
+        return self._by_rule(matching) or (self._read(place) if effect is Effect.READ else self._edit(place))
+
+    def _by_rule(self, matching: list[Rule]) -> Verdict | None:
+        for rule in sorted(matching, key=lambda rule: _RANK[rule.decision], reverse=True):
+            if rule.decision == "ask" and self.mode == "yolo":
+                continue
+            if rule.decision == "allow" and self.mode == "plan" and not rule.tool.startswith("Read"):
+                continue
+            words = {"deny": "denied by", "ask": "asked for by", "allow": "allowed by"}[rule.decision]
+            return Verdict(rule.decision, f"{words} the rule {rule}", rule)
+        return None
+
+    def _read(self, place: Place) -> Verdict:
+        if self.mode == "yolo":
+            return Verdict("allow", "everything is allowed (yolo)")
+        if place.sensitive:
+            return Verdict("ask", f"reading a sensitive path: {place.sensitive}")
+        if place.inside or place.readable:
+            return Verdict("allow", "reads inside the workspace")
+        return Verdict("ask", "reading outside the workspace")
+
+    def _edit(self, place: Place) -> Verdict:
+        if self.mode == "yolo":
+            return Verdict("allow", "everything is allowed (yolo)")
+        if self.mode == "plan":
+            return Verdict("deny", "plan mode only reads")
+        if place.sensitive:
+            return Verdict("ask", f"writing to a sensitive path: {place.sensitive}")
+        if not place.inside:
+            return Verdict("ask", "writing outside the workspace")
+        if self.mode == "ask":
+            return Verdict("ask", "edits are asked for in this mode")
+        return Verdict("allow", "edits inside the workspace")
+
+    def _command(self) -> Verdict:
+        match self.mode:
+            case "yolo":
+                return Verdict("allow", "everything is allowed (yolo)")
+            case "plan":
+                return Verdict("deny", "plan mode only reads")
+            case _:
+                return Verdict("ask", "no rule allows exactly this command")

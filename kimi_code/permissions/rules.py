@@ -1,0 +1,120 @@
+"""Rules in the syntax people know: `Bash(npm test)`, `Edit(src/**)`, `Read(.env*)`, `Write`."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePath
+from typing import Literal
+
+from kimi_code.errors import UsageError
+from kimi_code.events import Effect
+
+Decision = Literal["allow", "ask", "deny"]
+
+_RULE = re.compile(r"^\s*([A-Za-z_][\w*.-]*)\s*(?:\((.*)\))?\s*$", re.DOTALL)
+# A command line in which every word is known by reading it: no quoting, expansion, separator or redirection.
+_PLAIN_WORDS = re.compile(r"^[\w./:=@%+,-]+(?:[ \t]+[\w./:=@%+,-]+)*$")
+_FAMILIES = {"Read": Effect.READ, "Edit": Effect.EDIT, "Bash": Effect.EXECUTE}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. `tool` is a tool's name or the family Read, Edit or Bash; `pattern` None covers every call of it."""
+
+    decision: Decision
+    tool: str
+    pattern: str | None
+
+    def __str__(self) -> str:
+        return self.tool if self.pattern is None else f"{self.tool}({self.pattern})"
+
+
+def parse(text: str, decision: Decision) -> Rule:
+    """The rule written as `text`. Raises UsageError that shows the syntax."""
+    match = _RULE.match(text)
+    if match is None or (match[2] is not None and not match[2].strip()):
+        raise UsageError(
+            f"{text!r} is no permission rule.",
+            hint="Write a tool and what it covers: Bash(npm test), Edit(src/**), Read(.env*).",
+        )
+    return Rule(decision, match[1], None if match[2] is None else match[2].strip())
+
+
+def covers_tool(rule: Rule, tool: str, effect: Effect) -> bool:
+    """Whether the rule speaks of this tool: by its name (`*` stands for any characters), or by its family."""
+    if _FAMILIES.get(rule.tool) is effect:
+        return True
+    return _name_pattern(rule.tool).fullmatch(tool) is not None
+
+
+@lru_cache(maxsize=256)
+def _name_pattern(name: str) -> re.Pattern[str]:
+    return re.compile(re.escape(name).replace(r"\*", ".*"))
+
+
+def covers_command(rule: Rule, command: str) -> bool:
+    """Whether the rule covers the command line.
+
+    An allow rule covers exactly the command it names. An ask or deny rule covers it also by the program's base name,
+    by a final `*` for any further words, and covers every command line whose words cannot be known by reading them.
+    """
+    pattern = rule.pattern
+    if pattern is None:
+        return True
+    if rule.decision == "allow":
+        return command.strip() == pattern
+    words = _words(command)
+    if words is None:
+        return True
+    wanted = pattern.split()
+    open_end = wanted[-1:] == ["*"]
+    wanted = wanted[:-1] if open_end else wanted
+    words[0] = PurePath(words[0]).name
+    return words[: len(wanted)] == wanted if open_end else words == wanted
+
+
+def _words(command: str) -> list[str] | None:
+    stripped = command.strip()
+    if not _PLAIN_WORDS.match(stripped) or "=" in stripped.split(None, 1)[0]:
+        return None
+    return stripped.split()
+
+
+def covers_path(rule: Rule, real: Path, root: Path) -> bool:
+    """Whether the rule covers the file. Patterns are relative to `root` unless they start with / or ~.
+
+    `*` stays within a folder, `**` crosses folders, a pattern without a slash matches the name in any folder, and a
+    pattern that covers a folder covers what is below it.
+    """
+    pattern = rule.pattern
+    if pattern is None:
+        return True
+    if pattern.startswith("~"):
+        pattern = str(Path(pattern).expanduser())
+    path = real.as_posix()
+    if not PurePath(pattern).is_absolute():
+        try:
+            path = real.relative_to(root).as_posix()
+        except ValueError:
+            if "/" in pattern:
+                return False
+    return _path_pattern(pattern).fullmatch(path) is not None
+
+
+@lru_cache(maxsize=256)
+def _path_pattern(pattern: str) -> re.Pattern[str]:
+    text = pattern.removeprefix("./").rstrip("/")
+    prefix = "" if "/" in text else "(?:.*/)?"
+    out: list[str] = []
+    position = 0
+    while position < len(text):
+        if text.startswith("**/", position):
+            out.append("(?:.*/)?")
+            position += 3
+        elif text.startswith("**", position):
+            out.append(".*")
+            position += 2
+        else:
+            out.append({"*": "[^/]*", "?": "[^/]"}.get(text[position], re.escape(text[position])))
+            position += 1
+    return re.compile(prefix + "".join(out) + "(?:/.*)?", re.DOTALL)
