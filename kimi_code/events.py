@@ -116,6 +116,8 @@ class Outcome(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    VERIFY_FAILED = "verify_failed"
+    INVALID_OUTPUT = "invalid_output"
     BUDGET = "budget_exceeded"
     AUTH = "auth_failed"
     UNAVAILABLE = "unavailable"
@@ -177,12 +179,16 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """Last of a turn. `text` is the final answer, `error` why it did not succeed, for a person."""
+    """Last of a turn. `text` is the final answer, `error` why it did not succeed, for a person.
+
+    `output` is the answer parsed, where a JSON Schema was asked for and the answer fits it.
+    """
 
     turn: int
     outcome: Outcome
     text: str = ""
     error: str = ""
+    output: object = None
     steps: int = 0
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import Literal
 
 from kimi_code.events import Effect
@@ -40,6 +41,10 @@ class Policy:
             verdicts, key=lambda verdict: _RANK[verdict.decision], default=Verdict("allow", "no target")
         )
 
+    def may_read(self, path: Path) -> bool:
+        """Whether the file may be shown without asking."""
+        return self.decide("Read", Effect.READ, (str(path),)).decision == "allow"
+
     def _ruled(self, tool: str, effect: Effect) -> Verdict | None:
         for rule in self.rules:
             if rule.decision == "deny" and rule.pattern is None and covers_tool(rule, tool, effect):
@@ -56,7 +61,11 @@ class Policy:
             # The tool will fail on it with a better message; nothing can be read or written there.
             return Verdict("deny", f"{target!r} cannot be resolved: {error}")
         root = self.boundary.roots[0]
-        matching = [r for r in self.rules if covers_tool(r, tool, effect) and covers_path(r, place.real, root)]
+        matching = [
+            r
+            for r in self.rules
+            if covers_tool(r, tool, effect) and covers_path(r, place.real, root) and _reaches(r, place)
+        ]
         return self._by_rule(matching) or (self._read(place) if effect is Effect.READ else self._edit(place))
 
     def _by_rule(self, matching: list[Rule]) -> Verdict | None:
@@ -99,3 +108,13 @@ class Policy:
                 return Verdict("deny", "plan mode only reads")
             case _:
                 return Verdict("ask", "no rule allows exactly this command")
+
+
+def _reaches(rule: Rule, place: Place) -> bool:
+    # A broad allow rule is not meant for secrets, nor a relative one for files outside: those must be named.
+    if rule.decision != "allow":
+        return True
+    pattern = rule.pattern or ""
+    if place.sensitive and pattern.rsplit("/", 1)[-1] in ("", "*", "**"):
+        return False
+    return place.inside or place.readable or pattern.startswith(("/", "~")) or PurePath(pattern).is_absolute()

@@ -98,11 +98,12 @@ def covers_path(rule: Rule, real: Path, root: Path) -> bool:
         except ValueError:
             if "/" in pattern:
                 return False
-    return _path_pattern(pattern).fullmatch(path) is not None
+    # On file systems without case, SRC/x is src/x: what forbids must not be slipped by that.
+    return _path_pattern(pattern, rule.decision != "allow").fullmatch(path) is not None
 
 
 @lru_cache(maxsize=256)
-def _path_pattern(pattern: str) -> re.Pattern[str]:
+def _path_pattern(pattern: str, any_case: bool) -> re.Pattern[str]:
     text = pattern.removeprefix("./").rstrip("/")
     prefix = "" if "/" in text else "(?:.*/)?"
     out: list[str] = []
@@ -117,4 +118,4 @@ def _path_pattern(pattern: str) -> re.Pattern[str]:
         else:
             out.append({"*": "[^/]*", "?": "[^/]"}.get(text[position], re.escape(text[position])))
             position += 1
-    return re.compile(prefix + "".join(out) + "(?:/.*)?", re.DOTALL)
+    return re.compile(prefix + "".join(out) + "(?:/.*)?", re.DOTALL | (re.IGNORECASE if any_case else 0))

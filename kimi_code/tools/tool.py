@@ -1,6 +1,6 @@
 """What a tool is, and what it is given to work with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -44,12 +44,16 @@ class Front(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What every call gets. `spill` is the session's folder for outputs too long to show to the model."""
+    """What every call gets. `spill` is the session's folder for outputs too long to show to the model.
+
+    `may_read` says of a resolved path whether it may be shown without asking: searches leave out what may not.
+    """
 
     workspace: Workspace
     spill: Path
     front: Front
     call_id: str
+    may_read: Callable[[Path], bool] = lambda _: True
 
 
 class Tool(Protocol):

@@ -1,0 +1,252 @@
+"""One tool call: prepare (may end at once: unknown, invalid, denied), execute, finalise. All end in a CallOutcome."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, cast
+
+from kimi_code.errors import ToolError
+from kimi_code.events import (
+    Allow,
+    Answer,
+    Approval,
+    Block,
+    CallStatus,
+    Deny,
+    Effect,
+    Event,
+    PlanUpdated,
+    Reply,
+    Request,
+    TodoItem,
+    ToolEnded,
+    ToolProgressed,
+    ToolStarted,
+)
+from kimi_code.messages import Message, ToolCall
+from kimi_code.permissions.policy import Policy
+from kimi_code.repo.workspace import Workspace
+from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
+from kimi_code.tools.toolset import Toolset
+
+_TITLE_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CallScope:
+    """What calls are run with; one per session."""
+
+    tools: Toolset
+    policy: Policy
+    workspace: Workspace
+    spill: Path
+    publish: Callable[[Event], object]
+    ask: Callable[[Request], Awaitable[Reply]]
+    scrub: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """How a call ended: `text` is for the model, the rest for the person."""
+
+    call: ToolCall
+    title: str
+    status: CallStatus
+    text: str
+    summary: str = ""
+    blocks: tuple[Block, ...] = ()
+    duration_s: float = 0.0
+
+    @property
+    def message(self) -> Message:
+        return Message("tool", self.text, call_id=self.call.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that is known, valid, and may be decided on."""
+
+    call: ToolCall
+    tool: Tool
+    params: Params
+    title: str
+
+    @property
+    def effect(self) -> Effect:
+        return self.tool.effect
+
+
+class _Front:
+    """A call's way out to the session."""
+
+    def __init__(self, scope: CallScope, call_id: str) -> None:
+        self._scope = scope
+        self._call_id = call_id
+
+    def progress(self, text: str) -> None:
+        self._scope.publish(ToolProgressed(self._call_id, self._scope.scrub(text)))
+
+    async def ask(self, request: Request) -> Reply:
+        return await self._scope.ask(request)
+
+    def plan(self, items: tuple[TodoItem, ...]) -> None:
+        self._scope.publish(PlanUpdated(items))
+
+
+def prepare(call: ToolCall, scope: CallScope) -> Prepared | CallOutcome:
+    """Find the tool and read the arguments; an outcome means that the call ended here."""
+    tool = scope.tools.get(call.name)
+    if tool is None:
+        return _refused(call, _unknown(call.name, list(scope.tools)))
+    try:
+        arguments = parse_arguments(call.arguments)
+    except ValueError as error:
+        return _refused(call, f"The arguments of {call.name} are not usable: {error}. Send the whole call again.")
+    try:
+        params = tool.params.model_validate(arguments)
+    except ValueError as error:
+        return _refused(call, _explain(call.name, tool.params, error))
+    return Prepared(call, tool, params, _one_line(tool.title(params)))
+
+
+def _refused(call: ToolCall, text: str) -> CallOutcome:
+    return CallOutcome(call, _one_line(call.name), "invalid", text, text.splitlines()[0][:_TITLE_LENGTH])
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = get_close_matches(name.lower(), [tool.lower() for tool in known], n=1, cutoff=0.4)
+    meant = next((tool for tool in known if close and tool.lower() == close[0]), None)
+    hint = f" Did you mean {meant}?" if meant else ""
+    return f"There is no tool {name!r}.{hint} The tools are: {', '.join(known)}."
+
+
+def parse_arguments(text: str) -> dict[str, Any]:
+    """The arguments as an object. Raises ValueError that says what is wrong and where."""
+    if not text.strip():
+        return {}
+    try:
+        # strict=False: raw newlines inside strings are a frequent slip, and unambiguous.
+        value = json.loads(text, strict=False)
+        if isinstance(value, str):  # encoded twice
+            value = json.loads(value, strict=False)
+    except json.JSONDecodeError as error:
+        around = error.doc[max(error.pos - 30, 0) : error.pos + 10]
+        raise ValueError(f"broken JSON, {error.msg} at character {error.pos}, near {around!r}") from None
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"they must be a JSON object, not {type(value).__name__}")
+    return cast("dict[str, Any]", value)
+
+
+def _explain(name: str, params: type[Params], error: ValueError) -> str:
+    details: list[str] = []
+    for problem in getattr(error, "errors", list[dict[str, Any]])():
+        where = ".".join(str(part) for part in problem.get("loc", ())) or "arguments"
+        message = "is not a parameter" if problem.get("type") == "extra_forbidden" else problem.get("msg", "is wrong")
+        details.append(f"- {where}: {message}")
+    fields = ", ".join(
+        f"{field.alias or key}{'' if field.is_required() else '?'}" for key, field in params.model_fields.items()
+    )
+    listing = "\n".join(details) or f"- {error}"
+    return f"The arguments of {name} do not fit:\n{listing}\nIt takes: {fields} (? = optional). Nothing was done."
+
+
+async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
+    """Decide, run and close a prepared call; publishes ToolStarted and ToolEnded. Never raises but on cancellation."""
+    denied = await _decide(prepared, scope)
+    if denied is not None:
+        return finish(denied, scope)
+    call = prepared.call
+    scope.publish(
+        ToolStarted(
+            call.id, prepared.tool.name, prepared.title, prepared.effect, prepared.params.model_dump(exclude_unset=True)
+        )
+    )
+    started = time.monotonic()
+    try:
+        outcome = _finalise(prepared, await prepared.tool.run(prepared.params, _context(prepared, scope)))
+    except ToolError as error:
+        outcome = CallOutcome(call, prepared.title, "failed", str(error), error.message.splitlines()[0])
+    except asyncio.CancelledError:
+        interrupted = CallOutcome(call, prepared.title, "interrupted", INTERRUPTED, "interrupted")
+        finish(replace(interrupted, duration_s=time.monotonic() - started), scope)
+        raise
+    except OSError as error:
+        text = (
+            f"{prepared.tool.name} failed: {error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+        )
+        outcome = CallOutcome(call, prepared.title, "failed", text, text)
+    except Exception as error:
+        # A bug of ours: the turn goes on, the model is told not to insist.
+        text = f"{prepared.tool.name} failed by an internal error ({type(error).__name__}: {error}). Do it another way."
+        outcome = CallOutcome(call, prepared.title, "failed", text, f"internal error: {type(error).__name__}")
+    return finish(replace(outcome, duration_s=time.monotonic() - started), scope)
+
+
+INTERRUPTED = "Interrupted by the user before it ended; it may have taken effect in part."
+
+
+def _finalise(prepared: Prepared, result: ToolResult) -> CallOutcome:
+    return CallOutcome(prepared.call, prepared.title, "done", result.text, result.summary, result.blocks)
+
+
+def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
+    """Scrub and publish the end of a call, whether or not it ever began."""
+    outcome = replace(outcome, text=scope.scrub(outcome.text) or "(no output)")
+    scope.publish(
+        ToolEnded(
+            outcome.call.id,
+            outcome.call.name,
+            outcome.title,
+            outcome.status,
+            scope.scrub(outcome.summary),
+            outcome.blocks,
+            round(outcome.duration_s, 3),
+        )
+    )
+    return outcome
+
+
+def _context(prepared: Prepared, scope: CallScope) -> ToolContext:
+    call_id = prepared.call.id
+    return ToolContext(scope.workspace, scope.spill, _Front(scope, call_id), call_id, scope.policy.may_read)
+
+
+async def _decide(prepared: Prepared, scope: CallScope) -> CallOutcome | None:
+    tool, call = prepared.tool, prepared.call
+    verdict = scope.policy.decide(tool.name, tool.effect, tool.targets(prepared.params))
+    if verdict.decision == "allow":
+        return None
+    if verdict.decision == "deny":
+        return _denied(prepared, verdict.reason)
+    blocks = await _preview(prepared, scope)
+    reply = await scope.ask(Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks)))
+    match reply:
+        case Allow():
+            return None
+        case Deny(words=words):
+            return _denied(prepared, f"{verdict.reason}; {words}" if words else f"{verdict.reason}; the user said no")
+        case Answer(text=text):
+            return _denied(prepared, f"{verdict.reason}; the user said: {text}")
+
+
+async def _preview(prepared: Prepared, scope: CallScope) -> Sequence[Block]:
+    try:
+        return await prepared.tool.preview(prepared.params, _context(prepared, scope))
+    except (ToolError, OSError):
+        return ()  # it would fail when run as well; the person still sees what was asked for
+
+
+def _denied(prepared: Prepared, reason: str) -> CallOutcome:
+    text = f"Denied: {reason}. It was not done. Do not try to reach the same by another way; go on without it."
+    return CallOutcome(prepared.call, prepared.title, "denied", text, reason)
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _TITLE_LENGTH else line[: _TITLE_LENGTH - 1] + "…"

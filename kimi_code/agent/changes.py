@@ -1,0 +1,56 @@
+"""Which files a turn changed, whoever changed them: tools or shell commands."""
+
+from collections.abc import Iterable
+
+from kimi_code.events import Diff, FileChange
+from kimi_code.repo.snapshot import Snapshot, Snapshots
+
+
+class ChangeWatch:
+    """Takes the tree's state lazily, before the first step that may change it, and compares at the end.
+
+    Where no snapshot can be taken, and for files outside its tree, what the tools reported has to do.
+    """
+
+    def __init__(self, snapshots: Snapshots | None) -> None:
+        self._snapshots = snapshots
+        self._before: Snapshot | None = None
+        self._begun = False
+        self._reported: list[Diff] = []
+
+    async def before_change(self) -> None:
+        """Call before anything may change; cheap after the first time."""
+        if self._begun:
+            return
+        self._begun = True
+        if self._snapshots is not None:
+            self._before = await self._snapshots.take()
+
+    def report(self, diffs: Iterable[Diff]) -> None:
+        """What a tool says it changed."""
+        self._reported.extend(diffs)
+
+    async def collect(self) -> tuple[FileChange, ...]:
+        """The turn's changes, by path."""
+        if not self._begun:
+            return ()
+        found: dict[str, FileChange] = {}
+        after = None
+        if self._snapshots is not None and self._before is not None:
+            after = await self._snapshots.take()
+        if self._snapshots is not None and self._before is not None and after is not None:
+            found = {change.path: change for change in await self._snapshots.changes(self._before, after)}
+        for path, change in _merged(self._reported).items():
+            if after is None or path.startswith(("/", "../")) or ":" in path[:3]:
+                found.setdefault(path, change)
+        return tuple(found[path] for path in sorted(found))
+
+
+def _merged(diffs: Iterable[Diff]) -> dict[str, FileChange]:
+    merged: dict[str, FileChange] = {}
+    for diff in diffs:
+        before = merged.get(diff.path)
+        added, removed = (before.added, before.removed) if before else (0, 0)
+        change = before.change if before and before.change == "created" else diff.change
+        merged[diff.path] = FileChange(diff.path, change, added + diff.added, removed + diff.removed)
+    return merged

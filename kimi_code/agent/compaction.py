@@ -1,0 +1,141 @@
+"""Make a long history short without losing what matters.
+
+What is kept word for word: what the user said, the plan, the last steps. What the model states once more in a fixed
+structure: goal, decisions, constraints, failed attempts, what is left. What is known for sure: files touched.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import cast
+
+from kimi_code.agent.context import estimate, repair
+from kimi_code.events import TodoItem
+from kimi_code.messages import Message, ToolCall
+
+# Of the context: compaction begins above the first; the last steps may keep up to the second.
+THRESHOLD = 0.8
+_KEPT_SHARE = 0.25
+_CUT_RESULT = 1_200
+_CHANGING_TOOLS = ("Edit", "Write")
+
+REQUEST = """\
+The conversation is about to be cut to fit the context. Write the state of the work for yourself, so that you can go \
+on without the earlier messages. Call no tools. Use exactly these headings, with short, concrete points (paths, names, \
+commands, error texts), and leave out a heading that has none:
+
+## Goal
+## Decisions and why
+## Constraints and preferences
+## Done so far
+## Failed attempts, not to be repeated
+## Facts found
+## Next\
+"""
+
+
+def keep_from(messages: Sequence[Message], tokens: int) -> int:
+    """Index from which the last steps are kept, within `tokens`; always the start of a step or of a user message."""
+    start = len(messages)
+    used = 0
+    for index in range(len(messages) - 1, -1, -1):
+        used += estimate(messages[index])
+        if used > tokens:
+            break
+        if messages[index].role != "tool":
+            start = index
+    return start
+
+
+def ask_for_state(messages: Sequence[Message], limit: int) -> list[Message]:
+    """The history with the request for the state at its end, made to fit `limit` tokens.
+
+    Long tool results are shortened first; then the oldest messages go.
+    """
+    asked = Message("user", REQUEST, source="notice")
+    history = list(messages)
+    if _size(history) + estimate(asked) > limit:
+        history = [_shorten(message) for message in history]
+    size = _size(history) + estimate(asked)
+    drop = 0
+    while size > limit and drop < len(history):
+        size -= estimate(history[drop])
+        drop += 1
+    return [*repair(history[drop:]), asked]
+
+
+def compact(
+    messages: Sequence[Message], *, state: str, todo: Sequence[TodoItem], limit: int, preface: str = ""
+) -> list[Message]:
+    """The new history: a summary message, the user's own words, the last steps.
+
+    `limit` is the context in tokens, `state` what the model wrote on REQUEST ("" when it could not).
+    """
+    start = keep_from(messages, int(limit * _KEPT_SHARE))
+    dropped, kept = messages[:start], list(messages[start:])
+    own = [replace(m, preface="") for m in dropped if m.role == "user" and m.source == "prompt"]
+    summary = Message("user", _summary(messages, state, todo), preface=preface, source="summary")
+    return repair([summary, *own, *kept])
+
+
+def shorten_results(messages: Iterable[Message]) -> list[Message]:
+    """Every tool result cut to its head and tail: the last resort before giving up."""
+    return [_shorten(message) for message in messages]
+
+
+def _size(messages: Iterable[Message]) -> int:
+    return sum(estimate(message) for message in messages)
+
+
+def _shorten(message: Message) -> Message:
+    if message.role != "tool" or len(message.text) <= _CUT_RESULT:
+        return message
+    half = _CUT_RESULT // 2
+    cut = len(message.text) - 2 * half
+    return replace(message, text=f"{message.text[:half]}\n[{cut} characters cut]\n{message.text[-half:]}")
+
+
+def _summary(messages: Sequence[Message], state: str, todo: Sequence[TodoItem]) -> str:
+    parts = [
+        "The conversation so far was compacted. This is its state; the user's own messages follow word for word, "
+        "then the last steps. Files may have changed since you read them: read again before you edit."
+    ]
+    earlier = next((m.text for m in reversed(messages) if m.source == "summary"), "")
+    if state.strip():
+        parts.append(f"<state>\n{state.strip()}\n</state>")
+    elif earlier:
+        parts.append(f"<earlier_state>\n{earlier}\n</earlier_state>")
+    touched = files_touched(messages, earlier)
+    if touched:
+        parts.append("Files changed so far:\n" + "\n".join(f"- {path}" for path in touched))
+    if todo:
+        parts.append("Plan:\n" + "\n".join(f"- [{item.status}] {item.text}" for item in todo))
+    return "\n\n".join(parts)
+
+
+def files_touched(messages: Iterable[Message], earlier: str = "") -> list[str]:
+    """Paths that Edit and Write were called with, in order, and those an earlier summary named."""
+    paths: dict[str, None] = {}
+    _, found, listing = earlier.partition("Files changed so far:\n")
+    if found:
+        for line in listing.splitlines():
+            if not line.startswith("- "):
+                break
+            paths[line[2:]] = None
+    for message in messages:
+        for call in message.tool_calls:
+            path = _path_argument(call)
+            if path:
+                paths[path] = None
+    return list(paths)
+
+
+def _path_argument(call: ToolCall) -> str:
+    if call.name not in _CHANGING_TOOLS:
+        return ""
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        return ""
+    path = cast("dict[str, object]", arguments).get("path") if isinstance(arguments, dict) else None
+    return path if isinstance(path, str) else ""
