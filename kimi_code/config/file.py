@@ -1,0 +1,195 @@
+"""The form of config.toml: pydantic reads it, the JSON Schema and the reference page are made from it.
+
+A mistake names the file and the key; a key nobody knows is a warning with the nearest known one.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from kimi_code.config.settings import PermissionMode, Thinking
+from kimi_code.errors import ConfigError
+
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# The model's Profile knows the same styles; this layer cannot import it, a test compares.
+ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", use_attribute_docstrings=True)
+
+
+class PriceTable(_Table):
+    """US dollars per million tokens."""
+
+    input: Amount
+    """Input that was not in the provider's cache."""
+    cached: Amount
+    """Input that was in the provider's cache."""
+    output: Amount
+    """Output, reasoning included."""
+    noted: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    """The day these prices were noted, YYYY-MM-DD."""
+
+
+class ProviderTable(_Table):
+    """A server that speaks the OpenAI chat API."""
+
+    base_url: Url | None = None
+    """Where its API begins, usually ending in /v1. Needed for a provider that is not built in."""
+    kind: Literal["moonshot", "openai", "local"] | None = None
+    """Whose quirks it has: moonshot, openai (the default), or local for a server of your own."""
+    api_key: str | None = None
+    """The key. Better kept in the environment: see api_key_env."""
+    api_key_env: Annotated[str, Field(min_length=1)] | None = None
+    """The environment variable that holds the key."""
+    headers: dict[str, str] = {}
+    """HTTP headers sent with every request."""
+
+
+class ModelTable(_Table):
+    """A model under a name of your own; what is left out is known from the model's id."""
+
+    provider: str | None = None
+    """The provider that serves it; the default provider when left out."""
+    id: str | None = None
+    """Its id at the provider; the table's name when left out."""
+    context: Annotated[int, Field(gt=0)] | None = None
+    """How many tokens fit, answer included."""
+    max_output: Annotated[int, Field(gt=0)] | None = None
+    """The longest answer, in tokens."""
+    tools: bool | None = None
+    """Whether it can call tools."""
+    vision: bool | None = None
+    """Whether it can see images."""
+    thinking_style: ThinkingStyle | None = None
+    """How it is told to think: the field of the request's body that carries the setting."""
+    always_thinks: bool | None = None
+    """Whether its thinking cannot be turned off."""
+    echo_thought: bool | None = None
+    """Whether its reasoning must be sent back with its tool calls."""
+    response_format: bool | None = None
+    """Whether it understands response_format with a JSON Schema."""
+    prompt_cache_key: bool | None = None
+    """Whether prompt_cache_key is sent."""
+    price: PriceTable | None = None
+    """What it costs."""
+
+
+class ConfigFile(_Table):
+    """kimi-code's config.toml."""
+
+    model: str | None = None
+    """The model: a name from [models], PROVIDER/ID, or an id at the default provider."""
+    provider: str | None = None
+    """The default provider: one of [providers] or a built-in one."""
+    thinking: Thinking | None = None
+    """How much the model thinks before it answers."""
+    permission_mode: PermissionMode | None = None
+    """What runs without asking; a project can only narrow it."""
+    allow: list[str] = []
+    """Rules for calls that run without asking, such as "Bash(make test)"."""
+    ask: list[str] = []
+    """Rules for calls that are always asked for."""
+    deny: list[str] = []
+    """Rules for calls that never run; they win over all others."""
+    add_dirs: list[str] = []
+    """More folders the agent may work in."""
+    max_steps: Count | None = None
+    """The most requests to the model in a turn."""
+    max_tokens: Count | None = None
+    """The most tokens, input and output, in a turn."""
+    max_cost: Amount | None = None
+    """The most a turn may cost, in US dollars."""
+    timeout: Seconds | None = None
+    """The longest a turn may take, in seconds."""
+    silence_timeout: Seconds | None = None
+    """How long the model may say nothing before the request is made again, in seconds."""
+    max_retries: Count | None = None
+    """How often a request that failed for a passing reason is made again."""
+    command_timeout: Seconds | None = None
+    """How long a command may run when the model sets no limit, in seconds."""
+    instructions_limit: Count | None = None
+    """The most bytes of AGENTS.md files that are shown to the model."""
+    local_servers: list[Url] | None = None
+    """Where to look for a server on this machine when there is no key; an empty list turns that off."""
+    providers: dict[str, ProviderTable] = {}
+    """Servers by name; a built-in name changes that provider."""
+    models: dict[str, ModelTable] = {}
+    """Models by name."""
+
+
+def read_file(path: Path, label: str) -> tuple[ConfigFile, list[str]] | None:
+    """The file and the warnings about it; None when there is none. `label` is how messages call it.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, or a value has the wrong type.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{label}:{line}: not UTF-8 text", hint="Save the file as UTF-8.") from None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{label}: cannot be read: {reason}", hint="Mend or move the file.") from None
+    tables = _parse(text, label)
+    try:
+        read = ConfigFile.model_validate(tables)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_mistake(label, detail) for detail in error.errors())) from None
+    return read, [f"{label}: {text}" for text in _unknown_keys(read, "")]
+
+
+def _parse(text: str, label: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", message)
+        if place:
+            message, where = message[: place.start()], f"{place[1]}:{place[2]}"
+        else:
+            message = message.removesuffix(" (at end of document)")
+            where = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
+        raise ConfigError(f"{label}:{where}: {message}", hint="Mend this line; the file must be TOML.") from None
+
+
+def _mistake(label: str, detail: ErrorDetails) -> str:
+    # Values are not shown: the one that is wrong may be a key.
+    key = ".".join(str(part) for part in detail["loc"])
+    message = detail["msg"].replace("Input should be ", "must be ").replace("String should ", "must ")
+    given = f" (it is of type {type(detail['input']).__name__})" if detail["type"].endswith("_type") else ""
+    return f"{label}: {key}: {message}{given}"
+
+
+def _unknown_keys(table: _Table, prefix: str) -> Iterator[str]:
+    known = list(type(table).model_fields)
+    for key in table.model_extra or {}:
+        near = difflib.get_close_matches(key, known, 1)
+        yield f"unknown key {prefix}{key}" + (f"; did you mean {near[0]}?" if near else ", ignored")
+    for name in known:
+        value: object = getattr(table, name)
+        if isinstance(value, _Table):
+            yield from _unknown_keys(value, f"{prefix}{name}.")
+        elif isinstance(value, Mapping):
+            for key, entry in cast("Mapping[str, object]", value).items():
+                if isinstance(entry, _Table):
+                    yield from _unknown_keys(entry, f"{prefix}{name}.{key}.")
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of config.toml, for editors."""
+    body = ConfigFile.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "kimi-code config.toml"}
