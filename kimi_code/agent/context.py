@@ -50,13 +50,26 @@ class Context:
     @property
     def tokens(self) -> int:
         """How much of the context the next request takes: an estimate, calibrated by what servers reported."""
-        return int((self._fixed + self._estimated) * self._ratio)
+        return int(self.estimated * self._ratio)
+
+    @property
+    def fixed(self) -> int:
+        """Estimated tokens of the system prompt and the tools."""
+        return self._fixed
+
+    @property
+    def estimated(self) -> int:
+        """Tokens by estimate alone, not calibrated."""
+        return self._fixed + self._estimated
+
+    def size_of(self, messages: Iterable[Message]) -> int:
+        """Calibrated tokens of a request with another history."""
+        return int((self._fixed + sum(estimate(message) for message in messages)) * self._ratio)
 
     def calibrate(self, usage: Usage) -> None:
         """Learn from the reported input tokens of a request made with the history as it is now."""
-        estimated = self._fixed + self._estimated
-        if usage.input > 0 and estimated > 0:
-            self._ratio = min(max(usage.input / estimated, 0.3), 3.0)
+        if usage.input > 0 and self.estimated > 0:
+            self._ratio = min(max(usage.input / self.estimated, 0.3), 3.0)
 
     def request(
         self, *, thinking: Thinking | None = None, response_schema: dict[str, object] | None = None

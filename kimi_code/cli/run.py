@@ -1,6 +1,13 @@
 """`kimi-code -p`: flags in, one turn, an exit code out."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kimi_code.config import Settings
+    from kimi_code.headless.run import Opened, OutputFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +34,121 @@ class RunFlags:
     output_schema: str | None = None
     no_session: bool = False
     trust: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A run that can begin: how to open its session, what to say, what must hold at the end."""
+
+    open: "Callable[[], Awaitable[Opened]]"
+    prompt: str
+    schema: Mapping[str, object] | None
+
+
+def run(flags: RunFlags) -> int:
+    """Run one prompt and return the exit code; every failure ends in a result in the format asked for."""
+    import asyncio
+
+    from kimi_code.errors import KimiError
+    from kimi_code.headless.run import Run, failed_to_start, write_result
+    from kimi_code.session.session import TurnChecks
+
+    output_format = output_format_of(flags.output_format)
+    try:
+        prepared = _prepare(flags)
+    except KimiError as error:
+        result = failed_to_start(error)
+        write_result(result, output_format)
+        return result.exit_code
+    checks = TurnChecks(flags.verify, prepared.schema)
+    return asyncio.run(Run(prepared.open, prepared.prompt, output_format, checks).run())
+
+
+def output_format_of(name: str) -> "OutputFormat":
+    """The format by its name on the command line; `stream-json` is `jsonl`."""
+    match name:
+        case "json":
+            return "json"
+        case "jsonl" | "stream-json":
+            return "jsonl"
+        case _:
+            return "text"
+
+
+def _prepare(flags: RunFlags) -> _Prepared:
+    import os
+    import sys
+
+    from kimi_code.config import find_places, load
+    from kimi_code.headless.stdin import read_prompt
+
+    cwd = working_folder(flags.directory)
+    settings = load(flags, os.environ, cwd, trusted=flags.trust)
+    _import_sdk_meanwhile(settings)
+    schema = _read_schema(flags.output_schema, cwd)
+    prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
+
+    async def open_session() -> "Opened":
+        from kimi_code import assembly
+        from kimi_code.headless.run import Opened
+
+        opening = assembly.Opening(
+            settings,
+            cwd,
+            find_places(os.environ, cwd).user_file.parent,
+            continue_last=flags.continue_last,
+            resume=flags.resume,
+            keep=not flags.no_session,
+        )
+        made = await assembly.open_session(opening)
+        return Opened(made.session, made.opened, made.notices)
+
+    return _Prepared(open_session, prompt, schema)
+
+
+def _import_sdk_meanwhile(settings: "Settings") -> None:
+    # The SDK's import is the longest part of starting up, and needs nothing of the rest.
+    if settings.model.startswith("scripted:"):
+        return
+    import threading
+
+    from kimi_code.llm.sdk import preload
+
+    threading.Thread(target=preload, name="import-sdk", daemon=True).start()
+
+
+def working_folder(given: str | None) -> Path:
+    """The folder to work in, resolved. Raises UsageError when it cannot be used."""
+    import os
+
+    from kimi_code.errors import UsageError
+
+    try:
+        folder = Path(given or ".").expanduser().resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "it cannot be resolved"
+        raise UsageError(f"The folder {given or '.'} cannot be used: {reason}.", hint="Name another: -C DIR.") from None
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder.", hint="Name a folder: -C DIR.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UsageError(
+            f"The folder {folder} is not readable.", hint="Change its permissions, or name another: -C DIR."
+        )
+    return folder
+
+
+def _read_schema(given: str | None, cwd: Path) -> Mapping[str, object] | None:
+    if given is None:
+        return None
+    import json
+
+    from kimi_code.agent.checks import check_schema
+    from kimi_code.errors import UsageError
+
+    path = cwd / Path(given).expanduser()
+    try:
+        return check_schema(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise UsageError(f"--output-schema {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise UsageError(f"--output-schema {path} is no JSON Schema: {error}") from None

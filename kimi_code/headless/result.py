@@ -43,7 +43,7 @@ class RunResult:
         fields["duration_s"] = round(self.duration_s, 3)
         if not fields.pop("has_output"):
             del fields["output"]
-        return json.dumps(fields, ensure_ascii=False)
+        return json.dumps(fields, ensure_ascii=True)
 
 
 def usage_error(message: str) -> RunResult:

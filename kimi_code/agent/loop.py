@@ -1,0 +1,309 @@
+"""A turn: ask, act, repeat, until the model asks for no more tools. Knows no screen, no session, no disk."""
+
+import asyncio
+import traceback
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from kimi_code.agent.asking import Asker
+from kimi_code.agent.budget import Budget
+from kimi_code.agent.call import INTERRUPTED, CallOutcome, Prepared, finish, prepare, run_call
+from kimi_code.agent.changes import ChangeWatch
+from kimi_code.agent.checks import CheckFailed, Checks, schema_request
+from kimi_code.agent.environment import Agent
+from kimi_code.errors import (
+    AuthError,
+    BudgetExceeded,
+    ContentFiltered,
+    ContextFull,
+    KimiError,
+    ModelError,
+    QuotaExceeded,
+)
+from kimi_code.events import (
+    ContextCompacted,
+    Diff,
+    Effect,
+    MessageCompleted,
+    Outcome,
+    StepEnded,
+    StepStarted,
+    TurnEnded,
+    TurnStarted,
+)
+from kimi_code.llm.model import Completion
+from kimi_code.messages import Message, ToolCall, Usage
+
+_NUDGE_AFTER = 3
+_GIVE_UP_AFTER = 5
+_EMPTY_ANSWERS = 3
+
+
+@dataclass(slots=True)
+class Turn:
+    """One turn's state. `steers` are the user's words that came in meanwhile."""
+
+    agent: Agent
+    number: int
+    prompt: str
+    checks: Checks = field(default_factory=Checks)
+    steers: deque[str] = field(default_factory=deque[str])
+    text: str = ""
+
+    async def run(self) -> TurnEnded:
+        """The whole turn; ends in TurnEnded whatever happens, cancellation included."""
+        agent = self.agent
+        budget = Budget(agent.limits, agent.model.profile.price)
+        asker = Asker(agent, budget)
+        changes = ChangeWatch(agent.snapshots)
+        before = tuple(agent.context.messages)
+        agent.publish(TurnStarted(self.number, self.prompt))
+        outcome, error = Outcome.DONE, ""
+        try:
+            async with asyncio.timeout(agent.limits.seconds) as clock:
+                await self._steps(asker, budget, changes)
+        except asyncio.CancelledError:
+            outcome, error = Outcome.INTERRUPTED, "interrupted"
+        except TimeoutError as failure:
+            outcome, error = (
+                _timed_out(asker, agent.limits.seconds) if clock.expired() else (Outcome.FAILED, str(failure))
+            )
+        except CheckFailed as failure:
+            outcome, error = failure.outcome, str(failure)
+        except ContentFiltered as filtered:
+            outcome, error = Outcome.FAILED, str(filtered)
+            # Left in the history, it would be refused again with every later request.
+            agent.context.replace(before)
+            agent.publish(ContextCompacted(agent.context.tokens, agent.context.tokens, before))
+        except KimiError as failure:
+            outcome, error = _outcome_of(failure), str(failure)
+        except OSError as failure:
+            outcome, error = Outcome.FAILED, f"{failure.strerror or failure}: {failure.filename or 'input/output'}"
+        except Exception as bug:
+            outcome, error = Outcome.FAILED, _report(agent, bug)
+        self._settle_open_calls()
+        ended = TurnEnded(
+            self.number,
+            outcome,
+            self.text,
+            error,
+            self.checks.output if outcome is Outcome.DONE else None,
+            budget.steps,
+            budget.tool_calls,
+            budget.usage,
+            budget.cost,
+            await changes.collect(),
+        )
+        agent.publish(ended)
+        return ended
+
+    async def _steps(self, asker: Asker, budget: Budget, changes: ChangeWatch) -> None:
+        agent, failures = self.agent, Failures()
+        schema = self.checks.schema
+        wire_schema = dict(schema) if schema is not None and agent.model.profile.response_format else None
+        preface = "" if agent.introduced else await agent.preface()
+        agent.introduced = True
+        if schema is not None:
+            preface = "\n\n".join(part for part in (preface, schema_request(schema)) if part)
+        self._add(Message("user", self.prompt, preface=preface))
+        empty = 0
+        while True:
+            agent.check()
+            budget.check()
+            budget.steps += 1
+            agent.publish(StepStarted(budget.steps))
+            spent = budget.usage
+            completion = await asker.ask(wire_schema)
+            self._take(completion)
+            if completion.tool_calls:
+                budget.tool_calls += len(completion.tool_calls)
+                await self._act(completion, failures, changes)
+            agent.publish(StepEnded(budget.steps, _difference(budget.usage, spent), agent.context.tokens))
+            if completion.tool_calls:
+                failures.give_up_if_stuck()
+                self._take_steers()
+                continue
+            if completion.finish == "length":
+                raise BudgetExceeded(
+                    "The answer was cut off at the model's output limit.", budget="output", hint="Continue with -c."
+                )
+            if not completion.text.strip():
+                empty += 1
+                if empty >= _EMPTY_ANSWERS:
+                    raise ModelError(f"The model answered nothing, {empty} times in a row.")
+                self._notice("Your last answer was empty. Go on with the work, or give your final answer.")
+                continue
+            empty = 0
+            if self._take_steers():
+                continue
+            if self.checks.verify is not None:
+                await changes.before_change()
+            objection = await self.checks.objection(agent, completion.text)
+            if objection is None:
+                return
+            self._notice(objection)
+
+    def _take(self, completion: Completion) -> None:
+        if completion.finish == "content_filter":
+            raise ContentFiltered(
+                "The provider's content filter stopped the answer.", hint="Put the request in other words."
+            )
+        if completion.text.strip():
+            self.text = completion.text
+        if completion.text or completion.tool_calls:
+            self._add(
+                Message("assistant", completion.text, thought=completion.thought, tool_calls=completion.tool_calls)
+            )
+
+    async def _act(self, completion: Completion, failures: "Failures", changes: ChangeWatch) -> None:
+        """Run the step's calls: neighbouring reads at once, all others in order; results in the order asked."""
+        scope = self.agent.scope
+        if completion.finish == "length":
+            for call in completion.tool_calls:
+                self._close(finish(CallOutcome(call, call.name, "invalid", _CUT_OFF, "cut off"), scope), failures)
+            return
+        prepared = [prepare(call, scope) for call in completion.tool_calls]
+        for reads, group in groupby(prepared, key=_is_read):
+            batch = list(group)
+            if reads and len(batch) > 1:
+                async with asyncio.TaskGroup() as tasks:
+                    running = [tasks.create_task(self._run(item, changes)) for item in batch]
+                outcomes: Iterable[CallOutcome] = [task.result() for task in running]
+                for outcome in outcomes:
+                    self._close(outcome, failures)
+            else:
+                for item in batch:
+                    self._close(await self._run(item, changes), failures)
+
+    async def _run(self, item: Prepared | CallOutcome, changes: ChangeWatch) -> CallOutcome:
+        scope = self.agent.scope
+        if isinstance(item, CallOutcome):
+            return finish(item, scope)
+        if item.effect in (Effect.EDIT, Effect.EXECUTE):
+            await changes.before_change()
+        outcome = await run_call(item, scope)
+        changes.report(block for block in outcome.blocks if isinstance(block, Diff))
+        return outcome
+
+    def _close(self, outcome: CallOutcome, failures: "Failures") -> None:
+        message = outcome.message
+        nudge = failures.note(outcome, changed=self._changes_something(outcome))
+        if nudge:
+            message = Message("tool", f"{message.text}\n\n{nudge}", call_id=message.call_id)
+        self._add(message)
+
+    def _changes_something(self, outcome: CallOutcome) -> bool:
+        tool = self.agent.scope.tools.get(outcome.call.name)
+        return outcome.status == "done" and tool is not None and tool.effect in (Effect.EDIT, Effect.EXECUTE)
+
+    def _add(self, message: Message) -> None:
+        self.agent.context.add(message)
+        self.agent.publish(MessageCompleted(message))
+
+    def _notice(self, text: str) -> None:
+        self._add(Message("user", text, source="notice"))
+
+    def _take_steers(self) -> bool:
+        taken = bool(self.steers)
+        while self.steers:
+            self._add(Message("user", self.steers.popleft()))
+        return taken
+
+    def _settle_open_calls(self) -> None:
+        for call in open_calls(self.agent.context.messages):
+            self._add(Message("tool", INTERRUPTED, call_id=call.id))
+
+
+_CUT_OFF = (
+    "Not run: your answer was cut off at the output limit, and the arguments may be incomplete. "
+    "Send the call again with less in it; write a long file in several parts."
+)
+
+
+def _is_read(item: Prepared | CallOutcome) -> bool:
+    return isinstance(item, Prepared) and item.effect is Effect.READ
+
+
+def open_calls(messages: Sequence[Message]) -> list[ToolCall]:
+    """Calls of the last assistant message that have no result yet."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if message.role == "tool":
+            answered.add(message.call_id)
+        elif message.role == "assistant":
+            return [call for call in message.tool_calls if call.id not in answered]
+        else:
+            break
+    return []
+
+
+class Failures:
+    """Counts how often the very same call failed; a change to the world begins the count anew."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def note(self, outcome: CallOutcome, *, changed: bool) -> str:
+        """Count the outcome; returns words for the model when it insists."""
+        key = (outcome.call.name, outcome.call.arguments)
+        if outcome.status == "done":
+            if changed:
+                self._counts.clear()
+            else:
+                self._counts.pop(key, None)
+            return ""
+        self._counts[key] += 1
+        if self._counts[key] < _NUDGE_AFTER:
+            return ""
+        return (
+            f"This same call has now failed {self._counts[key]} times. Sending it again will fail again: "
+            "change the arguments, take another way, or say what stops you."
+        )
+
+    def give_up_if_stuck(self) -> None:
+        """Raises ModelError when a call failed too often."""
+        for (name, _), count in self._counts.items():
+            if count >= _GIVE_UP_AFTER:
+                raise ModelError(f"The model made the same failing call to {name} {count} times; the turn was stopped.")
+
+
+def _timed_out(asker: Asker, seconds: float | None) -> tuple[Outcome, str]:
+    if asker.retrying:
+        return Outcome.UNAVAILABLE, f"The time limit of {seconds or 0:g} s was reached while the provider was failing."
+    return Outcome.BUDGET, f"The time limit of {seconds or 0:g} s was reached. Continue with -c; nothing is lost."
+
+
+def _outcome_of(failure: KimiError) -> Outcome:
+    match failure:
+        case AuthError():
+            return Outcome.AUTH
+        case QuotaExceeded() | BudgetExceeded() | ContextFull():
+            return Outcome.BUDGET
+        case ModelError(retryable=True):
+            return Outcome.UNAVAILABLE
+        case _:
+            return Outcome.FAILED
+
+
+def _report(agent: Agent, bug: Exception) -> str:
+    """Write the traceback of a bug of ours where the user can find it; returns the message."""
+    text = agent.scope.scrub("".join(traceback.format_exception(bug)))
+    where = ""
+    if agent.crash_file is not None:
+        try:
+            agent.crash_file.write_text(text, encoding="utf-8")
+            where = f" Details: {agent.crash_file}"
+        except OSError:
+            pass
+    return agent.scope.scrub(f"Internal error ({type(bug).__name__}: {bug}).{where}")
+
+
+def _difference(after: Usage, before: Usage) -> Usage:
+    return Usage(
+        after.input - before.input,
+        after.cached - before.cached,
+        after.output - before.output,
+        after.reasoning - before.reasoning,
+    )

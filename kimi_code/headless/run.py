@@ -1,0 +1,198 @@
+"""One prompt without a screen: open, run, write the result, whatever happens on the way."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from kimi_code.errors import AuthError, BudgetExceeded, ConfigError, ExitCode, KimiError, ModelError, UsageError
+from kimi_code.events import Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
+from kimi_code.headless.result import DeniedCall, RunResult
+from kimi_code.headless.text import TextProgress, write
+from kimi_code.session.session import Session, TurnChecks
+
+OutputFormat = Literal["text", "json", "jsonl"]
+
+_NOBODY = "nobody can approve it here: run with -y, or allow exactly this with --allow"
+_EXIT: dict[Outcome, int] = {
+    Outcome.DONE: ExitCode.DONE,
+    Outcome.FAILED: ExitCode.FAILED,
+    Outcome.VERIFY_FAILED: ExitCode.FAILED,
+    Outcome.INVALID_OUTPUT: ExitCode.FAILED,
+    Outcome.BUDGET: ExitCode.BUDGET,
+    Outcome.AUTH: ExitCode.AUTH,
+    Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Outcome.INTERRUPTED: ExitCode.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session ready for its first prompt, and what it has to say first."""
+
+    session: Session
+    opened: SessionOpened
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(slots=True)
+class Run:
+    """One headless run."""
+
+    open: Callable[[], Awaitable[Opened]]
+    prompt: str
+    output_format: OutputFormat = "text"
+    checks: TurnChecks = field(default_factory=TurnChecks)
+    _session: Session | None = None
+    _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
+    _signal: int | None = None
+    _main: "asyncio.Task[int] | None" = None
+    _started: float = field(default_factory=time.monotonic)
+
+    async def run(self) -> int:
+        """Everything from opening the session to the written result; returns the exit code."""
+        self._main = asyncio.current_task()
+        self._catch_signals()
+        try:
+            result = await self._run()
+        except asyncio.CancelledError:
+            result = RunResult("interrupted", ExitCode.INTERRUPTED, error="interrupted")
+        except KimiError as error:
+            result = failed_to_start(error)
+        return self._finish(result)
+
+    async def _run(self) -> RunResult:
+        opened = await self.open()
+        session = self._session = opened.session
+        try:
+            self._listen(session)
+            session.open(opened.opened, opened.notices)
+            ended = await session.prompt(self.prompt, self.checks)
+            return self._result(session, ended)
+        finally:
+            await session.close()
+
+    def _listen(self, session: Session) -> None:
+        session.subscribe(self._follow)
+        if self.output_format == "text":
+            session.subscribe(TextProgress())
+        elif self.output_format == "jsonl":
+            from kimi_code.session.codec import encode
+
+            session.subscribe(lambda record: self._out(encode(record) + "\n"))
+
+    def _follow(self, record: Record) -> None:
+        event = record.event
+        if isinstance(event, RequestOpened) and self._session is not None:
+            self._session.reply(event.request_id, Deny(_NOBODY))
+        elif isinstance(event, ToolEnded) and event.status == "denied":
+            self._denied.append(DeniedCall(event.tool, event.title, event.summary))
+
+    def _result(self, session: Session, ended: TurnEnded) -> RunResult:
+        status, exit_code, error = str(ended.outcome), _EXIT[ended.outcome], ended.error or None
+        if ended.outcome is Outcome.DONE and self._denied and self.checks.verify is None:
+            status, exit_code = "denied", ExitCode.DENIED
+            error = f"{len(self._denied)} call(s) were denied: {self._denied[0].tool} {self._denied[0].title}"
+        return RunResult(
+            status=status,
+            exit_code=int(exit_code),
+            text=ended.text,
+            session_id=session.id,
+            turns=1,
+            steps=ended.steps,
+            tool_calls=ended.tool_calls,
+            usage=ended.usage,
+            cost_usd=ended.cost_usd,
+            files_changed=ended.files_changed,
+            denied=tuple(self._denied),
+            error=error,
+            output=ended.output,
+            has_output=self.checks.output_schema is not None,
+        )
+
+    def _finish(self, result: RunResult) -> int:
+        result = replace(result, duration_s=time.monotonic() - self._started)
+        if self._session is not None and result.session_id is None:
+            result = replace(result, session_id=self._session.id)
+        if self._signal is not None and result.status == "interrupted":
+            result = replace(result, exit_code=128 + self._signal)
+        write_result(result, self.output_format)
+        return result.exit_code
+
+    def _out(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output went away: nobody to work for. What the interpreter flushes at exit goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._stop(13)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
+            try:
+                loop.add_signal_handler(number, self._stop, int(number))
+            except (NotImplementedError, RuntimeError):  # Windows, or not the main thread
+                if name == "SIGINT":
+                    signal.signal(number, self._interrupted_elsewhere(loop))
+
+    def _interrupted_elsewhere(self, loop: asyncio.AbstractEventLoop) -> Callable[[int, object], None]:
+        def handle(number: int, _frame: object) -> None:
+            loop.call_soon_threadsafe(self._stop, number)
+
+        return handle
+
+    def _stop(self, number: int) -> None:
+        """First signal: end the turn cleanly. Second: leave at once."""
+        if self._signal is not None:
+            self._finish(RunResult("interrupted", 128 + number, error="interrupted twice"))
+            os._exit(128 + number)
+        self._signal = number
+        if self._session is not None and self._session.running:
+            self._session.interrupt()
+        elif self._main is not None:
+            self._main.cancel()
+
+
+def failed_to_start(error: KimiError) -> RunResult:
+    """The result of a run that ended before its turn began."""
+    match error:
+        case UsageError() | ConfigError():
+            status, code = "usage_error", ExitCode.USAGE
+        case AuthError():
+            status, code = str(Outcome.AUTH), ExitCode.AUTH
+        case BudgetExceeded():
+            status, code = str(Outcome.BUDGET), ExitCode.BUDGET
+        case ModelError(retryable=True):
+            status, code = str(Outcome.UNAVAILABLE), ExitCode.UNAVAILABLE
+        case _:
+            status, code = str(Outcome.FAILED), ExitCode.FAILED
+    return RunResult(status, int(code), error=str(error))
+
+
+def write_result(result: RunResult, output_format: OutputFormat) -> None:
+    """The last words: the JSON object, or the answer on stdout and what went wrong on stderr."""
+    try:
+        if output_format != "text":
+            sys.stdout.write(result.to_json() + "\n")
+            sys.stdout.flush()
+            return
+        if result.text:
+            text = result.text if result.text.endswith("\n") else result.text + "\n"
+            write(sys.stdout, text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if result.error and result.status != "interrupted":
+        write(sys.stderr, f"kimi-code: {result.error}\n")
+    elif result.error:
+        write(sys.stderr, "kimi-code: interrupted\n")
+    if result.status == "interrupted" and result.session_id:
+        write(sys.stderr, f"Go on with: kimi-code -r {result.session_id} -p '…'\n")

@@ -1,0 +1,87 @@
+"""Progress for people: one short line per tool call on stderr, the answer on stdout."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from kimi_code.events import CallStatus, ContextCompacted, Notice, PlanUpdated, Record, StepRetried, ToolEnded
+
+_MARKS: dict[CallStatus, str] = {"done": "✓", "failed": "✗", "invalid": "✗", "denied": "⊘", "interrupted": "✗"}
+_PLAIN_MARKS: dict[CallStatus, str] = {
+    "done": "ok",
+    "failed": "failed",
+    "invalid": "failed",
+    "denied": "denied",
+    "interrupted": "stopped",
+}
+_COLOURS: dict[CallStatus, str] = {"done": "32", "failed": "31", "invalid": "31", "denied": "33", "interrupted": "31"}
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Colour only on a terminal, never with NO_COLOR or TERM=dumb."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+class TextProgress:
+    """Listens to records and writes a line where a person wants one."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._colour = wants_colour(self._stream)
+        self._marks = _MARKS if _can_print("✓⊘✗", self._stream) else _PLAIN_MARKS
+
+    def __call__(self, record: Record) -> None:
+        match record.event:
+            case ToolEnded() as ended:
+                mark = self._paint(self._marks[ended.status], _COLOURS[ended.status])
+                tail = f" · {ended.summary}" if ended.summary else ""
+                self._line(f"{mark} {ended.tool:<7} {_fit(ended.title, 100)}{self._paint(_fit(tail, 120), '2')}")
+            case StepRetried(attempt=attempt, wait=wait, reason=reason):
+                self._line(
+                    self._paint(f"… trying again in {wait:.1f} s (attempt {attempt + 1}): {_fit(reason, 160)}", "33")
+                )
+            case ContextCompacted(before_tokens=before, after_tokens=after):
+                self._line(self._paint(f"… context compacted: {before:,} → {after:,} tokens", "2"))
+            case PlanUpdated(items=items):
+                done = sum(item.status == "done" for item in items)
+                now = next((item.text for item in items if item.status == "in_progress"), "")
+                self._line(self._paint(f"… plan: {done}/{len(items)} done{f' · {_fit(now, 80)}' if now else ''}", "2"))
+            case Notice(level=level, text=text):
+                self._line(
+                    self._paint(f"{level}: {text}" if level != "info" else text, "2" if level == "info" else "33")
+                )
+            case _:
+                pass
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text else text
+
+    def _line(self, text: str) -> None:
+        write(self._stream, text + "\n")
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Write what can be written: characters the stream's encoding lacks are replaced, a closed pipe is no error."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
+
+
+def _can_print(text: str, stream: TextIO) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _fit(text: str, width: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+Show = Callable[[Record], None]

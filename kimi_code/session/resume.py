@@ -1,0 +1,56 @@
+"""Bring a session back from its journal."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kimi_code.agent.context import fold
+from kimi_code.events import Notice, PlanUpdated, Record, TodoItem
+from kimi_code.messages import Message
+from kimi_code.session import journal
+from kimi_code.session.store import SessionMeta, follow
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a journal adds up to."""
+
+    meta: SessionMeta
+    messages: tuple[Message, ...] = ()
+    plan: tuple[TodoItem, ...] = ()
+    last_seq: int = 0
+    notices: tuple[Notice, ...] = ()
+
+
+def resume(meta: SessionMeta) -> Resumed:
+    """Replay the session's journal: history repaired, plan, and what could not be read as notices."""
+    replay = journal.read(meta.journal)
+    records = replay.records
+    state = SessionMeta(meta.id, meta.path)
+    for record in records:
+        state = follow(state, record)
+    return Resumed(
+        state,
+        tuple(fold(record.event for record in records)),
+        _plan(records),
+        max((record.seq for record in records), default=0),
+        _notices(replay),
+    )
+
+
+def _plan(records: Iterable[Record]) -> tuple[TodoItem, ...]:
+    plan: tuple[TodoItem, ...] = ()
+    for record in records:
+        if isinstance(record.event, PlanUpdated):
+            plan = record.event.items
+    return plan
+
+
+def _notices(replay: journal.Replay) -> tuple[Notice, ...]:
+    notices: list[Notice] = []
+    if replay.dropped:
+        notices.append(Notice("warning", f"{replay.dropped} torn line(s) of the session's journal were left out."))
+    if replay.unknown:
+        notices.append(
+            Notice("warning", f"{replay.unknown} record(s) of a newer version were left out of the session's history.")
+        )
+    return tuple(notices)

@@ -1,0 +1,173 @@
+"""The facade: what a front end holds. `prompt`, `steer`, `reply`, `interrupt` go in, Records come out."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kimi_code.agent.checks import Checks
+from kimi_code.agent.environment import Agent
+from kimi_code.agent.loop import Turn
+from kimi_code.errors import KimiError
+from kimi_code.events import (
+    Deny,
+    Event,
+    Notice,
+    PlanUpdated,
+    Record,
+    Reply,
+    Request,
+    RequestClosed,
+    RequestOpened,
+    SessionOpened,
+    TurnEnded,
+)
+from kimi_code.session.bus import Bus, Listener
+from kimi_code.session.journal import Journal
+from kimi_code.session.store import SessionMeta, follow, save_meta
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChecks:
+    """What a turn must satisfy before it ends: a command that exits 0, a JSON Schema that the answer fits."""
+
+    verify: str | None = None
+    output_schema: Mapping[str, object] | None = None
+
+
+@dataclass(slots=True)
+class Requests:
+    """The slots for replies; a slot exists before anybody can see its request."""
+
+    publish: Callable[[Event], object]
+    _slots: dict[str, asyncio.Future[Reply]] = field(default_factory=dict[str, "asyncio.Future[Reply]"])
+    _count: int = 0
+
+    async def ask(self, request: Request) -> Reply:
+        """Publish the request and wait for its reply; withdrawn with a Deny when cancelled."""
+        self._count += 1
+        request_id = f"r{self._count}"
+        slot: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._slots[request_id] = slot
+        answer: Reply = Deny("withdrawn")
+        try:
+            self.publish(RequestOpened(request_id, request))
+            answer = await slot
+            return answer
+        finally:
+            del self._slots[request_id]
+            self.publish(RequestClosed(request_id, answer))
+
+    def reply(self, request_id: str, answer: Reply) -> bool:
+        """Fill the slot; False when nobody waits for it any more."""
+        slot = self._slots.get(request_id)
+        if slot is None or slot.done():
+            return False
+        slot.set_result(answer)
+        return True
+
+
+class Session:
+    """One conversation. Made by assembly; owns the running turn, the journal and what must be closed."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        bus: Bus,
+        requests: Requests,
+        meta: SessionMeta,
+        *,
+        journal: Journal | None = None,
+        closers: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        self._agent = agent
+        self._bus = bus
+        self._requests = requests
+        self._meta = meta
+        self._journal = journal
+        self._closers = tuple(closers)
+        self._steers: deque[str] = deque()
+        self._running: asyncio.Task[TurnEnded] | None = None
+        self._broken: OSError | None = None
+        self._turns = meta.turns
+        agent.check = self._check
+        bus.subscribe(self._keep)
+
+    @property
+    def id(self) -> str:
+        return self._meta.id
+
+    @property
+    def running(self) -> bool:
+        """Whether a turn is under way."""
+        return self._running is not None
+
+    @property
+    def meta(self) -> SessionMeta:
+        return self._meta
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hear every Record from now on, at once and in order; call what is returned to stop."""
+        return self._bus.subscribe(listener)
+
+    def open(self, opened: SessionOpened, notices: Sequence[Notice] = ()) -> None:
+        """Publish the first records; after the front end has subscribed."""
+        self._bus.publish(opened)
+        for notice in notices:
+            self._bus.publish(notice)
+
+    async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
+        """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
+        if self._running is not None:
+            raise KimiError("A turn is running.")
+        checks = checks or TurnChecks()
+        self._turns += 1
+        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
+        self._running = asyncio.create_task(turn.run())
+        try:
+            return await self._running
+        finally:
+            self._running = None
+
+    def steer(self, text: str) -> None:
+        """Say something to the running turn; the model reads it with its next step."""
+        self._steers.append(text)
+
+    def reply(self, request_id: str, answer: Reply) -> bool:
+        """Answer a RequestOpened; False when it was withdrawn or answered already."""
+        return self._requests.reply(request_id, answer)
+
+    def interrupt(self) -> None:
+        """Stop the running turn: its commands are killed, its history made whole, TurnEnded published."""
+        if self._running is not None:
+            self._running.cancel()
+
+    async def close(self) -> None:
+        """Kill background commands, close the connection and the journal. Safe to call twice."""
+        self.interrupt()
+        for close in self._closers:
+            await close()
+        if self._journal is not None:
+            self._journal.close()
+            if self._turns and self._broken is None:
+                save_meta(self._meta)
+
+    def _keep(self, record: Record) -> None:
+        self._meta = follow(self._meta, record)
+        if isinstance(record.event, PlanUpdated):
+            self._agent.plan = record.event.items
+        if self._journal is None or self._broken is not None:
+            return
+        try:
+            self._journal.write(record)
+        except OSError as error:
+            # Work that cannot be recorded must stop, but the front end has still to hear how it ended.
+            self._broken = error
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            reason = self._broken.strerror or str(self._broken)
+            raise KimiError(
+                f"The session cannot be saved any more: {reason}.",
+                hint="Nothing that was done is lost; make room, or use --no-session.",
+            )
