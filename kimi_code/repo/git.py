@@ -1,0 +1,393 @@
+"""Git by subprocess: its version, the root and the state of a working tree. The only importer of GitPython.
+
+A repository may be hostile: nothing its configuration or attributes name is run (hooks, monitors, filters, transports).
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+_NOT_FOUND = 127
+_NOT_STARTED = 126
+
+# What the caller's environment may say to git. The rest (GIT_DIR, GIT_INDEX_FILE, ...) is meant for another repository:
+# it is set when we are started from a hook or an alias.
+_KEPT = ("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+
+# A partial clone fetches what it lacks, by programs its configuration names: no transport is allowed at all.
+_GUARD = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "LC_ALL": "C",
+}
+_FLAGS = (
+    "--no-pager",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", f"core.hooksPath={os.devnull}"),
+    *("-c", "safe.bareRepository=explicit"),
+)
+
+
+class GitOutput(NamedTuple):
+    """How a git command ended; 127 when there is no git, 126 when it could not be started."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def error(self) -> str:
+        """The first line git complained with, without its `fatal:`."""
+        lines = self.stderr.decode(errors="replace").strip().splitlines()
+        return lines[0].removeprefix("fatal: ").removeprefix("error: ") if lines else f"git ended with {self.code}"
+
+
+def program() -> str | None:
+    """Absolute path of git; never one that lies in the working folder, which may come with the repository."""
+    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute()]
+    found = shutil.which("git", path=os.pathsep.join(folders))
+    if found is None or (os.name == "nt" and Path(found).resolve().parent == Path.cwd()):
+        return None
+    return found
+
+
+def version() -> tuple[int, ...] | None:
+    """Git's version, such as (2, 39, 5); None when it is missing or does not answer within 5 s."""
+    import re
+    import subprocess
+
+    git = program()
+    if git is None:
+        return None
+    try:
+        answer = subprocess.run([git, "--version"], capture_output=True, text=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.search(r"\d+(?:\.\d+)*", answer)
+    return tuple(int(part) for part in match[0].split(".")) if match else None
+
+
+def find_root(path: Path) -> Path | None:
+    """The nearest folder at or above `path` that holds a `.git`; looks at names only."""
+    path = path.absolute()
+    return next((folder for folder in (path, *path.parents) if os.path.lexists(folder / ".git")), None)
+
+
+@dataclass(frozen=True, slots=True)
+class GitFolders:
+    """Where a working tree's repository keeps its things: `own` differs from `common` in a linked worktree."""
+
+    own: Path
+    common: Path
+
+
+def find_folders(root: Path) -> GitFolders | None:
+    """The folders behind `root/.git`, be it a folder or a file; None when there is no repository behind it."""
+    own = root / ".git"
+    try:
+        if own.is_file():
+            link = own.read_text(encoding="utf-8", errors="surrogateescape").strip()
+            own = (root / link.removeprefix("gitdir:").strip()).resolve()
+        common = own
+        if (own / "commondir").is_file():
+            common = (own / (own / "commondir").read_text(encoding="utf-8").strip()).resolve()
+        sound = (own / "HEAD").is_file() and (common / "objects").is_dir()
+    except (OSError, ValueError):
+        return None
+    return GitFolders(own, common) if sound else None
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment git runs in: ours, without what belongs to another repository, with every transport off."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)}
+    return {**inherited, **_GUARD, **(extra or {})}
+
+
+async def run_git(
+    args: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, input: bytes | None = None
+) -> GitOutput:
+    """Run git with hooks and monitors off; `env` is added to `environment()`. Cancelling kills it and waits."""
+    git = program()
+    if git is None:
+        return GitOutput(_NOT_FOUND, b"", b"git is not installed, or not on the PATH")
+    try:
+        process = await _spawn((git, *_FLAGS, *args), cwd, environment(env), with_input=input is not None)
+    except OSError as error:
+        return GitOutput(_NOT_STARTED, b"", f"git could not be started in {cwd}: {error}".encode())
+    try:
+        stdout, stderr = await process.communicate(input)
+    except BaseException:
+        await _end(process)
+        raise
+    return GitOutput(process.returncode or 0, stdout, stderr)
+
+
+async def _spawn(
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], *, with_input: bool
+) -> asyncio.subprocess.Process:
+    # CPython 3.11 hangs when cancelled inside create_subprocess_exec (cpython#125502): it runs in a task of its own,
+    # which nobody cancels, and a cancellation waits the millisecond until there is a process to kill.
+    pipe = asyncio.subprocess.PIPE
+    spawn = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=pipe if with_input else asyncio.subprocess.DEVNULL,
+            stdout=pipe,
+            stderr=pipe,
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(spawn)
+    except asyncio.CancelledError:
+        while not spawn.done():
+            try:
+                await asyncio.wait({spawn})
+            except asyncio.CancelledError:
+                continue
+        if spawn.exception() is None:
+            await _end(spawn.result())
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the whole group and reap it."""
+    if process.returncode is None:
+        try:
+            if os.name == "nt":
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+    try:
+        async with asyncio.timeout(2):
+            await process.wait()
+    except TimeoutError:
+        pass
+
+
+# --- The state of a working tree ----------------------------------------------------------------------------------
+
+_IN_PROGRESS = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GitState:
+    """Where a working tree stands. Counts are of paths, an untracked folder counts as one.
+
+    `branch` is empty when `detached`, `head` (a commit id) when nothing was committed yet. `ahead` and `behind` count
+    commits, None without an upstream. `counted` is False when git took too long: then the counts say nothing.
+    `problem` says why nothing at all is known; it is empty otherwise.
+    """
+
+    branch: str = ""
+    detached: bool = False
+    head: str = ""
+    staged: int = 0
+    modified: int = 0
+    untracked: int = 0
+    conflicted: int = 0
+    in_progress: str = ""
+    upstream: str = ""
+    ahead: int | None = None
+    behind: int | None = None
+    counted: bool = True
+    problem: str = ""
+
+    def describe(self) -> str:
+        """One line for the model and for people, such as `main, 2 ahead of origin/main; 1 staged, 3 modified`."""
+        if self.problem:
+            return self.problem
+        return "; ".join(part for part in (self._place(), self._progress(), self._counts()) if part)
+
+    def _place(self) -> str:
+        place = f"detached at {self.head[:10]}" if self.detached else f"branch {self.branch}"
+        if not self.head:
+            place += " without commits"
+        distance = " and ".join(f"{n} {word}" for n, word in ((self.ahead, "ahead of"), (self.behind, "behind")) if n)
+        return f"{place}, {distance} {self.upstream}" if distance else place
+
+    def _progress(self) -> str:
+        return f"{self.in_progress} in progress" if self.in_progress else ""
+
+    def _counts(self) -> str:
+        if not self.counted:
+            return ""
+        named = (
+            (self.staged, "staged"),
+            (self.modified, "modified"),
+            (self.untracked, "untracked"),
+            (self.conflicted, "in conflict"),
+        )
+        return ", ".join(f"{count} {name}" for count, name in named if count) or "clean"
+
+
+async def state(root: Path, limit: float = 2.0) -> GitState:
+    """What `git status` says about the working tree around `root`; after `limit` seconds only what files tell."""
+    top = find_root(root)
+    if top is None:
+        bare = (root / "HEAD").is_file() and (root / "objects").is_dir() and (root / "refs").is_dir()
+        return GitState(problem="a bare git repository" if bare else "not a git repository")
+    folders = find_folders(top)
+    in_progress = _in_progress(folders)
+    try:
+        async with asyncio.timeout(limit):
+            filters = await _foreign_filters(root)
+            if filters is None:
+                return _from_files(folders, in_progress)
+            # Submodules are looked at from outside only: git would run itself in them, under their own configuration.
+            status = ("status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames")
+            output = await run_git((*filters, *status, "--ignore-submodules=dirty"), root)
+    except TimeoutError:
+        return _from_files(folders, in_progress)
+    if output.code != 0:
+        return GitState(problem=_explain(output, top))
+    return _parse_status(output.stdout, in_progress)
+
+
+async def _foreign_filters(root: Path) -> tuple[str, ...] | None:
+    """Flags that empty every clean filter the repository itself defines; None when they cannot be emptied.
+
+    `git status` runs clean filters on files that look changed. The user's own filters (LFS) are theirs to run.
+    """
+    query = ("config", "-z", "--name-only", "--show-scope", "--get-regexp", r"^filter\..*\.(clean|process)$")
+    output = await run_git(query, root)
+    if output.code not in (0, 1):
+        return () if output.code == 128 else None
+    fields = output.stdout.decode(errors="surrogateescape").split("\0")
+    flags: list[str] = []
+    for scope, key in zip(fields[::2], fields[1::2], strict=False):
+        if scope in ("local", "worktree"):
+            name = key.rpartition(".")[0]
+            if "=" in name:  # `-c` would cut the name there
+                return None
+            flags += ("-c", f"{key}=", "-c", f"{name}.required=false")
+    return tuple(flags)
+
+
+def _in_progress(folders: GitFolders | None) -> str:
+    if folders is None:
+        return ""
+    return next((name for marker, name in _IN_PROGRESS.items() if (folders.own / marker).exists()), "")
+
+
+def _from_files(folders: GitFolders | None, in_progress: str) -> GitState:
+    try:
+        head = (folders.own / "HEAD").read_text(encoding="utf-8", errors="replace").strip() if folders else ""
+    except OSError:
+        head = ""
+    if not head or folders is None:
+        return GitState(problem="git did not answer in time", counted=False)
+    if not head.startswith("ref:"):
+        return GitState(detached=True, head=head, in_progress=in_progress, counted=False)
+    ref = head.removeprefix("ref:").strip()
+    return GitState(
+        branch=ref.removeprefix("refs/heads/"), head=_read_ref(folders, ref), in_progress=in_progress, counted=False
+    )
+
+
+def _read_ref(folders: GitFolders, ref: str) -> str:
+    try:
+        return (folders.common / ref).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        pass
+    try:
+        packed = (folders.common / "packed-refs").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return next((line.split(" ")[0] for line in packed.splitlines() if line.endswith(f" {ref}")), "")
+
+
+def _explain(output: GitOutput, top: Path) -> str:
+    if b"dubious ownership" in output.stderr:
+        return f"git refuses {top}, which belongs to another user (git config --global --add safe.directory {top})"
+    if b"not a git repository" in output.stderr:
+        return "not a git repository (its .git is damaged)"
+    return f"git status failed: {output.error}"
+
+
+def _parse_status(stdout: bytes, in_progress: str) -> GitState:
+    headers: dict[str, str] = {}
+    staged = modified = untracked = conflicted = 0
+    for entry in stdout.decode("utf-8", "surrogateescape").split("\0"):
+        match entry[:2]:
+            case "# ":
+                name, _, value = entry[2:].partition(" ")
+                headers[name] = value
+            case "1 " | "2 ":
+                staged += entry[2] != "."
+                modified += entry[3] != "."
+            case "? ":
+                untracked += 1
+            case "u ":
+                conflicted += 1
+            case _:
+                pass
+    branch, head = headers.get("branch.head", ""), headers.get("branch.oid", "")
+    ahead, _, behind = headers.get("branch.ab", "").partition(" ")
+    return GitState(
+        branch="" if branch == "(detached)" else branch,
+        detached=branch == "(detached)",
+        head="" if head == "(initial)" else head,
+        staged=staged,
+        modified=modified,
+        untracked=untracked,
+        conflicted=conflicted,
+        in_progress=in_progress,
+        upstream=headers.get("branch.upstream", ""),
+        ahead=int(ahead) if ahead else None,
+        behind=-int(behind) if behind else None,
+    )
+
+
+# --- What only a diagnosis needs ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class GitDescription:
+    """A repository for `doctor`: remotes are (name, address), submodules are paths."""
+
+    root: Path
+    branch: str
+    detached: bool
+    remotes: tuple[tuple[str, str], ...]
+    submodules: tuple[str, ...]
+
+
+def describe(root: Path) -> GitDescription | None:
+    """What GitPython reads from the repository around `root`; None without one, or without git. Costs 0.1 s."""
+    if find_root(root) is None or program() is None:
+        return None
+    import git
+
+    try:
+        with git.Repo(root, search_parent_directories=True) as repo:
+            repo.git.update_environment(**_GUARD)
+            detached = repo.head.is_detached
+            has_commits = repo.head.is_valid()
+            return GitDescription(
+                root=Path(repo.working_tree_dir or root),
+                branch="" if detached else repo.active_branch.name,
+                detached=detached,
+                remotes=tuple((remote.name, remote.url) for remote in repo.remotes),
+                submodules=tuple(str(module.path) for module in repo.submodules) if has_commits else (),
+            )
+    except (git.GitError, OSError, ValueError):
+        return None

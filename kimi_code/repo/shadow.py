@@ -1,0 +1,196 @@
+"""A private git repository beside the user's, over the same files: it borrows objects and never writes to the other.
+
+Its bytes are the files' own: no line ends, filters or encodings come between. Written by hand, so no template or hook.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from kimi_code.repo.git import GitFolders, GitOutput, run_git
+
+# Attributes that change bytes between the working tree and the store, and drivers that would be run for a diff.
+_ATTRIBUTES = "* -text -eol -filter -ident -working-tree-encoding !diff\n"
+
+# Left out of folders that have no repository to say what is worth keeping.
+USUALLY_IGNORED = (
+    *("__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".venv/", "venv/", ".tox/"),
+    *("node_modules/", "target/", ".gradle/", ".DS_Store"),
+)
+
+_COPIED = ("filemode", "symlinks", "ignorecase", "precomposeunicode", "longpaths", "excludesfile")
+_CONFIG_QUERY = rf"^(core\.({'|'.join(_COPIED)}|autocrlf|attributesfile)|extensions\.objectformat)$"
+_GITLINK_MODE = b"\x00\x00\xe0\x00"  # of a submodule, as an index stores it
+
+
+class ShadowError(Exception):
+    """The shadow repository cannot do what was asked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The private repository of one working tree. `lender` is the user's own, None for a folder without one."""
+
+    folder: Path
+    worktree: Path
+    lender: GitFolders | None
+    config: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def index(self) -> Path:
+        """The cache of what files looked like; only speed depends on it."""
+        return self.folder / "index"
+
+    async def git(self, *args: str, index: Path | None = None, input: bytes | None = None) -> GitOutput:
+        env = {
+            "GIT_DIR": str(self.folder),
+            "GIT_WORK_TREE": str(self.worktree),
+            "GIT_INDEX_FILE": str(index or self.index),
+        }
+        return await run_git(args, self.worktree, env, input)
+
+    async def ask(self, *args: str, index: Path | None = None, input: bytes | None = None) -> bytes:
+        """The output of a git command that must succeed."""
+        output = await self.git(*args, index=index, input=input)
+        if output.code != 0:
+            raise ShadowError(output.error)
+        return output.stdout
+
+
+async def read_config(lender: GitFolders, worktree: Path) -> dict[str, str]:
+    """The few settings of the user's repository (and machine) that say how its files are to be read."""
+    query = ("--git-dir", str(lender.own), "config", "-z", "--get-regexp", _CONFIG_QUERY)
+    output = await run_git(query, worktree)
+    pairs = (entry.partition("\n") for entry in output.stdout.decode(errors="surrogateescape").split("\0") if entry)
+    return {key: value for key, _, value in pairs}
+
+
+def build(shadow: Shadow, exclude: tuple[Path, ...]) -> None:
+    """Write the shadow repository's files by hand: no template, no hook, nothing but what is needed."""
+    for name in ("objects/info", "refs", "info"):
+        (shadow.folder / name).mkdir(parents=True, exist_ok=True)
+    _put(shadow.folder / "HEAD", "ref: refs/heads/none\n")
+    _put(shadow.folder / "config", _config_text(shadow.config))
+    _put(shadow.folder / "info" / "attributes", _ATTRIBUTES)
+    _put(shadow.folder / "info" / "exclude", _exclude_text(shadow, exclude))
+    if shadow.lender:
+        objects = (shadow.lender.common / "objects").as_posix()
+        escaped = objects.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        _put(shadow.folder / "objects" / "info" / "alternates", f'"{escaped}"\n')
+
+
+def _put(path: Path, text: str) -> None:
+    """Write `text` unless it is there; another session may do the same at the same time."""
+    data = os.fsencode(text)
+    try:
+        if path.read_bytes() == data:
+            return
+    except FileNotFoundError:
+        pass
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _config_text(config: Mapping[str, str]) -> str:
+    insensitive = "true" if sys.platform in ("darwin", "win32") else "false"
+    core = {
+        "repositoryformatversion": "1",
+        "bare": "false",
+        "filemode": "false" if sys.platform == "win32" else "true",
+        "ignorecase": insensitive,
+        "autocrlf": "false",
+        "untrackedcache": "false",
+        "splitindex": "false",
+        "logallrefupdates": "false",
+    }
+    if sys.platform == "darwin":
+        core["precomposeunicode"] = "true"
+    for name in _COPIED:
+        if f"core.{name}" in config:
+            core[name] = config[f"core.{name}"]
+    lines = ["[core]", *(f"\t{name} = {_quoted(value)}" for name, value in core.items())]
+    lines += ["[gc]", "\tauto = 0", "[index]", "\tsparse = false"]
+    if "extensions.objectformat" in config:
+        lines += ["[extensions]", f"\tobjectformat = {_quoted(config['extensions.objectformat'])}"]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _exclude_text(shadow: Shadow, exclude: tuple[Path, ...]) -> str:
+    lines = [_pattern(path.relative_to(shadow.worktree)) for path in exclude if path.is_relative_to(shadow.worktree)]
+    if shadow.lender is None:
+        lines += USUALLY_IGNORED
+    else:
+        try:
+            lines.append(os.fsdecode((shadow.lender.common / "info" / "exclude").read_bytes()))
+        except OSError:
+            pass
+    return "\n".join(lines) + "\n"
+
+
+def _pattern(path: Path) -> str:
+    """An ignore pattern for exactly this path; one with a newline cannot be said, and is not."""
+    special = "\\*?[! #"
+    text = "".join(f"\\{character}" if character in special else character for character in path.as_posix())
+    return "" if "\n" in text else f"/{text}"
+
+
+async def seed(shadow: Shadow, index: Path, *, fresh: bool) -> None:
+    """Lay out an index to begin with: the user's own if its entries hold for raw bytes, else our last, else mere names.
+
+    Copies keep the time of the original: by it git tells which entries are too young to be trusted.
+    """
+    theirs = shadow.lender.own / "index" if shadow.lender else None
+    if fresh and theirs and theirs.is_file():
+        shutil.copy2(theirs, index)
+        if not _converts(shadow, index.read_bytes()):
+            return
+    if shadow.index.is_file():
+        shutil.copy2(shadow.index, index)
+    elif index.exists():
+        await _seed_names(shadow, index)
+
+
+def _converts(shadow: Shadow, content: bytes) -> bool:
+    """Whether the user's index may hold other bytes than the files (line ends, filters), submodules, or only a part.
+
+    A wrong yes costs time, once per working tree.
+    """
+    if shadow.config.get("core.autocrlf", "false").lower() not in ("false", "no", "off", "0", ""):
+        return True
+    if "core.attributesfile" in shadow.config or b"ttributes" in content or _GITLINK_MODE in content:
+        return True
+    lender = shadow.lender
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    attributes = (shadow.worktree / ".gitattributes", config_home / "git" / "attributes")
+    shared = lender is not None and any(lender.own.glob("sharedindex.*"))
+    return shared or any(
+        path.exists() for path in (*attributes, *([lender.common / "info/attributes"] if lender else []))
+    )
+
+
+async def _seed_names(shadow: Shadow, index: Path) -> None:
+    """Replace a copy of the user's index by one of the same paths and blobs that trusts no file to be unchanged."""
+    assert shadow.lender is not None
+    for shared in shadow.lender.own.glob("sharedindex.*"):
+        shutil.copy2(shared, shadow.folder / shared.name)
+    listing = await shadow.ask("ls-files", "-z", "--stage", index=index)
+    entries: dict[bytes, bytes] = {}
+    for entry in listing.split(b"\0"):
+        facts, _, path = entry.partition(b"\t")
+        if path and not facts.startswith(b"160000"):
+            mode, blob, _ = facts.split(b" ")
+            entries[path] = b"%s %s\t%s" % (mode, blob, path)
+    index.unlink()
+    await shadow.ask(
+        "update-index", "-z", "--index-info", index=index, input=b"".join(e + b"\0" for e in entries.values())
+    )
