@@ -274,8 +274,10 @@ class FakeServer:
             self.connections += 1
             self._open.add(writer)
         try:
-            while (request := await _receive(reader)) is not None and await _send(writer, self._reply_to(request)):
-                pass
+            while (request := await _receive(reader)) is not None:
+                closing = request.headers.get("connection", "").lower() == "close"
+                if not await _send(writer, self._reply_to(request), closing):
+                    break
             if not writer.is_closing():
                 await reader.read()
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -328,7 +330,7 @@ async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> byt
     return body
 
 
-async def _send(writer: asyncio.StreamWriter, reply: Reply) -> bool:
+async def _send(writer: asyncio.StreamWriter, reply: Reply, closing: bool) -> bool:
     """Write a reply; whether the connection may serve another request."""
     head = {"Content-Type": reply.content_type, "Transfer-Encoding": "chunked", "x-trace-id": "trace-1"}
     lines = "".join(f"{name}: {value}\r\n" for name, value in {**head, **reply.headers}.items())
@@ -340,6 +342,6 @@ async def _send(writer: asyncio.StreamWriter, reply: Reply) -> bool:
     if reply.ending == "end":
         writer.write(b"0\r\n\r\n")
     await writer.drain()
-    if reply.ending == "cut":
+    if reply.ending == "cut" or closing:
         writer.close()  # a FIN after what was sent: a reset would throw away bytes the client has not read yet
-    return reply.ending == "end"
+    return reply.ending == "end" and not closing

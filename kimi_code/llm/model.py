@@ -37,9 +37,13 @@ class Profile:
     tools: bool = True
     vision: bool = False
     thinking: ThinkingStyle = "none"
+    # What the server's effort setting may say, from least to most.
+    efforts: tuple[str, ...] = ("low", "medium", "high")
     always_thinks: bool = False
     # With thinking on, assistant messages with tool calls go back with their reasoning, else the server answers 400.
     echo_thought: bool = False
+    # Ask the server to keep the reasoning of earlier turns too; then every assistant message goes back with its own.
+    keep_thoughts: bool = False
     # Whether `response_format` with a JSON Schema is understood.
     response_format: bool = False
     prompt_cache_key: bool = False

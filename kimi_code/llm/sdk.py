@@ -1,0 +1,116 @@
+"""The OpenAI SDK, loaded without the parts that are never used here.
+
+`import openai` spends most of its time on about a thousand model classes for typed answers. Streams are read raw here,
+so those packages are put off: they load as usual if anything ever asks for them.
+"""
+
+import gc
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+# Packages whose __init__ pulls in the rest; what is needed of them is imported by its full name.
+PUT_OFF = ("openai", "openai.types", "openai.types.shared", "openai.lib")
+
+
+@dataclass(frozen=True, slots=True)
+class SDK:
+    """The few names of the SDK and its transport that the adapter uses."""
+
+    client: "type[openai.AsyncOpenAI]"
+    transport: "type[httpx2.AsyncClient]"
+    response: "type[httpx2.Response]"
+    timeout: "type[httpx2.Timeout]"
+    limits: "type[httpx2.Limits]"
+    status_error: "type[openai.APIStatusError]"
+    # Everything the SDK, its transport and the layers below raise when a connection fails.
+    failures: tuple[type[Exception], ...]
+
+
+class _PutOff(ModuleType):
+    """A package that runs its own __init__ only when a name is asked for that is no module of it."""
+
+    def __getattr__(self, name: str) -> Any:
+        spec = self.__spec__
+        if spec is None or spec.loader is None or (name.startswith("__") and name not in ("__version__", "__title__")):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        if find_spec(f"{self.__name__}.{name}") is not None:
+            return importlib.import_module(f"{self.__name__}.{name}")
+        object.__setattr__(self, "__class__", ModuleType)
+        spec.loader.exec_module(self)
+        return getattr(self, name)
+
+
+def preload() -> None:
+    """Import the SDK now; call it in a thread while something else is done. Cheap when it is loaded already."""
+    load()
+
+
+def load(put_off: Sequence[str] = PUT_OFF) -> SDK:
+    """The SDK; on any surprise with the packages that are put off it is imported plainly.
+
+    Raises:
+        ImportError: it is not installed, or broken.
+    """
+    if "openai" in sys.modules:
+        return _names()
+    collecting = gc.isenabled()
+    gc.disable()  # tens of thousands of new objects, none of them garbage
+    try:
+        return _load_lean(put_off) or _names()
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _load_lean(put_off: Sequence[str]) -> SDK | None:
+    try:
+        for name in put_off:
+            _put_off(name)
+        return _names()
+    except Exception:
+        for name in [name for name in sys.modules if name == "openai" or name.startswith("openai.")]:
+            del sys.modules[name]
+        return None
+
+
+def _put_off(name: str) -> None:
+    spec = find_spec(name)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ImportError(f"{name} is no package")
+    module = module_from_spec(spec)
+    module.__class__ = _PutOff
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+
+
+def _names() -> SDK:
+    def name(module: str, attribute: str) -> Any:
+        return getattr(importlib.import_module(module), attribute)
+
+    return SDK(
+        client=name("openai._client", "AsyncOpenAI"),
+        transport=name("openai._base_client", "DefaultAioHttpClient"),
+        response=name("httpx2", "Response"),
+        timeout=name("httpx2", "Timeout"),
+        limits=name("httpx2", "Limits"),
+        status_error=name("openai._exceptions", "APIStatusError"),
+        failures=(
+            name("openai._exceptions", "OpenAIError"),
+            name("httpx2", "HTTPError"),
+            name("httpx2", "StreamError"),
+            name("httpx2", "InvalidURL"),
+            name("aiohttp", "ClientError"),
+            OSError,
+        ),
+    )
