@@ -11,7 +11,7 @@ from kimi_code.events import Effect
 
 Decision = Literal["allow", "ask", "deny"]
 
-_RULE = re.compile(r"^\s*([A-Za-z_][\w*.-]*)\s*(?:\((.*)\))?\s*$", re.DOTALL)
+_RULE = re.compile(r"^\s*([A-Za-z_*][\w*.-]*)\s*(?:\((.*)\))?\s*$", re.DOTALL)
 # A command line in which every word is known by reading it: no quoting, expansion, separator or redirection.
 _PLAIN_WORDS = re.compile(r"^[\w./:=@%+,-]+(?:[ \t]+[\w./:=@%+,-]+)*$")
 _FAMILIES = {"Read": Effect.READ, "Edit": Effect.EDIT, "Bash": Effect.EXECUTE}
@@ -104,7 +104,7 @@ def covers_path(rule: Rule, real: Path, root: Path) -> bool:
 
 @lru_cache(maxsize=256)
 def _path_pattern(pattern: str, any_case: bool) -> re.Pattern[str]:
-    text = pattern.removeprefix("./").rstrip("/")
+    text = pattern.removeprefix("./").rstrip("/").removesuffix("/**")  # a folder covers what is below it anyway
     prefix = "" if "/" in text else "(?:.*/)?"
     out: list[str] = []
     position = 0
