@@ -73,6 +73,8 @@ class ModelTable(_Table):
     """Whether it can see images."""
     thinking_style: ThinkingStyle | None = None
     """How it is told to think: the field of the request's body that carries the setting."""
+    efforts: list[str] | None = None
+    """The levels of thinking it knows, lowest first."""
     always_thinks: bool | None = None
     """Whether its thinking cannot be turned off."""
     echo_thought: bool | None = None
@@ -110,7 +112,7 @@ class ConfigFile(_Table):
     """The most tokens, input and output, in a turn."""
     max_cost: Amount | None = None
     """The most a turn may cost, in US dollars."""
-    timeout: Seconds | None = None
+    timeout: Amount | None = None
     """The longest a turn may take, in seconds."""
     silence_timeout: Seconds | None = None
     """How long the model may say nothing before the request is made again, in seconds."""

@@ -1,0 +1,50 @@
+# bash completion for kimi-code; made by `python -m kimi_code.cli.reference`, not to be edited
+_kimi_code() {
+    local cur=${COMP_WORDS[COMP_CWORD]} path="" pending="" words="" flags="" word i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        # bash takes --flag=value for three words
+        if [[ $word == "=" ]]; then continue; fi
+        if [[ -n $pending ]]; then pending=""; continue; fi
+        case "$path:$word" in
+            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output") pending=$word ;;
+            ":doctor" | ":models" | ":demo" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+        esac
+    done
+    if [[ $cur == "=" ]]; then cur=""; fi
+    case "$path:$pending" in
+        ":--output-format") COMPREPLY=($(compgen -W "text json jsonl stream-json" -- "$cur")); return ;;
+        ":--output-schema") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        ":-C" | ":--directory") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        ":--add-dir") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        ":--thinking") COMPREPLY=($(compgen -W "off on low high max" -- "$cur")); return ;;
+        ":--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan" -- "$cur")); return ;;
+        "sessions export:--format") COMPREPLY=($(compgen -W "markdown jsonl" -- "$cur")); return ;;
+        "sessions export:-o" | "sessions export:--output") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        *:?*) return ;;
+    esac
+    case "$path" in
+        "") words="doctor models demo sessions config schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "doctor") words="--json -h --help"; flags="--json -h --help" ;;
+        "models") words="--json -h --help"; flags="--json -h --help" ;;
+        "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
+        "sessions") words="list show export delete"; flags="-h --help" ;;
+        "sessions list") words="--all --json -h --help"; flags="--all --json -h --help" ;;
+        "sessions show") words="-h --help"; flags="-h --help" ;;
+        "sessions export") words="--format -o --output -h --help"; flags="--format -o --output -h --help" ;;
+        "sessions delete") words="-y --yes -h --help"; flags="-y --yes -h --help" ;;
+        "config") words="show path schema"; flags="-h --help" ;;
+        "config show") words="--json -h --help"; flags="--json -h --help" ;;
+        "config path") words="--json -h --help"; flags="--json -h --help" ;;
+        "config schema") words="-h --help"; flags="-h --help" ;;
+        "schema") words="events"; flags="-h --help" ;;
+        "schema events") words="-h --help"; flags="-h --help" ;;
+        "completions") words="show install"; flags="-h --help" ;;
+        "completions show") words="bash zsh fish powershell"; flags="-h --help" ;;
+        "completions install") words="bash zsh fish powershell"; flags="-h --help" ;;
+    esac
+    if [[ $cur == -* ]]; then words=$flags; fi
+    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}
+complete -F _kimi_code kimi-code

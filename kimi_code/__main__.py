@@ -1,0 +1,45 @@
+"""The process: its fastest way out, its last resort for errors, its exit code."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line in sys.argv and return the exit code. Never raises, but for SystemExit."""
+    argv = sys.argv[1:]
+    if argv in (["--version"], ["-V"]):
+        from kimi_code import __version__
+
+        sys.stdout.write(f"kimi-code {__version__}\n")
+        return 0
+    import gc
+
+    # Thousands of objects are made by imports and stay: the collector would only walk them again and again.
+    gc.disable()
+    try:
+        from kimi_code.cli.app import main as run
+
+        code = run(argv)
+        # A reader that has gone is noticed here, not while the interpreter ends.
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  (None without a console)
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return _quiet()
+    except Exception as error:
+        from kimi_code.cli.crash import report
+
+        return report(error, argv)
+
+
+def _quiet() -> int:
+    """`kimi-code ... | head`: the reader has all it wanted. What is still buffered goes nowhere, without a word."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141  # 128 + SIGPIPE, as for any program that writes to a closed pipe
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,317 @@
+"""The command line's shape: the root flags of `-p`, the commands, and how mistakes in them are told."""
+
+import io
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from kimi_code.cli import completions, config, doctor, models, schema, sessions
+from kimi_code.cli.output import fail, say
+from kimi_code.cli.run import RunFlags
+from kimi_code.errors import ExitCode, KimiError, UsageError
+
+SHORT_HELP = """\
+kimi-code: a terminal coding agent
+
+  kimi-code -p "fix the failing test"     do it here, print the answer
+  git diff | kimi-code -p "review this"   the same, with standard input attached
+  kimi-code demo                          watch it work; needs no key
+  kimi-code doctor                        check keys, server and tools
+  kimi-code --help                        everything else"""
+
+
+class RootGroup(TyperGroup):
+    """Groups the flags in the help text, and says what a stray word most likely was."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The flags under their panels' names, then the commands."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                panels.setdefault(getattr(param, "rich_help_panel", None) or "Help", []).append(record)
+        self.format_commands(ctx, formatter)
+        for name, records in panels.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that `args` begins with. Raises UsageError when it is none."""
+        word = args[0]
+        if self.get_command(ctx, word) is None:
+            raise _stray_word(word, ctx.params.get("prompt"), self.list_commands(ctx))
+        if ctx.params.get("prompt") is not None:
+            raise UsageError(
+                f"-p and the command {word} cannot be used together.",
+                hint="Put the whole prompt into one pair of quotes.",
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _stray_word(word: str, prompt: str | None, commands: Sequence[str]) -> UsageError:
+    if prompt is not None:
+        return UsageError(
+            f"Unexpected argument {word!r} after -p {prompt!r}.",
+            hint="Put the whole prompt into one pair of quotes.",
+        )
+    near = get_close_matches(word, commands, 1)
+    if near:
+        return UsageError(f"There is no command {word!r}; did you mean {near[0]!r}?")
+    return UsageError(f"There is no command {word!r}.", hint=f'To ask for something: kimi-code -p "{word}"')
+
+
+app = typer.Typer(
+    cls=RootGroup,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(sessions.app, name="sessions")
+app.add_typer(config.app, name="config")
+app.add_typer(schema.app, name="schema")
+app.add_typer(completions.app, name="completions")
+app.command("doctor")(doctor.doctor)
+app.command("models")(models.models)
+
+
+@app.command()
+def demo(
+    live: Annotated[bool, typer.Option("--live", help="Let a real model do it, with your key.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Without the pauses that make it readable.")] = False,
+) -> None:
+    """Watch the agent fix a bug; needs no key."""
+    from kimi_code.cli.demo import demo as play
+
+    raise typer.Exit(play(live=live, fast=fast))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from kimi_code import __version__
+
+        say(f"kimi-code {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    ctx: typer.Context,
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "-p",
+            "--prompt",
+            metavar="TEXT",
+            help="Do this, print the answer, exit. `-` reads standard input; with TEXT, a pipe is attached below it.",
+            rich_help_panel="Prompt",
+        ),
+    ] = None,
+    output_format: Annotated[
+        Literal["text", "json", "jsonl", "stream-json"],
+        typer.Option(
+            metavar="FORMAT",
+            help="text: the answer. json: one result object. jsonl (or stream-json): every event, the result last.",
+            rich_help_panel="Prompt",
+        ),
+    ] = "text",
+    output_schema: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A JSON Schema the answer must satisfy.",
+            rich_help_panel="Prompt",
+        ),
+    ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Run this at the end; a failure goes back to the model, three runs at most.",
+            rich_help_panel="Prompt",
+        ),
+    ] = None,
+    directory: Annotated[
+        str | None,
+        typer.Option("-C", "--directory", metavar="DIR", help="Work in this folder.", rich_help_panel="Prompt"),
+    ] = None,
+    add_dir: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIR", help="Work in this folder too; repeatable.", rich_help_panel="Prompt"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="MODEL",
+            help="A configured name, PROVIDER/ID, an id at the default provider, or scripted:FILE.",
+            rich_help_panel="Model",
+        ),
+    ] = None,
+    thinking: Annotated[
+        Literal["off", "on", "low", "high", "max"] | None,
+        typer.Option(metavar="LEVEL", help="off, on, low, high or max.", rich_help_panel="Model"),
+    ] = None,
+    continue_last: Annotated[
+        bool,
+        typer.Option("-c", "--continue", help="Go on with this folder's newest session.", rich_help_panel="Session"),
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "-r",
+            "--resume",
+            metavar="ID",
+            help="Go on with this session; the beginning of its id will do.",
+            rich_help_panel="Session",
+        ),
+    ] = None,
+    no_session: Annotated[
+        bool, typer.Option("--no-session", help="Keep no record of this run.", rich_help_panel="Session")
+    ] = False,
+    permission_mode: Annotated[
+        Literal["ask", "edits", "auto", "plan"] | None,
+        typer.Option(
+            metavar="MODE",
+            help="What runs without asking. plan: reading only; ask: reading; edits, auto: edits in the folder too.",
+            rich_help_panel="Permissions",
+        ),
+    ] = None,
+    yolo: Annotated[
+        bool,
+        typer.Option("-y", "--yolo", help="Allow everything that no deny rule forbids.", rich_help_panel="Permissions"),
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE", help='Allow this, such as "Bash(make test)"; repeatable.', rich_help_panel="Permissions"
+        ),
+    ] = None,
+    deny: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE", help="Never allow this; wins over all else; repeatable.", rich_help_panel="Permissions"
+        ),
+    ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Use the project's .kimi-code/config.toml in this run.", rich_help_panel="Permissions"
+        ),
+    ] = False,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="At most N requests to the model.", rich_help_panel="Limits"),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="At most N tokens, input and output.", rich_help_panel="Limits"),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="At most this much money.", rich_help_panel="Limits"),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="At most this long.", rich_help_panel="Limits"),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("-V", "--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """A terminal coding agent for any OpenAI-compatible model, at its best with Kimi.
+
+    \b
+    kimi-code -p "fix the failing test"
+    git diff | kimi-code -p "review this" --permission-mode plan
+    kimi-code -p "update the changelog" --output-format json --verify "make test"
+    """
+    flags = RunFlags(
+        prompt=prompt,
+        output_format="jsonl" if output_format == "stream-json" else output_format,
+        model=model,
+        thinking=thinking,
+        continue_last=continue_last,
+        resume=resume,
+        directory=directory,
+        add_dirs=tuple(add_dir or ()),
+        permission_mode=permission_mode,
+        yolo=yolo,
+        allow=tuple(allow or ()),
+        deny=tuple(deny or ()),
+        max_steps=max_steps,
+        max_tokens=max_tokens,
+        max_cost=max_cost,
+        timeout=timeout,
+        verify=verify,
+        output_schema=output_schema,
+        no_session=no_session,
+        trust=trust,
+    )
+    check_conflicts(flags)
+    ctx.obj = flags
+    if ctx.invoked_subcommand is None:
+        raise typer.Exit(_run(flags))
+
+
+def check_conflicts(flags: RunFlags) -> None:
+    """Raises UsageError, naming both, when two flags contradict each other."""
+    pairs = (
+        (flags.yolo and flags.permission_mode, "-y/--yolo", "--permission-mode"),
+        (flags.continue_last and flags.resume, "-c/--continue", "-r/--resume"),
+        (flags.no_session and flags.continue_last, "--no-session", "-c/--continue"),
+        (flags.no_session and flags.resume, "--no-session", "-r/--resume"),
+    )
+    for both, one, other in pairs:
+        if both:
+            raise UsageError(f"{one} and {other} cannot be used together.", hint="Leave one of them out.")
+
+
+def _run(flags: RunFlags) -> int:
+    if flags.prompt is None:
+        if sys.stdin is None or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  (None without a console)
+            say(SHORT_HELP, to=sys.stderr)
+            raise UsageError(
+                "There is no prompt, and no interactive screen in this version yet.",
+                hint='Give a prompt: kimi-code -p "...", or one on standard input.',
+            )
+        from dataclasses import replace
+
+        flags = replace(flags, prompt="-")
+    from kimi_code.cli.run import run
+
+    return run(flags)
+
+
+def command() -> Any:
+    """The command tree, as completions and reference pages walk it."""
+    return typer.main.get_command(app)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line; returns the exit code. KimiErrors and usage errors are told here, bugs are raised."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that is no Unicode, or a terminal that is not UTF-8, must not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    tree = command()
+    try:
+        with tree.make_context("kimi-code", list(argv)) as ctx:
+            result = tree.invoke(ctx)
+        return result if isinstance(result, int) else 0
+    except typer.Exit as end:
+        return end.exit_code
+    except typer.Abort:
+        return int(ExitCode.INTERRUPTED)
+    except typer.TyperException as error:
+        message = error.format_message().replace("Value error, ", "")
+        # Every usage error of typer's knows the command it is about; other errors of its do not.
+        path = getattr(getattr(error, "ctx", None), "command_path", "kimi-code")
+        return fail(UsageError(message, hint=f"`{path} --help` shows what there is."), argv)
+    except KimiError as error:
+        return fail(error, argv)

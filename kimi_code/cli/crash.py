@@ -1,0 +1,51 @@
+"""A bug that nobody caught: a short message on the screen, the traceback in a file, no secrets in either."""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kimi_code import __version__
+from kimi_code.cli.output import finish
+from kimi_code.config.secrets import hide, secrets_of
+from kimi_code.errors import ExitCode
+from kimi_code.headless.result import RunResult
+
+
+def report(error: Exception, argv: Sequence[str]) -> int:
+    """Tell the person, and a program that asked for JSON, that the run failed because of a bug."""
+    hidden = secrets_of(os.environ)
+    what = hide(f"{type(error).__name__}: {error}".splitlines()[0][:300], hidden)
+    file = _write(error, hidden)
+    where = f"The details are in {file}" if file else "The details could not be written anywhere"
+    message = f"kimi-code met a bug of its own: {what}\n{where}; please attach them to a report."
+    return finish(RunResult("failed", int(ExitCode.FAILED), error=message), argv)
+
+
+def _write(error: Exception, hidden: Iterable[str]) -> Path | None:
+    # Without arguments: a prompt is the person's own business.
+    text = f"kimi-code {__version__}, Python {sys.version}, {sys.platform}\n\n"
+    text = hide(text + "".join(traceback.format_exception(error)), hidden)
+    for folder in _folders():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            continue
+        return file
+    return None
+
+
+def _folders() -> Iterable[Path]:
+    try:
+        from kimi_code.config import find_places
+
+        yield find_places(os.environ, Path.cwd()).data_dir / "crashes"
+    except Exception:  # the bug may be in there
+        pass
+    import tempfile
+
+    yield Path(tempfile.gettempdir())

@@ -1,0 +1,171 @@
+"""`kimi-code doctor`: is everything there that a run needs? Exit 1 if something that is needed is broken."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from kimi_code.cli.folder import load_settings, working_folder
+from kimi_code.cli.output import clean, say, say_json
+from kimi_code.cli.run import RunFlags
+from kimi_code.config import Choice, Settings, choose, find_places, is_unconfigured
+from kimi_code.config.secrets import mask
+from kimi_code.errors import KimiError
+
+GIT_NEEDED = (2, 35)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. "broken" means that runs fail until it is mended, "note" that they work with less."""
+
+    name: str
+    state: Literal["ok", "note", "broken"]
+    text: str
+
+
+def doctor(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Check what a run needs.
+
+    Configuration, key, server and its models, git, ripgrep, sandbox, data folder, terminal. Exit 1 if something that
+    is needed is broken.
+    """
+    checks = list(examine(ctx.find_root().obj))
+    broken = [check for check in checks if check.state == "broken"]
+    if as_json:
+        say_json({"ok": not broken, "checks": [asdict(check) for check in checks]})
+    else:
+        for check in checks:
+            first, *more = check.text.splitlines()
+            say(f"{check.name:<14} {check.state:<7} {clean(first)}")
+            for line in more:
+                say(" " * 23 + line)
+        names = ", ".join(check.name for check in broken)
+        say(f"\nBroken: {names}" if broken else "\nAll that is needed works.")
+    raise typer.Exit(1 if broken else 0)
+
+
+def examine(flags: RunFlags) -> Iterator[Check]:
+    """The checks, in the order a run would need them. Writes nothing but a probe file in the data folder."""
+    try:
+        settings = load_settings(flags)
+    except KimiError as error:
+        yield Check("configuration", "broken", str(error))
+    else:
+        yield from _configuration(settings, working_folder(flags))
+        yield from _model(settings)
+        yield _data_folder(settings.data_dir)
+    yield _git()
+    yield _ripgrep()
+    yield Check("sandbox", "note", "commands are not confined in this version")
+    yield _terminal()
+
+
+def _configuration(settings: Settings, folder: Path) -> Iterator[Check]:
+    places = find_places(os.environ, folder)
+    files = [str(file) for file in (places.user_file, places.project_file) if file is not None and file.exists()]
+    yield Check("configuration", "ok", ", ".join(files) or f"no file; {places.user_file} would be read")
+    for text in settings.warnings:
+        yield Check("configuration", "note", text)
+
+
+def _model(settings: Settings) -> Iterator[Check]:
+    try:
+        if is_unconfigured(settings) and (found := _local_server(settings)):
+            yield found
+            return
+        choice = choose(settings)
+    except KimiError as error:
+        yield Check("key", "broken", str(error))
+        return
+    provider = choice.provider
+    if provider.kind == "scripted":
+        state = "ok" if Path(choice.model_id).is_file() else "broken"
+        yield Check("model", state, f"the words are scripted: {choice.model_id}")
+        return
+    origin = settings.origins.get(f"providers.{provider.name}.api_key", "")
+    yield Check("key", "ok", f"{mask(provider.api_key)} from {origin}" if provider.api_key else "none, none needed")
+    yield _server(choice)
+
+
+def _local_server(settings: Settings) -> Check | None:
+    import asyncio
+
+    from kimi_code.llm.discovery import find_local
+
+    found = asyncio.run(find_local(settings.local_servers))
+    if not found:
+        return None
+    url, ids = found[0]
+    return Check("server", "ok", f"no key; the local server {url} is used, which offers {_some(ids)}")
+
+
+def _server(choice: Choice) -> Check:
+    import asyncio
+
+    from kimi_code.cli.models import list_models
+
+    provider = choice.provider
+    try:
+        listings = asyncio.run(list_models(provider))
+    except KimiError as error:
+        return Check("server", "broken", f"{provider.base_url}: {error}")
+    ids = [listing.id for listing in listings]
+    text = f"{provider.base_url} offers {_some(ids)}"
+    if choice.model_id and choice.model_id not in ids:
+        return Check("server", "note", f"{text}; not {choice.model_id}, which is chosen: choose one with -m")
+    return Check("server", "ok" if ids else "broken", text)
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - 8} more" if len(ids) > 8 else ""
+    return ", ".join(ids[:8]) + more or "no model"
+
+
+def _git() -> Check:
+    from kimi_code.repo.git import version
+
+    found = version()
+    if found is None:
+        return Check("git", "broken", "not found on the PATH: install git")
+    shown = ".".join(str(part) for part in found)
+    if found < GIT_NEEDED:
+        return Check("git", "broken", f"{shown} is too old: 2.35 or newer is needed")
+    return Check("git", "ok", shown)
+
+
+def _ripgrep() -> Check:
+    from kimi_code.repo.search import find_ripgrep
+
+    found = find_ripgrep()
+    return Check("ripgrep", "ok", found) if found else Check("ripgrep", "note", "not found: searching is slower")
+
+
+def _data_folder(folder: Path) -> Check:
+    import tempfile
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"kimi-code doctor")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Check(
+            "data folder", "broken", f"{folder} cannot be written: {reason}; set KIMI_CODE_DIR to another folder"
+        )
+    return Check("data folder", "ok", str(folder))
+
+
+def _terminal() -> Check:
+    encoding = (getattr(sys.stdout, "encoding", "") or "").lower()
+    kind = os.environ.get("TERM", "") or ("Windows console" if os.name == "nt" else "TERM is not set")
+    where = "a terminal" if sys.stdout.isatty() else "no terminal"
+    state = "ok" if encoding.replace("-", "") == "utf8" else "note"
+    return Check("terminal", state, f"{where}, {kind}, {encoding or 'unknown encoding'}")

@@ -1,0 +1,77 @@
+"""What all commands print with: lines, tables, JSON, and the end of a run that could not begin."""
+
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TextIO
+
+from kimi_code.errors import ConfigError, KimiError, UsageError
+from kimi_code.headless.result import RunResult, usage_error
+
+_JSON_FORMATS = ("json", "jsonl", "stream-json")
+# Colours and cursor movements of others reach no terminal; tabs and newlines would break a table.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def say(text: str = "", *, to: TextIO | None = None) -> None:
+    """A line on standard output, or on `to`."""
+    (to or sys.stdout).write(text + "\n")
+
+
+def say_json(value: object) -> None:
+    """`value` as indented JSON on standard output."""
+    say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns, wide characters counted as two; cells are one clean line each."""
+    cells = [[clean(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(width(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        padded = [cell + " " * (widths[column] - width(cell)) for column, cell in enumerate(row)]
+        say("  ".join(padded).rstrip())
+
+
+def clean(text: str) -> str:
+    """`text` as one line without control sequences."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)
+
+
+def warn(text: str) -> None:
+    """A warning on standard error."""
+    say(f"kimi-code: warning: {text}", to=sys.stderr)
+
+
+def fail(error: KimiError, argv: Sequence[str]) -> int:
+    """Tell why nothing was done; returns the exit code."""
+    if isinstance(error, UsageError | ConfigError):
+        return finish(usage_error(str(error)), argv)
+    from kimi_code.headless.run import failed_to_start
+
+    return finish(failed_to_start(error), argv)
+
+
+def finish(result: RunResult, argv: Sequence[str]) -> int:
+    """The error on standard error, and the result object where `argv` asks for a machine's output."""
+    say(f"kimi-code: {result.error}", to=sys.stderr)
+    if wants_json(argv):
+        say(result.to_json())
+    return result.exit_code
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether the command line asks for a machine's output, even where it is otherwise wrong."""
+    after = dict(pairwise(argv))
+    asked = after.get("--output-format", "")
+    inline = [arg.removeprefix("--output-format=") for arg in argv if arg.startswith("--output-format=")]
+    return any(name in _JSON_FORMATS for name in (asked, *inline))

@@ -1,0 +1,208 @@
+"""`kimi-code sessions`: list, show, export and delete what was done."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+
+import typer
+
+from kimi_code.cli.folder import load_settings, working_folder
+from kimi_code.cli.output import clean, say, say_json, say_table
+from kimi_code.cli.run import RunFlags
+from kimi_code.config.secrets import hide
+
+if TYPE_CHECKING:
+    from kimi_code.events import Block, Record
+    from kimi_code.session.store import SessionMeta, Store
+
+app = typer.Typer(rich_markup_mode=None, help="List, show, export and delete sessions.")
+
+SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session's id, or the beginning of it.")]
+
+
+def _store(flags: RunFlags) -> "Store":
+    from kimi_code.session.store import Store
+
+    return Store(load_settings(flags).data_dir)
+
+
+@app.command("list")
+def list_sessions(
+    ctx: typer.Context,
+    everywhere: Annotated[bool, typer.Option("--all", help="Of all folders, not of this one only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """The sessions of this folder, newest first."""
+    flags: RunFlags = ctx.find_root().obj
+    found = _store(flags).list()
+    here = str(working_folder(flags))
+    shown = found if everywhere else [meta for meta in found if meta.cwd == here]
+    if as_json:
+        say_json([_summary(meta) for meta in shown])
+        return
+    if shown:
+        header = ("ID", "AGE", "TURNS", "COST", "FOLDER", "TITLE")
+        say_table(header, [_cells(meta, time.time()) for meta in shown])
+    if len(shown) < len(found):
+        say(f"{len(found) - len(shown)} of other folders: kimi-code sessions list --all", to=sys.stderr)
+    elif not found:
+        say("There are no sessions yet.", to=sys.stderr)
+
+
+def _summary(meta: "SessionMeta") -> dict[str, object]:
+    return {
+        "id": meta.id,
+        "cwd": meta.cwd,
+        "title": meta.title,
+        "model": meta.model,
+        "created": meta.created,
+        "updated": meta.updated,
+        "turns": meta.turns,
+        "cost_usd": meta.cost_usd,
+        "path": str(meta.path),
+    }
+
+
+def _cells(meta: "SessionMeta", now: float) -> tuple[str, ...]:
+    cost = "-" if meta.cost_usd is None else f"${meta.cost_usd:.4f}"
+    return (meta.id, age(now - meta.updated), str(meta.turns), cost, meta.cwd, meta.title)
+
+
+def age(seconds: float) -> str:
+    """How long ago, in the largest unit that fits: "now", "5 min", "3 h", "12 d"."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "now"
+
+
+@app.command()
+def show(ctx: typer.Context, session: SessionId) -> None:
+    """The session's conversation, readable."""
+    meta = _store(ctx.find_root().obj).find(session)
+    for line in markdown(meta, _records(meta)):
+        say(_printable(line))
+
+
+def _printable(text: str) -> str:
+    """`text` with its line breaks and tabs, without what would move a terminal's cursor."""
+    return "\n".join("\t".join(clean_part(part) for part in line.split("\t")) for line in text.split("\n"))
+
+
+def clean_part(text: str) -> str:
+    """Like `clean`, but leading and trailing blanks stay."""
+    blank = len(text) - len(text.lstrip(" "))
+    return " " * blank + clean(text)
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    session: SessionId,
+    form: Annotated[
+        Literal["markdown", "jsonl"], typer.Option("--format", metavar="FORMAT", help="markdown or jsonl.")
+    ] = "markdown",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write here instead of standard output.")
+    ] = None,
+) -> None:
+    """The session as Markdown or as JSON lines, without secrets."""
+    flags: RunFlags = ctx.find_root().obj
+    meta = _store(flags).find(session)
+    secrets = load_settings(flags).secrets
+    lines = markdown(meta, _records(meta)) if form == "markdown" else _lines(meta)
+    text = "".join(hide(line, secrets) + "\n" for line in lines)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8", errors="backslashreplace")
+    say(f"Written to {output}", to=sys.stderr)
+
+
+@app.command()
+def delete(
+    ctx: typer.Context,
+    sessions: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids, or their beginnings.")],
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete sessions for good."""
+    store = _store(ctx.find_root().obj)
+    metas = [store.find(session) for session in sessions]
+    for meta in metas:
+        say(f"{meta.id}  {clean(meta.title)}  ({meta.turns} turns, {meta.cwd})", to=sys.stderr)
+    if not yes and not _confirmed(f"Delete {len(metas)} session{'s' * (len(metas) > 1)} for good? [y/N] "):
+        say("Nothing was deleted.", to=sys.stderr)
+        raise typer.Exit(1)
+    for meta in metas:
+        store.delete(meta)
+        say(f"Deleted {meta.id}", to=sys.stderr)
+
+
+def _confirmed(question: str) -> bool:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _records(meta: "SessionMeta") -> Iterable["Record"]:
+    from kimi_code.session.journal import read
+
+    return read(meta.journal).records
+
+
+def _lines(meta: "SessionMeta") -> Iterator[str]:
+    with meta.journal.open(encoding="utf-8", errors="replace") as file:
+        yield from (line.rstrip("\n") for line in file if line.strip())
+
+
+def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
+    """The conversation as Markdown: a heading per prompt, the answers, a line and a fenced block per tool call."""
+    from kimi_code.events import MessageCompleted, Notice, ToolEnded, TurnEnded, TurnStarted
+
+    yield f"# {meta.title or meta.id}\n"
+    yield f"Session {meta.id} in {meta.cwd}, model {meta.model}.\n"
+    for record in records:
+        match record.event:
+            case TurnStarted(turn=turn, prompt=prompt):
+                yield f"## {turn}. Prompt\n\n{prompt}\n"
+            case MessageCompleted(message=message) if message.role == "assistant" and message.text:
+                yield f"{message.text}\n"
+            case ToolEnded() as ended:
+                yield f"- **{ended.tool}** {ended.title}: {ended.status}{', ' * bool(ended.summary)}{ended.summary}\n"
+                yield from (_fenced(_body(block)) for block in ended.blocks)
+            case TurnEnded(outcome=outcome, error=error):
+                yield f"*{outcome}{': ' * bool(error)}{error}*\n"
+            case Notice(level=level, text=text):
+                yield f"> {level}: {text}\n"
+            case _:
+                pass
+
+
+def _body(block: "Block") -> str:
+    from kimi_code.events import Diff, Output, Text
+
+    match block:
+        case Text(text=text):
+            return text
+        case Output(command=command, text=text):
+            return f"$ {command}\n{text}"
+        case Diff(path=path, hunks=hunks):
+            lines = [line for hunk in hunks for line in (f"@@ -{hunk.old_start} +{hunk.new_start} @@", *hunk.lines)]
+            return "\n".join((f"--- {path}", *lines))
+        case _:
+            assert_never(block)
+
+
+def _fenced(text: str) -> str:
+    # One backtick more than the longest run in the text, so that nothing in it can end the block.
+    longest = max((len(run) for run in _backticks(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.rstrip()}\n{fence}\n"
+
+
+def _backticks(text: str) -> list[str]:
+    import re
+
+    return re.findall(r"`+", text)
