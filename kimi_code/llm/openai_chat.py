@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from kimi_code import __version__
 from kimi_code.errors import AuthError, BadRequest, ModelError, ModelUnavailable, NotAnApi
@@ -237,8 +238,7 @@ class OpenAIChat:
             return b"".join([piece async for piece in pieces])
 
     def _connect(self, names: "sdk.SDK") -> "AsyncOpenAI":
-        if not self._base_url.startswith(("http://", "https://")):
-            raise BadRequest(f"The base URL {self._shown_url!r} is none: it must start with http:// or https://.")
+        self._check_url()
         if not (self._api_key.isascii() and self._api_key.isprintable()):
             raise AuthError("The API key has characters that no key has, such as a line break or a typographic quote.")
         for name, value in self._headers.items():
@@ -261,6 +261,16 @@ class OpenAIChat:
         if self._kind != "openai":  # the SDK takes these from the environment; they are nobody else's business
             client.organization = client.project = None
         return client
+
+    def _check_url(self) -> None:
+        try:
+            parts = urlsplit(self._base_url)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadRequest(f"The base URL {self._shown_url!r} is none: it must look like https://host/v1.")
+        if parts.username or parts.password:
+            raise BadRequest(f"The base URL {self._shown_url!r} must not carry a password: use the key or a header.")
 
     # --- Errors ---------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,94 @@
+"""The SDK is loaded without its unused parts, in fresh interpreters."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from tests.server import FakeServer, say
+
+ASK = """
+import asyncio, sys
+from kimi_code.llm import sdk
+from kimi_code.llm.model import ModelRequest, Profile
+from kimi_code.llm.openai_chat import OpenAIChat
+from kimi_code.messages import Message
+
+async def ask() -> str:
+    model = OpenAIChat(sys.argv[1], "key", Profile("m"))
+    chunks = [chunk async for chunk in model.stream(ModelRequest("", [Message("user", "hi")]))]
+    await model.close()
+    return chunks[-1].text
+"""
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run `ASK` and `program` in a new interpreter; fail unless it succeeds and prints nothing."""
+    command = [sys.executable, "-W", "error", "-c", ASK + textwrap.dedent(program), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
+
+
+def test_the_client_works_and_the_put_off_packages_still_resolve(server: FakeServer) -> None:
+    server.script(say("hello"))
+    run(
+        """
+        sdk.preload()
+        assert "openai.types.chat" not in sys.modules
+        assert asyncio.run(ask()) == "hello"
+        assert "openai.types.chat" not in sys.modules
+        import openai
+        from openai.types import Model
+        from openai.types.chat import ChatCompletion
+        assert openai.types.chat.ChatCompletion is ChatCompletion
+        assert openai.AsyncOpenAI is sdk.load().client
+        assert issubclass(openai.OpenAI, openai.Client)
+        assert openai.__version__ and openai.lib.azure and openai.pydantic_function_tool
+        assert not hasattr(openai, "no_such_name")
+        assert not hasattr(openai, "__no_such_name__")
+        """,
+        server.url,
+    )
+
+
+def test_another_layout_falls_back_to_the_plain_import(server: FakeServer) -> None:
+    server.script(say("hello"))
+    run(
+        """
+        names = sdk.load(put_off=("openai", "openai.types", "openai.no_such_package"))
+        import openai
+        assert type(openai).__name__ == "module"
+        assert "openai.types.chat" in sys.modules
+        assert openai.AsyncOpenAI is names.client
+        assert asyncio.run(ask()) == "hello"
+        """,
+        server.url,
+    )
+
+
+def test_an_sdk_that_is_imported_already_is_used_as_it_is(server: FakeServer) -> None:
+    server.script(say("hello"))
+    run(
+        """
+        import openai
+        assert sdk.load().client is openai.AsyncOpenAI
+        assert asyncio.run(ask()) == "hello"
+        """,
+        server.url,
+    )
+
+
+def test_importing_the_adapter_imports_nothing_heavy() -> None:
+    run(
+        """
+        import kimi_code.llm.discovery, kimi_code.llm.profiles
+        heavy = {"openai", "httpx2", "aiohttp", "pydantic", "urllib.request", "http.client"} & set(sys.modules)
+        assert not heavy, heavy
+        """
+    )
+
+
+@pytest.mark.parametrize("enabled", ["enable", "disable"])
+def test_garbage_collection_is_left_as_it_was(enabled: str) -> None:
+    run(f"import gc; gc.{enabled}(); sdk.preload(); assert gc.isenabled() is {enabled == 'enable'}")
