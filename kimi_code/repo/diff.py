@@ -1,0 +1,148 @@
+"""Two texts to hunks: unique common lines first, the gaps between them compared in detail. Pure."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kimi_code.events import Change, Diff, Hunk
+
+_CONTEXT = 3
+# Above this many pairs of lines, a gap without a unique common line is shown as replaced whole.
+_COMPARED_MOST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Old lines [old_start, old_end) became new lines [new_start, new_end); all count from 0."""
+
+    old_start: int
+    old_end: int
+    new_start: int
+    new_end: int
+
+
+def make_diff(path: str, old: str | None, new: str | None) -> Diff:
+    """The change of one file from `old` to `new`; None where there is no file."""
+    change: Change = "created" if old is None else "deleted" if new is None else "modified"
+    before, after = split_lines(old or ""), split_lines(new or "")
+    spans = changed_spans(before, after)
+    return Diff(
+        path,
+        change,
+        added=sum(span.new_end - span.new_start for span in spans),
+        removed=sum(span.old_end - span.old_start for span in spans),
+        hunks=tuple(_hunks(before, after, spans)),
+    )
+
+
+def split_lines(text: str) -> list[str]:
+    """Lines with their endings, so that a change of an ending alone is a change; only LF ends a line."""
+    lines = text.split("\n")
+    last = lines.pop()
+    return [line + "\n" for line in lines] + ([last] if last else [])
+
+
+def changed_spans(before: Sequence[str], after: Sequence[str]) -> list[Span]:
+    """What differs, in order and never touching: the least for small changes, a good answer for large ones."""
+    head = _common_head(before, after)
+    most = min(len(before), len(after)) - head
+    tail = 0
+    while tail < most and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    spans: list[Span] = []
+    for span in _between_anchors(before, after, Span(head, len(before) - tail, head, len(after) - tail)):
+        if spans and spans[-1].old_end == span.old_start and spans[-1].new_end == span.new_start:
+            spans[-1] = Span(spans[-1].old_start, span.old_end, spans[-1].new_start, span.new_end)
+        else:
+            spans.append(span)
+    return spans
+
+
+def _common_head(before: Sequence[str], after: Sequence[str]) -> int:
+    for index, (old, new) in enumerate(zip(before, after, strict=False)):
+        if old != new:
+            return index
+    return min(len(before), len(after))
+
+
+def _between_anchors(before: Sequence[str], after: Sequence[str], whole: Span) -> Iterator[Span]:
+    """Patience diff: lines that both sides have exactly once, in the same order, hold; gaps go into detail."""
+    old, new = whole.old_start, whole.new_start
+    for i, j in [*_anchors(before, after, whole), (whole.old_end, whole.new_end)]:
+        if i > old or j > new:
+            yield from _in_detail(before, after, Span(old, i, new, j))
+        old, new = i + 1, j + 1
+
+
+def _anchors(before: Sequence[str], after: Sequence[str], whole: Span) -> list[tuple[int, int]]:
+    counts_old = Counter(before[whole.old_start : whole.old_end])
+    counts_new = Counter(after[whole.new_start : whole.new_end])
+    place = {after[j]: j for j in range(whole.new_start, whole.new_end) if counts_new[after[j]] == 1}
+    pairs = [
+        (i, place[before[i]])
+        for i in range(whole.old_start, whole.old_end)
+        if counts_old[before[i]] == 1 and before[i] in place
+    ]
+    return _longest_rising(pairs)
+
+
+def _longest_rising(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The longest run of pairs (not necessarily neighbours) whose second members rise; by patience sorting."""
+    tops: list[int] = []
+    at: list[int] = []
+    before: list[int] = []
+    for index, (_, j) in enumerate(pairs):
+        pile = bisect_left(tops, j)
+        before.append(at[pile - 1] if pile else -1)
+        if pile == len(tops):
+            tops.append(j)
+            at.append(index)
+        else:
+            tops[pile], at[pile] = j, index
+    chain: list[tuple[int, int]] = []
+    index = at[-1] if at else -1
+    while index >= 0:
+        chain.append(pairs[index])
+        index = before[index]
+    return chain[::-1]
+
+
+def _in_detail(before: Sequence[str], after: Sequence[str], gap: Span) -> Iterator[Span]:
+    from difflib import SequenceMatcher
+
+    old, new = before[gap.old_start : gap.old_end], after[gap.new_start : gap.new_end]
+    if not old or not new or len(old) * len(new) > _COMPARED_MOST:
+        yield gap
+        return
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield Span(gap.old_start + i1, gap.old_start + i2, gap.new_start + j1, gap.new_start + j2)
+
+
+def _hunks(before: Sequence[str], after: Sequence[str], spans: Sequence[Span]) -> Iterator[Hunk]:
+    group: list[Span] = []
+    for span in spans:
+        if group and span.old_start - group[-1].old_end > 2 * _CONTEXT:
+            yield _hunk(before, after, group)
+            group = []
+        group.append(span)
+    if group:
+        yield _hunk(before, after, group)
+
+
+def _hunk(before: Sequence[str], after: Sequence[str], spans: Sequence[Span]) -> Hunk:
+    lead = min(_CONTEXT, spans[0].old_start)
+    at = spans[0].old_start - lead
+    lines: list[str] = []
+    for span in spans:
+        lines += _marked(" ", before[at : span.old_start])
+        lines += _marked("-", before[span.old_start : span.old_end])
+        lines += _marked("+", after[span.new_start : span.new_end])
+        at = span.old_end
+    lines += _marked(" ", before[at : at + _CONTEXT])
+    return Hunk(spans[0].old_start - lead + 1, spans[0].new_start - lead + 1, tuple(lines))
+
+
+def _marked(mark: str, lines: Sequence[str]) -> list[str]:
+    return [mark + line.rstrip("\r\n") for line in lines]
