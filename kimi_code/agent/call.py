@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -110,7 +111,9 @@ def prepare(call: ToolCall, scope: CallScope) -> Prepared | CallOutcome:
         params = tool.params.model_validate(arguments)
     except ValueError as error:
         return _refused(call, _explain(call.name, tool.params, error))
-    return Prepared(call, tool, params, _one_line(tool.title(params)))
+    # Models name files by their whole path; people know where they are.
+    title = tool.title(params).replace(f"{scope.workspace.root}{os.sep}", "")
+    return Prepared(call, tool, params, _one_line(title))
 
 
 def _refused(call: ToolCall, text: str) -> CallOutcome:

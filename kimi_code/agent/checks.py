@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from kimi_code.agent.environment import Agent
 from kimi_code.errors import KimiError
@@ -104,10 +104,11 @@ def _parse(answer: str) -> object:
 
 
 def _violation(value: object, schema: Mapping[str, object]) -> str | None:
-    import jsonschema
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError, best_match
 
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    validator: Any = Draft202012Validator(schema)
+    error: ValidationError | None = best_match(validator.iter_errors(value))
     if error is None:
         return None
     where = "/".join(str(part) for part in error.absolute_path)

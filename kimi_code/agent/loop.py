@@ -61,8 +61,9 @@ class Turn:
         before = tuple(agent.context.messages)
         agent.publish(TurnStarted(self.number, self.prompt))
         outcome, error = Outcome.DONE, ""
+        clock = asyncio.timeout(agent.limits.seconds)
         try:
-            async with asyncio.timeout(agent.limits.seconds) as clock:
+            async with clock:
                 await self._steps(asker, budget, changes)
         except asyncio.CancelledError:
             outcome, error = Outcome.INTERRUPTED, "interrupted"

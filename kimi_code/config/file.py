@@ -118,6 +118,8 @@ class ConfigFile(_Table):
     """How long the model may say nothing before the request is made again, in seconds."""
     max_retries: Count | None = None
     """How often a request that failed for a passing reason is made again."""
+    retry_wait: Amount | None = None
+    """The wait before the first retry, in seconds; each further one doubles."""
     command_timeout: Seconds | None = None
     """How long a command may run when the model sets no limit, in seconds."""
     instructions_limit: Count | None = None

@@ -68,6 +68,7 @@ class Settings:
     timeout: float | None = None
     silence_timeout: float = 120.0
     max_retries: int = 5
+    retry_wait: float = 0.5
     command_timeout: float = 120.0
     local_servers: tuple[str, ...] = ()
     instructions_limit: int = 32_768

@@ -81,9 +81,7 @@ class Run:
         if self.output_format == "text":
             session.subscribe(TextProgress())
         elif self.output_format == "jsonl":
-            from kimi_code.session.codec import encode
-
-            session.subscribe(lambda record: self._out(encode(record) + "\n"))
+            session.subscribe(lambda record: self._out(session.line(record) + "\n"))
 
     def _follow(self, record: Record) -> None:
         event = record.event

@@ -35,8 +35,8 @@ class TextProgress:
         match record.event:
             case ToolEnded() as ended:
                 mark = self._paint(self._marks[ended.status], _COLOURS[ended.status])
-                tail = f" · {ended.summary}" if ended.summary else ""
-                self._line(f"{mark} {ended.tool:<7} {_fit(ended.title, 100)}{self._paint(_fit(tail, 120), '2')}")
+                tail = f" · {_fit(ended.summary, 120)}" if ended.summary else ""
+                self._line(f"{mark} {ended.tool:<7} {_fit(ended.title, 100)}{self._paint(tail, '2')}")
             case StepRetried(attempt=attempt, wait=wait, reason=reason):
                 self._line(
                     self._paint(f"… trying again in {wait:.1f} s (attempt {attempt + 1}): {_fit(reason, 160)}", "33")

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +56,13 @@ class Journal:
     Raises UsageError when another process has the session open.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, to_line: Callable[[Record], str] = encode) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Prompts and file contents are in here: for the owner's eyes only.
         with contextlib.suppress(OSError):
             folder.chmod(0o700)
         self.path = folder / RECORDS
+        self._to_line = to_line
         self._file: BinaryIO = _open_for_append(self.path)
         _lock(self._file)
         self._sync = ThreadPoolExecutor(1, thread_name_prefix="journal-fsync")
@@ -72,7 +73,7 @@ class Journal:
         event = record.event
         if isinstance(event, _NOT_KEPT):
             return
-        self._file.write(encode(record).encode("ascii") + b"\n")
+        self._file.write(self._to_line(record).encode("ascii") + b"\n")
         self._file.flush()
         if isinstance(event, _SYNC_AFTER):
             self._sync_soon()

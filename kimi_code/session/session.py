@@ -23,6 +23,7 @@ from kimi_code.events import (
     TurnEnded,
 )
 from kimi_code.session.bus import Bus, Listener
+from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.store import SessionMeta, follow, save_meta
 
@@ -78,6 +79,7 @@ class Session:
         meta: SessionMeta,
         *,
         journal: Journal | None = None,
+        to_line: Callable[[Record], str] = encode,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._agent = agent
@@ -85,6 +87,7 @@ class Session:
         self._requests = requests
         self._meta = meta
         self._journal = journal
+        self._to_line = to_line
         self._closers = tuple(closers)
         self._steers: deque[str] = deque()
         self._running: asyncio.Task[TurnEnded] | None = None
@@ -105,6 +108,10 @@ class Session:
     @property
     def meta(self) -> SessionMeta:
         return self._meta
+
+    def line(self, record: Record) -> str:
+        """The record as a line of JSON, as the journal keeps it: without secrets."""
+        return self._to_line(record)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear every Record from now on, at once and in order; call what is returned to stop."""

@@ -1,5 +1,5 @@
 import json
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def build(cls: type) -> st.SearchStrategy[Any]:
         return st.builds(events.ToolStarted, params=st.dictionaries(st.text(max_size=5), _json, max_size=3))
     if cls is events.TurnEnded:
         return st.builds(events.TurnEnded, output=_json, cost_usd=st.none() | st.floats(0, 1e6))
-    return st.from_type(cls)
+    return cast("st.SearchStrategy[Any]", st.from_type(cls))
 
 
 st.register_type_strategy(float, st.floats(0, 1e9))
@@ -64,7 +64,7 @@ def test_what_is_no_record_is_a_value_error_or_unknown(line: str) -> None:
 def test_the_schema_accepts_what_is_written() -> None:
     import jsonschema
 
-    validator = jsonschema.Draft202012Validator(schema())
+    validator: Any = jsonschema.Draft202012Validator(schema())
     record = Record(3, "main", 1.5, events.ToolEnded("c1", "Edit", "a.py", "done", "+1 −1", (events.Text("x"),)))
     validator.validate(json.loads(encode(record)))
     assert not validator.is_valid({"type": "tool_ended"})

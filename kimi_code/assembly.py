@@ -1,0 +1,220 @@
+"""Settings + a folder -> a Session: the wiring diagram, as code. The only module that knows everyone."""
+
+import os
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kimi_code import __version__
+from kimi_code.agent.budget import Limits
+from kimi_code.agent.call import CallScope
+from kimi_code.agent.context import Context
+from kimi_code.agent.environment import Agent
+from kimi_code.agent.instructions import Instructions, gather
+from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
+from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
+from kimi_code.errors import UsageError
+from kimi_code.events import Notice, Record, SessionOpened
+from kimi_code.llm.model import Model
+from kimi_code.permissions.paths import Boundary
+from kimi_code.permissions.policy import Policy
+from kimi_code.permissions.rules import Rule, parse
+from kimi_code.repo import git
+from kimi_code.repo.search import Search
+from kimi_code.repo.snapshot import Snapshots
+from kimi_code.repo.workspace import LocalWorkspace
+from kimi_code.secrets import Scrubber
+from kimi_code.session.bus import Bus
+from kimi_code.session.codec import encode
+from kimi_code.session.journal import Journal
+from kimi_code.session.resume import Resumed, resume
+from kimi_code.session.session import Requests, Session
+from kimi_code.session.store import SessionMeta, Store
+from kimi_code.tools.ask import Ask
+from kimi_code.tools.background import Background
+from kimi_code.tools.bash import Bash
+from kimi_code.tools.edit import Edit
+from kimi_code.tools.files import FileMemory
+from kimi_code.tools.glob import Glob
+from kimi_code.tools.grep import Grep
+from kimi_code.tools.read import Read
+from kimi_code.tools.todo import Todo
+from kimi_code.tools.tool import Tool
+from kimi_code.tools.toolset import Toolset
+from kimi_code.tools.write import Write
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer."""
+
+    settings: Settings
+    cwd: Path
+    config_dir: Path
+    continue_last: bool = False
+    resume: str | None = None
+    keep: bool = True
+    attended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A session, and what it has to say first."""
+
+    session: Session
+    opened: SessionOpened
+    notices: tuple[Notice, ...]
+
+
+async def open_session(opening: Opening) -> Assembled:
+    """Build everything. Raises UsageError, ConfigError or AuthError when it cannot begin."""
+    settings = opening.settings
+    root = git.find_root(opening.cwd)
+    boundary, rules = _boundary(opening, root), _rules(settings)
+    resumed = _resumed(opening)
+    meta = resumed.meta if resumed else Store(settings.data_dir).create()
+    boundary = Boundary(boundary.roots, boundary.own, (meta.path,))
+    choice, notices = await _choose(settings)
+    scrubber = Scrubber(settings.secrets)
+    model = _model(choice, settings, scrubber)
+    tree = root or opening.cwd
+    bus = Bus(last_seq=resumed.last_seq if resumed else 0)
+    requests = Requests(bus.publish)
+    background = Background()
+    workspace = LocalWorkspace(opening.cwd, boundary.roots[1:])
+    toolset = build_toolset(background, settings.command_timeout, attended=opening.attended)
+    policy = Policy(settings.permission_mode, rules, boundary)
+    scope = CallScope(toolset, policy, workspace, meta.path / "outputs", bus.publish, requests.ask, scrubber.scrub)
+    instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
+    agent = Agent(
+        model,
+        Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
+        scope,
+        _preface(opening, root, boundary, instructions),
+        Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
+        settings.thinking,
+        settings.max_retries,
+        settings.retry_wait,
+        snapshots=Snapshots(tree, settings.data_dir / "snapshots", exclude=[settings.data_dir, opening.config_dir]),
+        plan=resumed.plan if resumed else (),
+        crash_file=meta.path / "crash.txt" if opening.keep else None,
+    )
+
+    def to_line(record: Record) -> str:
+        return scrubber.scrub(encode(record))
+
+    session = Session(
+        agent,
+        bus,
+        requests,
+        meta,
+        journal=Journal(meta.path, to_line) if opening.keep else None,
+        to_line=to_line,
+        closers=(background.close, model.close),
+    )
+    opened = SessionOpened(
+        meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
+    )
+    said = [*notices, *(resumed.notices if resumed else ())]
+    said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
+    return Assembled(session, opened, tuple(said))
+
+
+def build_toolset(background: Background, command_timeout: float, *, attended: bool) -> Toolset:
+    """The tools of a session; Ask only where somebody can answer."""
+    files = FileMemory()
+    search = Search()
+    tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
+    tools += [Bash(background, command_timeout), Todo()]
+    return Toolset([*tools, Ask()] if attended else tools)
+
+
+def _boundary(opening: Opening, root: Path | None) -> Boundary:
+    cwd = opening.cwd
+    if cwd == Path(cwd.anchor):
+        raise UsageError(f"{cwd} is no project folder.", hint="Go to your project, or name it: -C DIR.")
+    roots = [cwd]
+    # The whole repository is the workspace, unless it holds the home folder: dotfiles are not a project.
+    if root is not None and root != cwd and root not in (Path.home(), *Path.home().parents):
+        roots.append(root)
+    roots += [folder for folder in opening.settings.add_dirs if folder not in roots]
+    return Boundary(tuple(roots), (opening.settings.data_dir, opening.config_dir))
+
+
+def _rules(settings: Settings) -> tuple[Rule, ...]:
+    return (
+        *(parse(text, "deny") for text in settings.deny),
+        *(parse(text, "ask") for text in settings.ask),
+        *(parse(text, "allow") for text in settings.allow),
+    )
+
+
+def _resumed(opening: Opening) -> Resumed | None:
+    store = Store(opening.settings.data_dir)
+    meta: SessionMeta | None = None
+    if opening.resume is not None:
+        meta = store.find(opening.resume)
+    elif opening.continue_last:
+        meta = store.newest(opening.cwd)
+    return None if meta is None else resume(meta)
+
+
+async def _choose(settings: Settings) -> tuple[Choice, list[Notice]]:
+    if not is_unconfigured(settings):
+        return choose(settings), []
+    from kimi_code.llm.discovery import find_local
+
+    for base_url, models in await find_local(settings.local_servers):
+        if models:
+            named = next((p for p in settings.providers.values() if p.base_url == base_url), None)
+            provider = named or ProviderSettings("local", base_url, "local")
+            words = f"No key is set: using {models[0]} of the local server at {base_url}."
+            return Choice(provider, models[0]), [Notice("info", words)]
+    return choose(settings), []
+
+
+def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
+    provider = choice.provider
+    if provider.kind == "scripted":
+        from kimi_code.llm.scripted import ScriptedModel
+
+        model: Model = ScriptedModel(Path(choice.model_id))
+    else:
+        from kimi_code.llm.openai_chat import OpenAIChat
+        from kimi_code.llm.profiles import profile_for
+
+        model = OpenAIChat(
+            provider.base_url,
+            provider.api_key,
+            profile_for(choice.model_id, provider.kind, choice.profile),
+            kind=provider.kind,
+            headers=provider.headers,
+            silence_timeout=settings.silence_timeout,
+        )
+    if settings.record is not None:
+        from kimi_code.llm.recording import RecordingModel
+
+        model = RecordingModel(model, settings.record, scrubber.scrub)
+    return model
+
+
+def _preface(
+    opening: Opening, root: Path | None, boundary: Boundary, instructions: Instructions
+) -> Callable[[], Awaitable[str]]:
+    async def describe() -> str:
+        state = (await git.state(root)).describe() if root is not None else ""
+        return preface(
+            Surroundings(
+                cwd=str(opening.cwd),
+                date=time.strftime("%Y-%m-%d"),
+                platform=f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}",
+                git=state,
+                extra_roots=tuple(str(folder) for folder in boundary.roots[1:]),
+                instructions=instructions.text,
+                attended=opening.attended,
+            )
+        )
+
+    return describe
