@@ -246,7 +246,8 @@ class OpenAIChat:
                 raise BadRequest(f"The header {name!r} has characters that no header can carry.")
         timeout = names.timeout(self._silence_timeout, connect=CONNECT_TIMEOUT, pool=None)
         limits = names.limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=KEEP_ALIVE)
-        context = _bare_context() if self._base_url.startswith("http://") else True
+        # One context for the server and every proxy: left alone, the transport makes one for each.
+        context = names.tls_context() if _speaks_tls(self._base_url) else _bare_context()
         try:
             client = names.client(
                 api_key=self._api_key or "none",
@@ -354,6 +355,13 @@ async def _exhaust(pieces: AsyncIterator[bytes]) -> None:
 def _is_request_error(fields: Mapping[str, Any]) -> bool:
     words = f"{fields.get('type')} {fields.get('code')} {fields.get('message')}".lower()
     return "invalid" in words or any(text in words for text in (*kimi.CONTEXT_FULL, *kimi.FILTERED))
+
+
+def _speaks_tls(base_url: str) -> bool:
+    """Whether the server, or a proxy on the way to it, may be spoken to in TLS."""
+    from urllib.request import getproxies
+
+    return any(url.lower().startswith("https:") for url in (base_url, *getproxies().values()))
 
 
 def _bare_context() -> ssl.SSLContext:
