@@ -97,7 +97,9 @@ async def open_session(opening: Opening) -> Assembled:
         settings.thinking,
         settings.max_retries,
         settings.retry_wait,
-        snapshots=Snapshots(tree, settings.data_dir / "snapshots", exclude=[settings.data_dir, opening.config_dir]),
+        snapshots=Snapshots(
+            opening.cwd, settings.data_dir / "snapshots", exclude=[settings.data_dir, opening.config_dir]
+        ),
         plan=resumed.plan if resumed else (),
         crash_file=meta.path / "crash.txt" if opening.keep else None,
     )

@@ -1,8 +1,8 @@
 """Which files a turn changed, whoever changed them: tools or shell commands."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from kimi_code.events import Diff, FileChange
+from kimi_code.events import Diff, Event, FileChange, Notice
 from kimi_code.repo.snapshot import Snapshot, Snapshots
 
 
@@ -12,8 +12,9 @@ class ChangeWatch:
     Where no snapshot can be taken, and for files outside its tree, what the tools reported has to do.
     """
 
-    def __init__(self, snapshots: Snapshots | None) -> None:
+    def __init__(self, snapshots: Snapshots | None, publish: Callable[[Event], object]) -> None:
         self._snapshots = snapshots
+        self._publish = publish
         self._before: Snapshot | None = None
         self._begun = False
         self._reported: list[Diff] = []
@@ -25,6 +26,9 @@ class ChangeWatch:
         self._begun = True
         if self._snapshots is not None:
             self._before = await self._snapshots.take()
+            notes = self._before.notes if self._before else ()
+            for note in notes:
+                self._publish(Notice("info", note))
 
     def report(self, diffs: Iterable[Diff]) -> None:
         """What a tool says it changed."""

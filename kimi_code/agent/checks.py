@@ -104,11 +104,10 @@ def _parse(answer: str) -> object:
 
 
 def _violation(value: object, schema: Mapping[str, object]) -> str | None:
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import ValidationError, best_match
+    from jsonschema import Draft202012Validator, exceptions
 
     validator: Any = Draft202012Validator(schema)
-    error: ValidationError | None = best_match(validator.iter_errors(value))
+    error: Any = cast(Any, exceptions).best_match(validator.iter_errors(value))
     if error is None:
         return None
     where = "/".join(str(part) for part in error.absolute_path)

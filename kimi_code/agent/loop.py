@@ -57,7 +57,7 @@ class Turn:
         agent = self.agent
         budget = Budget(agent.limits, agent.model.profile.price)
         asker = Asker(agent, budget)
-        changes = ChangeWatch(agent.snapshots)
+        changes = ChangeWatch(agent.snapshots, agent.publish)
         before = tuple(agent.context.messages)
         agent.publish(TurnStarted(self.number, self.prompt))
         outcome, error = Outcome.DONE, ""

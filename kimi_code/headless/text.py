@@ -2,10 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable
 from typing import TextIO
 
-from kimi_code.events import CallStatus, ContextCompacted, Notice, PlanUpdated, Record, StepRetried, ToolEnded
+from kimi_code.events import (
+    CallStatus,
+    ContextCompacted,
+    MessageCompleted,
+    Notice,
+    Output,
+    PlanUpdated,
+    Record,
+    StepRetried,
+    ToolEnded,
+)
+from kimi_code.messages import Message
 
 _MARKS: dict[CallStatus, str] = {"done": "✓", "failed": "✗", "invalid": "✗", "denied": "⊘", "interrupted": "✗"}
 _PLAIN_MARKS: dict[CallStatus, str] = {
@@ -34,9 +44,12 @@ class TextProgress:
     def __call__(self, record: Record) -> None:
         match record.event:
             case ToolEnded() as ended:
-                mark = self._paint(self._marks[ended.status], _COLOURS[ended.status])
+                status = _seen_by_people(ended)
+                mark = self._paint(self._marks[status], _COLOURS[status])
                 tail = f" · {_fit(ended.summary, 120)}" if ended.summary else ""
                 self._line(f"{mark} {ended.tool:<7} {_fit(ended.title, 100)}{self._paint(tail, '2')}")
+            case MessageCompleted(message=Message(role="assistant", text=text, tool_calls=(_, *_))) if text.strip():
+                self._line(_fit(text, 200))
             case StepRetried(attempt=attempt, wait=wait, reason=reason):
                 self._line(
                     self._paint(f"… trying again in {wait:.1f} s (attempt {attempt + 1}): {_fit(reason, 160)}", "33")
@@ -71,6 +84,12 @@ def write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
+def _seen_by_people(ended: ToolEnded) -> CallStatus:
+    # A command that ran and failed is a call that was done; what people look for is the failure.
+    failed = any(isinstance(block, Output) and block.exit_code != 0 for block in ended.blocks)
+    return "failed" if ended.status == "done" and failed else ended.status
+
+
 def _can_print(text: str, stream: TextIO) -> bool:
     try:
         text.encode(stream.encoding or "ascii")
@@ -82,6 +101,3 @@ def _can_print(text: str, stream: TextIO) -> bool:
 def _fit(text: str, width: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-Show = Callable[[Record], None]
