@@ -1,0 +1,88 @@
+"""Run a command: to its end, or in the background."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from kimi_code.errors import ToolError
+from kimi_code.events import Block, Effect, Output
+from kimi_code.tools.background import Background, Running, describe_exit
+from kimi_code.tools.output import spill_file
+from kimi_code.tools.tool import Params, ToolContext, ToolResult
+
+
+class BashParams(Params):
+    command: str | None = None
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds until it is killed; 120 unless configured. With id: how long to wait for its end."""
+    cwd: str | None = None
+    run_in_background: bool | None = None
+    """Returns an id at once; for servers and long work."""
+    id: str | None = None
+    """Instead of command: show what a background command printed since."""
+    stop: bool | None = None
+    """With id: kill it."""
+
+
+class Bash:
+    """Run a shell command. Each call is a new shell in the workspace: cd and variables do not last. There is no input
+    and no terminal."""
+
+    name: ClassVar[str] = "Bash"
+    effect: ClassVar[Effect] = Effect.EXECUTE
+    params: ClassVar[type[Params]] = BashParams
+
+    def __init__(self, background: Background, timeout: float = 120.0) -> None:
+        self._background = background
+        self._timeout = timeout
+
+    def title(self, params: BashParams) -> str:
+        if params.command is None:
+            return f"{'stop' if params.stop else 'poll'} {params.id or ''}".rstrip()
+        first, *more = params.command.strip().split("\n", 1)
+        return f"{first} ..." if more else first
+
+    def targets(self, params: BashParams) -> Sequence[str]:
+        return (params.command,) if params.command is not None else ()
+
+    async def preview(self, params: BashParams, ctx: ToolContext) -> Sequence[Block]:
+        return (Output(params.command, "", None),) if params.command else ()
+
+    async def run(self, params: BashParams, ctx: ToolContext) -> ToolResult:
+        if (params.command is None) == (params.id is None):
+            raise ToolError("Give either command, or the id of a background command.")
+        if params.command is None:
+            return await self._look_after(params.id or "", params)
+        if not params.command.strip():
+            raise ToolError("The command is empty.")
+        cwd = ctx.workspace.resolve(params.cwd) if params.cwd else ctx.workspace.root
+        process = await ctx.workspace.start(params.command, cwd=cwd)
+        if params.run_in_background:
+            name = self._background.start(params.command, process, ctx.spill)
+            return ToolResult(f"Started in the background with id {name}.", summary=f"started {name}")
+        seconds = params.timeout or self._timeout
+        running = Running(params.command, process, spill_file(ctx.spill, ctx.call_id), ctx.front.progress)
+        await running.follow_for(seconds)
+        return _result(running, f"[timed out after {seconds:g} s and was killed; above is what it had printed]")
+
+    async def _look_after(self, name: str, params: BashParams) -> ToolResult:
+        if params.stop:
+            return _result(await self._background.stop(name))
+        return _result(await self._background.poll(name, params.timeout or 0))
+
+
+def _result(running: Running, overtime: str = "") -> ToolResult:
+    text = running.take()
+    if running.exit is None:
+        note, summary = "[still running]", "running"
+    elif running.exit.timed_out:
+        note, summary = overtime, "timed out"
+    else:
+        summary = describe_exit(running.exit)
+        note = f"[{summary}]" if summary else ""
+    return ToolResult(
+        "\n".join(part for part in (text, note) if part) or "(no output)",
+        summary or "done",
+        (Output(running.command, text, running.exit.code if running.exit else None),),
+    )

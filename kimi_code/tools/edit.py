@@ -1,0 +1,104 @@
+"""Replace parts of a file."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from kimi_code.errors import PatchError, ToolError
+from kimi_code.events import Block, Diff, Effect
+from kimi_code.repo import patch
+from kimi_code.repo.diff import make_diff
+from kimi_code.tools.files import Current, FileMemory, open_current
+from kimi_code.tools.tool import Params, ToolContext, ToolResult
+from kimi_code.tools.write import put, summarise
+
+
+class Replacement(Params):
+    old_string: str
+    new_string: str
+    replace_all: bool | None = None
+
+
+class EditParams(Params):
+    path: str
+    old_string: str | None = None
+    """Text as it is in the file, without line numbers; unique unless replace_all."""
+    new_string: str | None = None
+    replace_all: bool | None = None
+    edits: list[Replacement] | None = None
+    """Instead of the three above: several, in order, all or none."""
+
+
+class Edit:
+    """Replace text in a file that you have Read."""
+
+    name: ClassVar[str] = "Edit"
+    effect: ClassVar[Effect] = Effect.EDIT
+    params: ClassVar[type[Params]] = EditParams
+
+    def __init__(self, files: FileMemory) -> None:
+        self._files = files
+
+    def title(self, params: EditParams) -> str:
+        return params.path
+
+    def targets(self, params: EditParams) -> Sequence[str]:
+        return (params.path,)
+
+    async def preview(self, params: EditParams, ctx: ToolContext) -> Sequence[Block]:
+        current = await open_current(params.path, ctx, self._files)
+        return (make_diff(current.shown, current.text, _patched(current, params).text),)
+
+    async def run(self, params: EditParams, ctx: ToolContext) -> ToolResult:
+        current = await open_current(params.path, ctx, self._files)
+        patched = _patched(current, params)
+        diff = await put(current, patched.text, ctx, self._files)
+        if diff is None:
+            raise ToolError(f"The edits leave {current.shown} as it is.")
+        if current.text is None:
+            return ToolResult(f"Created {current.shown}.", summarise(diff), (diff,))
+        places = f", {patched.replaced} places" if patched.replaced > 1 else ""
+        return ToolResult(f"Edited {current.shown}{places}: {_where(diff)}.", summarise(diff), (diff,))
+
+
+def _patched(current: Current, params: EditParams) -> patch.Patched:
+    edits = _edits(params)
+    if not current.text and len(edits) == 1 and not edits[0].old:
+        return patch.Patched(edits[0].new, 1)
+    if current.text is None:
+        raise ToolError(f"{current.shown} does not exist. Use Write to create it.")
+    if not current.text:
+        raise ToolError(f"{current.shown} is empty. Use Write to fill it.")
+    try:
+        return patch.apply(current.text, edits)
+    except PatchError as error:
+        raise PatchError(f"{current.shown}: {error.message}") from None
+
+
+def _edits(params: EditParams) -> list[patch.Edit]:
+    one = params.old_string is not None or params.new_string is not None
+    if one == bool(params.edits):
+        raise ToolError("Give either old_string and new_string, or edits.")
+    if params.edits:
+        return [patch.Edit(e.old_string, e.new_string, bool(e.replace_all)) for e in params.edits]
+    if params.old_string is None or params.new_string is None:
+        raise ToolError("Give both old_string and new_string (an empty new_string deletes).")
+    return [patch.Edit(params.old_string, params.new_string, bool(params.replace_all))]
+
+
+def _where(diff: Diff) -> str:
+    """The changed lines, by their numbers after the change."""
+    ranges = [f"{first}-{last}" if last > first else str(first) for first, last in _ranges(diff)]
+    listed = ", ".join(ranges[:10]) + (f" and {len(ranges) - 10} more" if len(ranges) > 10 else "")
+    return f"line{'s' if len(ranges) > 1 or '-' in listed else ''} {listed}"
+
+
+def _ranges(diff: Diff) -> Iterator[tuple[int, int]]:
+    for hunk in diff.hunks:
+        number, first, changing = hunk.new_start, hunk.new_start, False
+        for line in (*hunk.lines, " "):
+            if line[0] == " " and changing:
+                yield first, max(number - 1, first)
+                changing = False
+            elif line[0] != " " and not changing:
+                first, changing = number, True
+            number += line[0] != "-"

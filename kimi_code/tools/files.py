@@ -1,0 +1,93 @@
+"""What the model last saw of each file, so that no edit overwrites what it has not seen; opening files for edits."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from kimi_code.errors import ToolError
+from kimi_code.repo.text import UTF8, Encoding, binary_kind, decode, encode
+from kimi_code.tools.tool import ToolContext
+
+EDITABLE_MOST = 16 << 20  # bytes; larger files are read in parts and changed by commands
+
+
+class FileMemory:
+    """One per session. Knows a file by the digest of its content, not by its time stamp."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, bytes] = {}
+
+    def remember(self, path: Path, content: bytes) -> None:
+        """The model has seen (or written) `content`."""
+        self._seen[path] = _digest(content)
+
+    def check(self, path: Path, content: bytes, shown: str) -> None:
+        """Raise ToolError unless the model has seen this very content; `shown` is the path as the model knows it."""
+        if not content:
+            return
+        seen = self._seen.get(path)
+        if seen is None:
+            raise ToolError(f"{shown} exists and has not been read in this session. Read it first.")
+        if seen != _digest(content):
+            raise ToolError(
+                f"{shown} has changed since it was read. Read it again, then repeat the call if it still fits."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A file as it is before a change. `text` is None when there is none yet."""
+
+    path: Path
+    shown: str
+    text: str | None
+    encoding: Encoding = UTF8
+
+
+async def open_current(path: str, ctx: ToolContext, files: FileMemory) -> Current:
+    """The text file at `path`, which the model has seen as it is, or nothing. Raises ToolError for anything else."""
+    resolved = ctx.workspace.resolve(path)
+    shown = ctx.workspace.display(resolved)
+    status = await ctx.workspace.status(resolved)
+    if status is None:
+        return Current(resolved, shown, None)
+    if status.kind == "folder":
+        raise ToolError(f"{shown} is a folder. Give the path of a file.")
+    if status.kind == "other":
+        raise ToolError(f"{shown} is a pipe, socket or device, not a file.")
+    if status.size > EDITABLE_MOST:
+        raise ToolError(f"{shown} is too large to edit ({size_of(status.size)}). Change it with a command.")
+    content = await ctx.workspace.read(resolved)
+    decoded = decode(content)
+    if decoded is None:
+        raise ToolError(f"{shown} is {binary_kind(content)}, not text. Change it with a command, or use another path.")
+    files.check(resolved, content, shown)
+    return Current(resolved, shown, decoded.text, decoded.encoding)
+
+
+def encode_like(text: str, current: Current) -> bytes:
+    """`text` in the file's encoding. Raises ToolError naming the first character that has no place in it."""
+    try:
+        return encode(text, current.encoding)
+    except UnicodeEncodeError as error:
+        bad = text[error.start]
+        raise ToolError(
+            f"{bad!r} (line {text.count(chr(10), 0, error.start) + 1} of the new text) cannot be written to "
+            f"{current.shown}, which is {current.encoding.label or 'UTF-8'}. Leave it out."
+        ) from error
+
+
+def size_of(count: int) -> str:
+    """A size for reading: 312 bytes, 4.5 kB, 1.1 GB."""
+    if count < 1000:
+        return f"{count} bytes"
+    size = float(count)
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=16).digest()

@@ -1,0 +1,188 @@
+"""Read a text file, or a part of it, with line numbers."""
+
+import codecs
+from collections.abc import AsyncIterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from kimi_code.errors import ToolError
+from kimi_code.events import Block, Effect
+from kimi_code.repo.text import Encoding, binary_kind, decode, detect
+from kimi_code.tools.files import EDITABLE_MOST, FileMemory, size_of
+from kimi_code.tools.tool import Params, ToolContext, ToolResult
+
+LINES = 2000
+_LINE_MOST = 2000  # characters
+_TEXT_MOST = 50_000  # characters
+_HEAD = 65_536  # bytes that tell the encoding of a large file
+
+
+class ReadParams(Params):
+    path: str
+    offset: int | None = Field(default=None, ge=0)
+    """First line, from 1."""
+    limit: int | None = Field(default=None, ge=1)
+    """Lines; default 2000."""
+
+
+class Read:
+    """Read a text file: each line as its number, a tab and the text."""
+
+    name: ClassVar[str] = "Read"
+    effect: ClassVar[Effect] = Effect.READ
+    params: ClassVar[type[Params]] = ReadParams
+
+    def __init__(self, files: FileMemory) -> None:
+        self._files = files
+
+    def title(self, params: ReadParams) -> str:
+        return params.path if not params.offset else f"{params.path}:{params.offset}"
+
+    def targets(self, params: ReadParams) -> Sequence[str]:
+        return (params.path,)
+
+    async def preview(self, params: ReadParams, ctx: ToolContext) -> Sequence[Block]:
+        return ()
+
+    async def run(self, params: ReadParams, ctx: ToolContext) -> ToolResult:
+        path = ctx.workspace.resolve(params.path)
+        shown = ctx.workspace.display(path)
+        status = await ctx.workspace.status(path)
+        if status is None:
+            raise ToolError(await _missing(path, shown, ctx))
+        if status.kind == "folder":
+            raise ToolError(f"{shown} is a folder. Use Glob to list its files.")
+        if status.kind == "other":
+            raise ToolError(f"{shown} is a pipe, socket or device, not a file: it cannot be read.")
+        window = _Window(max(params.offset or 1, 1), params.limit or LINES)
+        if status.size > EDITABLE_MOST:
+            encoding = await self._read_large(path, shown, status.size, window, ctx)
+        else:
+            encoding = await self._read_whole(path, shown, window, ctx)
+        window.end()
+        return _result(window, shown, encoding, status.size)
+
+    async def _read_whole(self, path: Path, shown: str, window: "_Window", ctx: ToolContext) -> Encoding:
+        content = await ctx.workspace.read(path)
+        decoded = decode(content)
+        if decoded is None:
+            raise ToolError(_binary(shown, content, len(content)))
+        self._files.remember(path, content)
+        window.feed(decoded.text)
+        return decoded.encoding
+
+    async def _read_large(self, path: Path, shown: str, size: int, window: "_Window", ctx: ToolContext) -> Encoding:
+        """One pass over the file in pieces; it is not remembered, for it cannot be edited."""
+        pieces = ctx.workspace.chunks(path)
+        head = await anext(pieces, b"")
+        encoding = detect(head[:_HEAD])
+        if encoding is None:
+            raise ToolError(_binary(shown, head, size))
+        decoder = codecs.getincrementaldecoder(encoding.name)("replace")
+        window.feed(decoder.decode(head[len(encoding.bom) :]))
+        async for piece in _rest(pieces):
+            if window.is_full and encoding.name in ("utf-8", "latin-1"):
+                window.count(piece.count(b"\n"), piece.endswith(b"\n"))
+            else:
+                window.feed(decoder.decode(piece))
+        return encoding
+
+
+async def _rest(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield piece
+
+
+class _Window:
+    """Keeps the lines asked for out of a text that comes in pieces, and counts them all."""
+
+    def __init__(self, first: int, limit: int) -> None:
+        self.first = first
+        self.lines: list[str] = []
+        self.total = 0  # lines that have ended
+        self._limit = limit
+        self._size = 0
+        self._kept: list[str] = []  # of the line that has not ended
+        self._length = 0
+        self._open = False
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.lines) >= self._limit or self._size > _TEXT_MOST
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.lines) - 1
+
+    def feed(self, text: str) -> None:
+        *whole, rest = text.split("\n")
+        for index, part in enumerate(whole):
+            if self.is_full:
+                self.count(len(whole) - index, not rest)
+                break
+            self._add(part)
+            self._end_line()
+        if rest:
+            self._add(rest)
+
+    def count(self, lines: int, ends_line: bool) -> None:
+        """Lines that only count, once the window is full."""
+        self.total += lines
+        self._open = not ends_line
+
+    def end(self) -> None:
+        if self._open:
+            self._end_line()
+
+    def _add(self, part: str) -> None:
+        self._open = True
+        if self._length <= _LINE_MOST:
+            self._kept.append(part[: _LINE_MOST + 1])
+        self._length += len(part)
+
+    def _end_line(self) -> None:
+        self.total += 1
+        if self.total >= self.first and not self.is_full:
+            line = "".join(self._kept).removesuffix("\r")
+            if len(line) > _LINE_MOST:
+                line = f"{line[:_LINE_MOST]} [cut: {self._length} characters]"
+            self.lines.append(line)
+            self._size += len(line)
+        self._kept, self._length, self._open = [], 0, False
+
+
+def _result(window: _Window, shown: str, encoding: Encoding, size: int) -> ToolResult:
+    if not window.total:
+        return ToolResult(f"{shown} is empty.", summary="empty")
+    if window.first > window.total:
+        raise ToolError(f"{shown} has only {window.total} lines; offset {window.first} is past its end.")
+    parts = [f"{number}\t{line}" for number, line in enumerate(window.lines, window.first)]
+    notes: list[str] = []
+    if window.first > 1 or window.last < window.total:
+        notes.append(f"lines {window.first}-{window.last} of {window.total} ({size_of(size)})")
+    if window.last < window.total:
+        notes.append(f"continue with offset={window.last + 1}")
+    if encoding.label:
+        notes.append(f"encoding {encoding.label}, kept by Edit and Write")
+    if notes:
+        parts.append(f"[{'; '.join(notes)}]")
+    count = len(window.lines)
+    return ToolResult("\n".join(parts), summary=f"{count} line{'' if count == 1 else 's'}")
+
+
+def _binary(shown: str, content: bytes, size: int) -> str:
+    return f"{shown} is {binary_kind(content)} ({size_of(size)}), not text. Look at it with a command if you need to."
+
+
+async def _missing(path: Path, shown: str, ctx: ToolContext) -> str:
+    parent = path.parent
+    status = await ctx.workspace.status(parent)
+    if status is None or status.kind != "folder":
+        return f"{shown} does not exist, nor does its folder. Use Glob to find the file."
+    similar = get_close_matches(path.name, await ctx.workspace.names(parent), n=3, cutoff=0.6)
+    if not similar:
+        return f"{shown} does not exist. Use Glob to find the file."
+    return f"{shown} does not exist. In its folder are: {', '.join(similar)}."
