@@ -9,7 +9,7 @@ _kimi_code() {
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
             ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output") pending=$word ;;
-            ":doctor" | ":models" | ":demo" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":demo" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
@@ -25,10 +25,10 @@ _kimi_code() {
         *:?*) return ;;
     esac
     case "$path" in
-        "") words="doctor models demo sessions config schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "") words="demo doctor models sessions config schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
-        "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
         "sessions") words="list show export delete"; flags="-h --help" ;;
         "sessions list") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "sessions show") words="-h --help"; flags="-h --help" ;;

@@ -10,7 +10,7 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
         switch "$path:$word"
             case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output'
                 set pending 1
-            case ':doctor' ':models' ':demo' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -18,9 +18,9 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
 end
 
 complete -c kimi-code -f
+complete -c kimi-code -n __kimi_code_at -a demo -d 'Watch the agent fix a bug; needs no key'
 complete -c kimi-code -n __kimi_code_at -a doctor -d 'Check what a run needs'
 complete -c kimi-code -n __kimi_code_at -a models -d 'List the models the server offers'
-complete -c kimi-code -n __kimi_code_at -a demo -d 'Watch the agent fix a bug; needs no key'
 complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export and delete sessions'
 complete -c kimi-code -n __kimi_code_at -a config -d 'Show settings, where they come from, their files'
 complete -c kimi-code -n __kimi_code_at -a schema -d 'JSON Schemas of what kimi-code writes'
@@ -47,13 +47,13 @@ complete -c kimi-code -n __kimi_code_at -l max-cost -x -d 'At most this much mon
 complete -c kimi-code -n __kimi_code_at -l timeout -x -d 'At most this long.'
 complete -c kimi-code -n __kimi_code_at -s V -l version -d 'Show the version and exit.'
 complete -c kimi-code -n __kimi_code_at -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at demo' -l live -d 'Let a real model do it, with your key.'
+complete -c kimi-code -n '__kimi_code_at demo' -l fast -d 'Without the pauses that make it readable.'
+complete -c kimi-code -n '__kimi_code_at demo' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at doctor' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at doctor' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at models' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at models' -s h -l help -d 'Show this message and exit.'
-complete -c kimi-code -n '__kimi_code_at demo' -l live -d 'Let a real model do it, with your key.'
-complete -c kimi-code -n '__kimi_code_at demo' -l fast -d 'Without the pauses that make it readable.'
-complete -c kimi-code -n '__kimi_code_at demo' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at sessions' -a list -d 'The sessions of this folder, newest first'
 complete -c kimi-code -n '__kimi_code_at sessions' -a show -d 'The session\'s conversation, readable'
 complete -c kimi-code -n '__kimi_code_at sessions' -a export -d 'The session as Markdown or as JSON lines, without secrets'

@@ -4,7 +4,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     # by command path: the words it goes on with, and per flag the values it takes ($null: none, @(): any)
     $words = @{}
     $flags = @{}
-    $words[''] = @('doctor', 'models', 'demo', 'sessions', 'config', 'schema', 'completions')
+    $words[''] = @('demo', 'doctor', 'models', 'sessions', 'config', 'schema', 'completions')
     $flags[''] = New-Object System.Collections.Hashtable
     $flags['']['-p'] = @()
     $flags['']['--prompt'] = @()
@@ -36,6 +36,12 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['']['--version'] = $null
     $flags['']['-h'] = $null
     $flags['']['--help'] = $null
+    $words['demo'] = @()
+    $flags['demo'] = New-Object System.Collections.Hashtable
+    $flags['demo']['--live'] = $null
+    $flags['demo']['--fast'] = $null
+    $flags['demo']['-h'] = $null
+    $flags['demo']['--help'] = $null
     $words['doctor'] = @()
     $flags['doctor'] = New-Object System.Collections.Hashtable
     $flags['doctor']['--json'] = $null
@@ -46,12 +52,6 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['models']['--json'] = $null
     $flags['models']['-h'] = $null
     $flags['models']['--help'] = $null
-    $words['demo'] = @()
-    $flags['demo'] = New-Object System.Collections.Hashtable
-    $flags['demo']['--live'] = $null
-    $flags['demo']['--fast'] = $null
-    $flags['demo']['-h'] = $null
-    $flags['demo']['--help'] = $null
     $words['sessions'] = @('list', 'show', 'export', 'delete')
     $flags['sessions'] = New-Object System.Collections.Hashtable
     $flags['sessions']['-h'] = $null

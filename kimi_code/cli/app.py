@@ -1,15 +1,16 @@
 """The command line's shape: the root flags of `-p`, the commands, and how mistakes in them are told."""
 
+import gc
 import io
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
 
-from kimi_code.cli import completions, config, doctor, models, schema, sessions
 from kimi_code.cli.output import fail, say
 from kimi_code.cli.run import RunFlags
 from kimi_code.errors import ExitCode, KimiError, UsageError
@@ -24,8 +25,24 @@ kimi-code: a terminal coding agent
   kimi-code --help                        everything else"""
 
 
+# Modules of this package, each with a Typer called `app`; imported when they are asked for.
+COMMANDS = ("doctor", "models", "sessions", "config", "schema", "completions")
+
+
 class RootGroup(TyperGroup):
-    """Groups the flags in the help text, and says what a stray word most likely was."""
+    """Loads commands late, groups the flags in the help text, and says what a stray word most likely was."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the help text."""
+        return [*self.commands, *COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, or None when there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return self.commands.get(cmd_name)
+        loaded = typer.main.get_command(import_module(f"kimi_code.cli.{cmd_name}").app)
+        loaded.name = cmd_name
+        return loaded
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The flags under their panels' names, then the commands."""
@@ -71,12 +88,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(sessions.app, name="sessions")
-app.add_typer(config.app, name="config")
-app.add_typer(schema.app, name="schema")
-app.add_typer(completions.app, name="completions")
-app.command("doctor")(doctor.doctor)
-app.command("models")(models.models)
 
 
 @app.command()
@@ -285,7 +296,16 @@ def _run(flags: RunFlags) -> int:
         flags = replace(flags, prompt="-")
     from kimi_code.cli.run import run
 
+    _collect_garbage_again()
     return run(flags)
+
+
+def _collect_garbage_again() -> None:
+    """What was made so far stays for good; from here on a run may last for hours and must not only grow."""
+    gc.freeze()
+    # Imports are still to come, and a stream makes many short-lived objects: look less often than every 700.
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def command() -> Any:

@@ -11,7 +11,9 @@ import typer
 from kimi_code.cli.output import say
 from kimi_code.errors import ConfigError, UsageError
 
-app = typer.Typer(rich_markup_mode=None, help="Completion scripts for bash, zsh, fish and PowerShell.")
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, help="Completion scripts for bash, zsh, fish and PowerShell."
+)
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]
 ShellArgument = Annotated[Shell | None, typer.Argument(metavar="SHELL", help="Your login shell when left out.")]

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 
 from kimi_code.cli.folder import load_settings, working_folder
-from kimi_code.cli.output import say_json, say_table, warn
+from kimi_code.cli.output import mask, say_json, say_table, warn
 from kimi_code.config import Settings, find_places
-from kimi_code.config.secrets import mask
 
-app = typer.Typer(rich_markup_mode=None, help="Show settings, where they come from, their files.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Show settings, where they come from, their files.")
 
 _NOT_SETTINGS = ("providers", "models", "secrets", "warnings", "origins")
 
@@ -41,7 +40,7 @@ def rows_of(settings: Settings) -> list[Row]:
             rows.append(Row(full, value, settings.origins.get(full, "default")))
     for name, model in settings.models.items():
         value = {"provider": model.provider, "id": model.id, **model.profile}
-        rows.append(Row(f"models.{name}", value, "user file"))
+        rows.append(Row(f"models.{name}", value, settings.origins[f"models.{name}"]))
     return rows
 
 

@@ -1,33 +1,36 @@
 """A bug that nobody caught: a short message on the screen, the traceback in a file, no secrets in either."""
 
 import os
+import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kimi_code import __version__
 from kimi_code.cli.output import finish
-from kimi_code.config.secrets import hide, secrets_of
 from kimi_code.errors import ExitCode
 from kimi_code.headless.result import RunResult
+from kimi_code.secrets import Scrubber
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 
 
 def report(error: Exception, argv: Sequence[str]) -> int:
     """Tell the person, and a program that asked for JSON, that the run failed because of a bug."""
-    hidden = secrets_of(os.environ)
-    what = hide(f"{type(error).__name__}: {error}".splitlines()[0][:300], hidden)
-    file = _write(error, hidden)
+    scrub = Scrubber(value for name, value in os.environ.items() if _SECRET_NAME.search(name)).scrub
+    what = scrub(f"{type(error).__name__}: {error}").splitlines()[0][:300]
+    file = _write(error, scrub)
     where = f"The details are in {file}" if file else "The details could not be written anywhere"
     message = f"kimi-code met a bug of its own: {what}\n{where}; please attach them to a report."
     return finish(RunResult("failed", int(ExitCode.FAILED), error=message), argv)
 
 
-def _write(error: Exception, hidden: Iterable[str]) -> Path | None:
+def _write(error: Exception, scrub: Callable[[str], str]) -> Path | None:
     # Without arguments: a prompt is the person's own business.
     text = f"kimi-code {__version__}, Python {sys.version}, {sys.platform}\n\n"
-    text = hide(text + "".join(traceback.format_exception(error)), hidden)
+    text = scrub(text + "".join(traceback.format_exception(error)))
     for folder in _folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)

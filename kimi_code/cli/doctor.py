@@ -10,13 +10,15 @@ from typing import Annotated, Literal
 import typer
 
 from kimi_code.cli.folder import load_settings, working_folder
-from kimi_code.cli.output import clean, say, say_json
+from kimi_code.cli.output import clean, mask, say, say_json
 from kimi_code.cli.run import RunFlags
 from kimi_code.config import Choice, Settings, choose, find_places, is_unconfigured
-from kimi_code.config.secrets import mask
 from kimi_code.errors import KimiError
 
 GIT_NEEDED = (2, 35)
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Check:
     text: str
 
 
+@app.command()
 def doctor(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

@@ -3,27 +3,14 @@
 import os
 from pathlib import Path
 
+from kimi_code.cli import run
 from kimi_code.cli.run import RunFlags
 from kimi_code.config import Settings, load
-from kimi_code.errors import UsageError
 
 
 def working_folder(flags: RunFlags) -> Path:
-    """The folder of -C, or the current one; absolute, symlinks resolved.
-
-    Raises:
-        UsageError: there is no such folder, or it cannot be entered.
-    """
-    try:
-        folder = Path(flags.directory or ".").expanduser().resolve(strict=True)
-    except (OSError, RuntimeError):
-        name = flags.directory or "the current folder"
-        raise UsageError(f"{name}: there is no such folder.", hint="Give one that exists with -C.") from None
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder.", hint="Give a folder with -C.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise UsageError(f"{folder} cannot be read: permission denied.", hint="Mend its permissions, or give another.")
-    return folder
+    """The folder of -C, or the current one. Raises UsageError when it cannot be used."""
+    return run.working_folder(flags.directory)
 
 
 def load_settings(flags: RunFlags) -> Settings:

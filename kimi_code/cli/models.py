@@ -1,6 +1,5 @@
 """`kimi-code models`: what the configured server offers, and what is known of it."""
 
-import asyncio
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from kimi_code.llm.profiles import Kind
 
 
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRow:
     """A model as it is listed; `context` is in tokens, `chosen` is the one that runs without -m."""
@@ -29,6 +31,7 @@ class ModelRow:
     chosen: bool
 
 
+@app.command()
 def models(
     ctx: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -37,6 +40,8 @@ def models(
 
     With context length, abilities, and the price per million tokens where it is known.
     """
+    import asyncio
+
     settings = load_settings(ctx.find_root().obj)
     for text in settings.warnings:
         warn(text)

@@ -6,10 +6,12 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kimi_code.errors import ConfigError, KimiError, UsageError
-from kimi_code.headless.result import RunResult, usage_error
+
+if TYPE_CHECKING:
+    from kimi_code.headless.result import RunResult
 
 _JSON_FORMATS = ("json", "jsonl", "stream-json")
 # Colours and cursor movements of others reach no terminal; tabs and newlines would break a table.
@@ -47,6 +49,11 @@ def width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)
 
 
+def mask(key: str) -> str:
+    """A key so that its owner knows it again: the last four characters, of a key long enough to spare them."""
+    return f"…{key[-4:]}" if len(key) >= 12 else "…"
+
+
 def warn(text: str) -> None:
     """A warning on standard error."""
     say(f"kimi-code: warning: {text}", to=sys.stderr)
@@ -55,13 +62,15 @@ def warn(text: str) -> None:
 def fail(error: KimiError, argv: Sequence[str]) -> int:
     """Tell why nothing was done; returns the exit code."""
     if isinstance(error, UsageError | ConfigError):
+        from kimi_code.headless.result import usage_error
+
         return finish(usage_error(str(error)), argv)
     from kimi_code.headless.run import failed_to_start
 
     return finish(failed_to_start(error), argv)
 
 
-def finish(result: RunResult, argv: Sequence[str]) -> int:
+def finish(result: "RunResult", argv: Sequence[str]) -> int:
     """The error on standard error, and the result object where `argv` asks for a machine's output."""
     say(f"kimi-code: {result.error}", to=sys.stderr)
     if wants_json(argv):

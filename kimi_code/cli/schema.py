@@ -4,7 +4,7 @@ import typer
 
 from kimi_code.cli.output import say_json
 
-app = typer.Typer(rich_markup_mode=None, help="JSON Schemas of what kimi-code writes.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="JSON Schemas of what kimi-code writes.")
 
 
 @app.callback()

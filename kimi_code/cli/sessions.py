@@ -11,13 +11,13 @@ import typer
 from kimi_code.cli.folder import load_settings, working_folder
 from kimi_code.cli.output import clean, say, say_json, say_table
 from kimi_code.cli.run import RunFlags
-from kimi_code.config.secrets import hide
+from kimi_code.secrets import Scrubber
 
 if TYPE_CHECKING:
     from kimi_code.events import Block, Record
     from kimi_code.session.store import SessionMeta, Store
 
-app = typer.Typer(rich_markup_mode=None, help="List, show, export and delete sessions.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, export and delete sessions.")
 
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session's id, or the beginning of it.")]
 
@@ -111,9 +111,9 @@ def export(
     """The session as Markdown or as JSON lines, without secrets."""
     flags: RunFlags = ctx.find_root().obj
     meta = _store(flags).find(session)
-    secrets = load_settings(flags).secrets
+    scrub = Scrubber(load_settings(flags).secrets).scrub
     lines = markdown(meta, _records(meta)) if form == "markdown" else _lines(meta)
-    text = "".join(hide(line, secrets) + "\n" for line in lines)
+    text = "".join(scrub(line) + "\n" for line in lines)
     if output is None:
         sys.stdout.write(text)
         return

@@ -74,7 +74,8 @@ def build_tree() -> Command:
 
 def _command(node: Any, path: tuple[str, ...]) -> Command:
     # typer's own types for these are private; the attributes read here are as old as click.
-    children: dict[str, Any] = getattr(node, "commands", {})
+    names: list[str] = node.list_commands(None) if hasattr(node, "list_commands") else []
+    children = {name: node.get_command(None, name) for name in names}
     options = [_option(param) for param in node.params if param.param_type_name == "option" and not param.hidden]
     help_option = Option(("-h", "--help"), "Show this message and exit.", "Help", None, False)
     return Command(

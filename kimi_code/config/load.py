@@ -127,7 +127,7 @@ def load(flags: Flags | None, env: Mapping[str, str], cwd: Path, *, trusted: boo
     if user is not None:
         _apply_user(user, places.user_file, draft)
     providers = _providers(user, env, str(places.user_file), draft)
-    models = _models(user, providers, str(places.user_file))
+    models = _models(user, providers, str(places.user_file), draft)
     if places.project_file is not None:
         _apply_project(places.project_file, trusted, providers, draft)
     _apply_environment(env, draft)
@@ -292,13 +292,14 @@ def _from_environment(provider: ProviderSettings, env: Mapping[str, str], draft:
 
 
 def _models(
-    user: "ConfigFile | None", providers: Mapping[str, ProviderSettings], origin: str
+    user: "ConfigFile | None", providers: Mapping[str, ProviderSettings], origin: str, draft: _Draft
 ) -> dict[str, ModelSettings]:
     models: dict[str, ModelSettings] = {}
     for name, table in (user.models if user else {}).items():
         provider = table.provider or (user.provider if user and user.provider else DEFAULT_PROVIDER)
         if provider not in providers:
             raise ConfigError(f"{origin}: models.{name}.provider: {_unknown_provider(provider, providers)}")
+        draft.origins[f"models.{name}"] = origin
         models[name] = ModelSettings(name, table.id or name, provider, _profile(table))
     return models
 
