@@ -17,7 +17,7 @@ GRACE = 2.0  # seconds between TERM and KILL
 HELD_OPEN = 1.0  # seconds that output is awaited after the process has ended
 _CHUNK = 65_536
 _KILL_WAIT = 5.0  # seconds for the kernel to end what was sent KILL
-_GROUP_POLL = 0.02  # there is no event for the end of a process group
+_GROUP_POLL = 0.01  # there is no event for the end of a process group
 _LAST_WORDS = 0.1  # seconds for the output of a killed group to arrive; what came can still be read after `kill`
 
 
@@ -99,10 +99,12 @@ class LocalProcess:
 
     async def _group_end(self) -> None:
         await self._watcher.exited.wait()
-        for _ in range(int(GRACE / _GROUP_POLL)):
+        pause = _GROUP_POLL
+        for _ in range(int(GRACE / _GROUP_POLL)):  # `kill` stops waiting earlier
             if not self._group_lives():
                 return
-            await asyncio.sleep(_GROUP_POLL)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
 
     def _end_group(self) -> None:
         if sys.platform != "win32":
@@ -131,7 +133,19 @@ class LocalProcess:
                 os.killpg(self._pid, 0)
             except (ProcessLookupError, PermissionError):
                 return False
-            return True
+            return sys.platform != "linux" or _has_running_member(self._pid)
+
+
+def _has_running_member(group: int) -> bool:
+    """Whether a process group has more than zombies in it: in containers nobody may collect orphans for a while."""
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                # After the name, which is in parentheses and may contain anything: state, parent, group.
+                fields = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
+                if int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
+                    return True
+    return False
 
 
 async def spawn(
