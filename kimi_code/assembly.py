@@ -92,7 +92,7 @@ async def open_session(opening: Opening) -> Assembled:
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
         scope,
-        _preface(opening, root, boundary, instructions),
+        _preface(opening, root, policy, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -203,7 +203,7 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
 
 
 def _preface(
-    opening: Opening, root: Path | None, boundary: Boundary, instructions: Instructions
+    opening: Opening, root: Path | None, policy: Policy, instructions: Instructions
 ) -> Callable[[], Awaitable[str]]:
     async def describe() -> str:
         state = (await git.state(root)).describe() if root is not None else ""
@@ -213,9 +213,9 @@ def _preface(
                 date=time.strftime("%Y-%m-%d"),
                 platform=f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}",
                 git=state,
-                extra_roots=tuple(str(folder) for folder in boundary.roots[1:]),
+                extra_roots=tuple(str(folder) for folder in policy.boundary.roots[1:]),
                 instructions=instructions.text,
-                attended=opening.attended,
+                permissions=policy.describe(attended=opening.attended),
             )
         )
 

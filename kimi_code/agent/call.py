@@ -174,7 +174,7 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     try:
         outcome = _finalise(prepared, await prepared.tool.run(prepared.params, _context(prepared, scope)))
     except ToolError as error:
-        outcome = CallOutcome(call, prepared.title, "failed", str(error), error.message.splitlines()[0])
+        outcome = CallOutcome(call, prepared.title, "failed", str(error), _first_line(error.message, prepared.title))
     except asyncio.CancelledError:
         interrupted = CallOutcome(call, prepared.title, "interrupted", INTERRUPTED, "interrupted")
         finish(replace(interrupted, duration_s=time.monotonic() - started), scope)
@@ -248,6 +248,11 @@ async def _preview(prepared: Prepared, scope: CallScope) -> Sequence[Block]:
 def _denied(prepared: Prepared, reason: str) -> CallOutcome:
     text = f"Denied: {reason}. It was not done. Do not try to reach the same by another way; go on without it."
     return CallOutcome(prepared.call, prepared.title, "denied", text, reason)
+
+
+def _first_line(text: str, title: str) -> str:
+    # What failed stands before it already.
+    return text.splitlines()[0].removeprefix(f"{title}: ").rstrip(":") if text else "failed"
 
 
 def _one_line(text: str) -> str:

@@ -36,7 +36,7 @@ saw it.
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a preface tells of the moment. `git` is a line or "" outside a repository."""
+    """What a preface tells of the moment. `git` is a line or "" outside a repository, `permissions` says what runs."""
 
     cwd: str
     date: str
@@ -44,7 +44,7 @@ class Surroundings:
     git: str = ""
     extra_roots: tuple[str, ...] = ()
     instructions: str = ""
-    attended: bool = True
+    permissions: str = ""
 
 
 def preface(surroundings: Surroundings) -> str:
@@ -56,7 +56,7 @@ def preface(surroundings: Surroundings) -> str:
         f"Platform: {surroundings.platform}",
         f"Git: {surroundings.git or 'not a repository'}",
     ]
-    if not surroundings.attended:
-        lines.append("Nobody can answer questions or approve calls during this run.")
+    if surroundings.permissions:
+        lines.append(f"Permissions: {surroundings.permissions}")
     block = "<environment>\n" + "\n".join(lines) + "\n</environment>"
     return f"{block}\n\n{surroundings.instructions}" if surroundings.instructions else block

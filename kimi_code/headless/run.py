@@ -9,7 +9,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kimi_code.errors import AuthError, BudgetExceeded, ConfigError, ExitCode, KimiError, ModelError, UsageError
+from kimi_code.errors import (
+    AuthError,
+    BudgetExceeded,
+    ConfigError,
+    ExitCode,
+    KimiError,
+    ModelError,
+    QuotaExceeded,
+    UsageError,
+)
 from kimi_code.events import Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
 from kimi_code.headless.result import DeniedCall, RunResult
 from kimi_code.headless.text import TextProgress, write
@@ -17,7 +26,7 @@ from kimi_code.session.session import Session, TurnChecks
 
 OutputFormat = Literal["text", "json", "jsonl"]
 
-_NOBODY = "nobody can approve it here: run with -y, or allow exactly this with --allow"
+_NOBODY = "nobody can approve it in this run"
 _EXIT: dict[Outcome, int] = {
     Outcome.DONE: ExitCode.DONE,
     Outcome.FAILED: ExitCode.FAILED,
@@ -94,7 +103,7 @@ class Run:
         status, exit_code, error = str(ended.outcome), _EXIT[ended.outcome], ended.error or None
         if ended.outcome is Outcome.DONE and self._denied and self.checks.verify is None:
             status, exit_code = "denied", ExitCode.DENIED
-            error = f"{len(self._denied)} call(s) were denied: {self._denied[0].tool} {self._denied[0].title}"
+            error = _denials(self._denied)
         return RunResult(
             status=status,
             exit_code=int(exit_code),
@@ -160,6 +169,14 @@ class Run:
             self._main.cancel()
 
 
+def _denials(denied: list[DeniedCall]) -> str:
+    first = denied[0]
+    more = f" and {len(denied) - 1} more" if len(denied) > 1 else ""
+    hint = "Run with -y, or allow it with a rule"
+    rule = f"{hint}: --allow '{first.tool}({first.title})'" if first.tool == "Bash" else f"{hint} (--allow)"
+    return f"Denied: {first.tool} {first.title}{more}.\n{rule}."
+
+
 def failed_to_start(error: KimiError) -> RunResult:
     """The result of a run that ended before its turn began."""
     match error:
@@ -167,7 +184,7 @@ def failed_to_start(error: KimiError) -> RunResult:
             status, code = "usage_error", ExitCode.USAGE
         case AuthError():
             status, code = str(Outcome.AUTH), ExitCode.AUTH
-        case BudgetExceeded():
+        case BudgetExceeded() | QuotaExceeded():
             status, code = str(Outcome.BUDGET), ExitCode.BUDGET
         case ModelError(retryable=True):
             status, code = str(Outcome.UNAVAILABLE), ExitCode.UNAVAILABLE

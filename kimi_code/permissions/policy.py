@@ -41,6 +41,23 @@ class Policy:
             verdicts, key=lambda verdict: _RANK[verdict.decision], default=Verdict("allow", "no target")
         )
 
+    def describe(self, *, attended: bool) -> str:
+        """What runs without asking, in words for the model: calls that would be denied anyway need not be tried."""
+        if self.mode == "yolo":
+            return "everything runs without asking."
+        allowed = [
+            r.pattern or "any" for r in self.rules if r.decision == "allow" and covers_tool(r, "Bash", Effect.EXECUTE)
+        ]
+        commands = "; ".join(allowed) if allowed else "none"
+        files = {
+            "plan": "reading files is free; no edits and no commands in this mode",
+            "ask": f"reading files is free; commands without asking: {commands}",
+        }.get(
+            self.mode,
+            f"reading and editing files inside is free; commands without asking, exactly as written: {commands}",
+        )
+        return f"{files}. {'The rest is asked for' if attended else 'Nobody can approve more during this run'}."
+
     def may_read(self, path: Path) -> bool:
         """Whether the file may be shown without asking."""
         return self.decide("Read", Effect.READ, (str(path),)).decision == "allow"
