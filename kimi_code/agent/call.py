@@ -195,7 +195,8 @@ INTERRUPTED = "Interrupted by the user before it ended; it may have taken effect
 
 
 def _finalise(prepared: Prepared, result: ToolResult) -> CallOutcome:
-    return CallOutcome(prepared.call, prepared.title, "done", result.text, result.summary, result.blocks)
+    status = "done" if result.ok else "failed"
+    return CallOutcome(prepared.call, prepared.title, status, result.text, result.summary, result.blocks)
 
 
 def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:

@@ -1,5 +1,6 @@
-"""Progress for people: one short line per tool call on stderr, the answer on stdout."""
+"""Progress for people: one short line per tool call on standard error."""
 
+import contextlib
 import os
 import sys
 from typing import TextIO
@@ -9,13 +10,13 @@ from kimi_code.events import (
     ContextCompacted,
     MessageCompleted,
     Notice,
-    Output,
     PlanUpdated,
     Record,
     StepRetried,
     ToolEnded,
 )
 from kimi_code.messages import Message
+from kimi_code.repo.text import clean
 
 _MARKS: dict[CallStatus, str] = {"done": "✓", "failed": "✗", "invalid": "✗", "denied": "⊘", "interrupted": "✗"}
 _PLAIN_MARKS: dict[CallStatus, str] = {
@@ -44,8 +45,7 @@ class TextProgress:
     def __call__(self, record: Record) -> None:
         match record.event:
             case ToolEnded() as ended:
-                status = _seen_by_people(ended)
-                mark = self._paint(self._marks[status], _COLOURS[status])
+                mark = self._paint(self._marks[ended.status], _COLOURS[ended.status])
                 tail = f" · {_fit(ended.summary, 120)}" if ended.summary else ""
                 self._line(f"{mark} {ended.tool:<7} {_fit(ended.title, 100)}{self._paint(tail, '2')}")
             case MessageCompleted(message=Message(role="assistant", text=text, tool_calls=(_, *_))) if text.strip():
@@ -61,8 +61,9 @@ class TextProgress:
                 now = next((item.text for item in items if item.status == "in_progress"), "")
                 self._line(self._paint(f"… plan: {done}/{len(items)} done{f' · {_fit(now, 80)}' if now else ''}", "2"))
             case Notice(level=level, text=text):
+                said = clean(text)
                 self._line(
-                    self._paint(f"{level}: {text}" if level != "info" else text, "2" if level == "info" else "33")
+                    self._paint(f"{level}: {said}" if level != "info" else said, "2" if level == "info" else "33")
                 )
             case _:
                 pass
@@ -71,23 +72,10 @@ class TextProgress:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text else text
 
     def _line(self, text: str) -> None:
-        write(self._stream, text + "\n")
-
-
-def write(stream: TextIO, text: str) -> None:
-    """Write what can be written: characters the stream's encoding lacks are replaced, a closed pipe is no error."""
-    try:
-        stream.write(text)
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "replace").decode(encoding))
-    stream.flush()
-
-
-def _seen_by_people(ended: ToolEnded) -> CallStatus:
-    # A command that ran and failed is a call that was done; what people look for is the failure.
-    failed = any(isinstance(block, Output) and block.exit_code != 0 for block in ended.blocks)
-    return "failed" if ended.status == "done" and failed else ended.status
+        # Progress that nobody can read is no reason to stop the work.
+        with contextlib.suppress(OSError):
+            self._stream.write(text + "\n")
+            self._stream.flush()
 
 
 def _can_print(text: str, stream: TextIO) -> bool:
@@ -99,5 +87,6 @@ def _can_print(text: str, stream: TextIO) -> bool:
 
 
 def _fit(text: str, width: int) -> str:
-    line = " ".join(text.split())
+    # What models and commands say must not steer the terminal, however long it is.
+    line = " ".join(clean(text[: width * 20]).split())
     return line if len(line) <= width else line[: width - 1] + "…"

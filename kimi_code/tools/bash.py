@@ -1,6 +1,7 @@
 """Run a command: to its end, or in the background."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -56,7 +57,7 @@ class Bash:
             return await self._look_after(params.id or "", params)
         if not params.command.strip():
             raise ToolError("The command is empty.")
-        cwd = ctx.workspace.resolve(params.cwd) if params.cwd else ctx.workspace.root
+        cwd = _folder(params.cwd, ctx)
         process = await ctx.workspace.start(params.command, cwd=cwd)
         if params.run_in_background:
             name = self._background.start(params.command, process, ctx.spill)
@@ -68,11 +69,19 @@ class Bash:
 
     async def _look_after(self, name: str, params: BashParams) -> ToolResult:
         if params.stop:
-            return _result(await self._background.stop(name))
+            return _result(await self._background.stop(name), stopped=True)
         return _result(await self._background.poll(name, params.timeout or 0))
 
 
-def _result(running: Running, overtime: str = "") -> ToolResult:
+def _folder(cwd: str | None, ctx: ToolContext) -> Path:
+    # Permission was given for the command here: elsewhere the same words do something else.
+    folder = ctx.workspace.resolve(cwd or ".")
+    if not any(folder == root or root in folder.parents for root in ctx.workspace.roots):
+        raise ToolError(f"cwd {cwd} is outside the workspace. Leave it out, or name a folder inside.")
+    return folder
+
+
+def _result(running: Running, overtime: str = "", *, stopped: bool = False) -> ToolResult:
     text = running.take()
     if running.exit is None:
         note, summary = "[still running]", "running"
@@ -85,4 +94,5 @@ def _result(running: Running, overtime: str = "") -> ToolResult:
         "\n".join(part for part in (text, note) if part) or "(no output)",
         summary or "done",
         (Output(running.command, text, running.exit.code if running.exit else None),),
+        ok=running.exit is None or running.exit.code == 0 or stopped,
     )

@@ -19,11 +19,15 @@ class Params(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """`text` is for the model, `summary` (a few words) and `blocks` are for the person."""
+    """`text` is for the model, `summary` (a few words) and `blocks` are for the person.
+
+    `ok` is false when the call did what was asked and that came out badly, such as a command that failed.
+    """
 
     text: str
     summary: str = ""
     blocks: tuple[Block, ...] = ()
+    ok: bool = True
 
 
 class Front(Protocol):

@@ -130,6 +130,16 @@ async def test_the_same_failing_call_is_nudged_at_three_and_ends_the_turn_at_fiv
     assert "failed 3 times" in lab.server.requests[3].last["content"]
 
 
+async def test_a_failing_command_counts_too_and_a_change_of_files_lets_it_be_tried_again(lab: Lab) -> None:
+    lab.configure(permission_mode="yolo")
+    check = call("Bash", {"command": "test -f ok"})
+    lab.server.script(*[check] * 4, call("Write", {"path": "other", "content": ""}), *[check] * 4, say("I give up."))
+    assert (await lab.run()).exit_code == 0
+    lab.server.script(*[check] * 5)
+    ran = await lab.run()
+    assert (ran.exit_code, ran.result["status"]) == (1, "failed")
+
+
 async def test_the_count_of_failures_begins_anew_when_something_changed(lab: Lab) -> None:
     failing = call("Read", {"path": "missing.txt"})
     write = call("Write", {"path": "b.txt", "content": "x"})
