@@ -22,6 +22,9 @@ fix: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+generate: $(VENV)/.test
+	$(BIN)/python -m kimi_code.cli.reference
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "kimi-code needs Python 3.11 or newer on the PATH" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
