@@ -6,21 +6,23 @@ so those packages are put off: they load as usual if anything ever asks for them
 
 import gc
 import importlib
+import ssl
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx2
     import openai
 
 # Packages whose __init__ pulls in the rest; what is needed of them is imported by its full name.
-PUT_OFF = ("openai", "openai.types", "openai.types.shared", "openai.lib")
+# httpcore2 is the transport that aiohttp stands in for: only a TLS context is ever asked of it.
+PUT_OFF = ("openai", "openai.types", "openai.types.shared", "openai.lib", "httpcore2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,34 @@ def load(put_off: Sequence[str] = PUT_OFF) -> SDK:
 def _load_lean(put_off: Sequence[str]) -> SDK | None:
     try:
         for name in put_off:
-            _put_off(name)
-        return _names()
+            if name not in sys.modules:
+                _put_off(name)
+        with _no_certificates():
+            return _names()
     except Exception:
         for name in [name for name in sys.modules if name == "openai" or name.startswith("openai.")]:
             del sys.modules[name]
         return None
+
+
+@contextmanager
+def _no_certificates() -> Generator[None]:
+    """Meanwhile this thread's TLS contexts are made without the system's certificates: they trust nobody.
+
+    aiohttp makes two contexts when it is imported, 50 ms for what is never used here: the client brings its own.
+    """
+    thread, load_certificates = threading.get_ident(), ssl.SSLContext.set_default_verify_paths
+
+    def load_elsewhere(context: ssl.SSLContext) -> None:
+        if threading.get_ident() != thread:
+            load_certificates(context)
+
+    setattr(ssl.SSLContext, name := "set_default_verify_paths", load_elsewhere)
+    try:
+        yield
+    finally:
+        # The method is inherited: without ours, the original shows again.
+        delattr(ssl.SSLContext, name)
 
 
 def _put_off(name: str) -> None:

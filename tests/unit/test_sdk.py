@@ -92,3 +92,17 @@ def test_importing_the_adapter_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("enabled", ["enable", "disable"])
 def test_garbage_collection_is_left_as_it_was(enabled: str) -> None:
     run(f"import gc; gc.{enabled}(); sdk.preload(); assert gc.isenabled() is {enabled == 'enable'}")
+
+
+def test_certificates_are_loaded_for_the_client_and_not_for_contexts_that_nobody_uses() -> None:
+    run(
+        """
+        import ssl
+        names = sdk.load()
+        import aiohttp.connector
+        unused = aiohttp.connector._SSL_CONTEXT_VERIFIED
+        assert unused.cert_store_stats()["x509"] == 0 and unused.verify_mode is ssl.CERT_REQUIRED
+        assert names.tls_context().cert_store_stats() == ssl.create_default_context().cert_store_stats()
+        assert "set_default_verify_paths" not in vars(ssl.SSLContext)
+        """
+    )
