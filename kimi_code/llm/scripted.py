@@ -30,7 +30,7 @@ ERRORS: Mapping[ErrorName, type[ModelError]] = {
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 _E = TypeVar("_E", bound=_Entry)

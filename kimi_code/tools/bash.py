@@ -15,15 +15,19 @@ from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 class BashParams(Params):
     command: str | None = None
-    timeout: float | None = Field(default=None, gt=0)
-    """Seconds until it is killed; 120 unless configured. With id: how long to wait for its end."""
+    timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds until it is killed; 120 unless configured. With id: how long to wait for its end.",
+    )
     cwd: str | None = None
-    run_in_background: bool | None = None
-    """Returns an id at once; for servers and long work."""
-    id: str | None = None
-    """Instead of command: show what a background command printed since."""
-    stop: bool | None = None
-    """With id: kill it."""
+    run_in_background: bool | None = Field(
+        default=None, description="Returns an id at once; for servers and long work."
+    )
+    id: str | None = Field(
+        default=None, description="Instead of command: show what a background command printed since."
+    )
+    stop: bool | None = Field(default=None, description="With id: kill it.")
 
 
 class Bash:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+from pydantic import Field
+
 from kimi_code.errors import PatchError, ToolError
 from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
@@ -20,12 +22,14 @@ class Replacement(Params):
 
 class EditParams(Params):
     path: str
-    old_string: str | None = None
-    """Text as it is in the file, without line numbers; unique unless replace_all."""
+    old_string: str | None = Field(
+        default=None, description="Text as it is in the file, without line numbers; unique unless replace_all."
+    )
     new_string: str | None = None
     replace_all: bool | None = None
-    edits: list[Replacement] | None = None
-    """Instead of the three above: several, in order, all or none."""
+    edits: list[Replacement] | None = Field(
+        default=None, description="Instead of the three above: several, in order, all or none."
+    )
 
 
 class Edit:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.repo.search import Search
@@ -14,10 +16,8 @@ _LIMIT = 100
 
 
 class GlobParams(Params):
-    pattern: str
-    """Such as *.py (at any depth) or src/**/*.{ts,tsx}"""
-    path: str | None = None
-    """Folder."""
+    pattern: str = Field(description="Such as *.py (at any depth) or src/**/*.{ts,tsx}")
+    path: str | None = Field(default=None, description="Folder.")
 
 
 class Glob:

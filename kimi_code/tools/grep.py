@@ -6,10 +6,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.repo.search import LINE_MOST, Hit, Query, Search
-from kimi_code.repo.text import clean
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 _LIMIT = 100
@@ -17,23 +17,17 @@ _TEXT_MOST = 30_000  # characters
 
 
 class GrepParams(Params):
-    pattern: str
-    """Regular expression (Rust syntax); \\n in it makes it multi-line."""
-    path: str | None = None
-    """Folder or file."""
-    glob: str | None = None
-    """Such as *.py or src/**/*.{ts,tsx}"""
-    type: str | None = None
-    """py, js, rust ..."""
-    mode: Literal["content", "files", "count"] | None = None
-    """Default content: lines with numbers."""
-    context: int | None = Field(default=None, ge=0)
-    """Lines around each match."""
+    pattern: str = Field(description="Regular expression (Rust syntax); \\n in it makes it multi-line.")
+    path: str | None = Field(default=None, description="Folder or file.")
+    glob: str | None = Field(default=None, description="Such as *.py or src/**/*.{ts,tsx}")
+    type: str | None = Field(default=None, description="py, js, rust ...")
+    mode: Literal["content", "files", "count"] | None = Field(
+        default=None, description="Default content: lines with numbers."
+    )
+    context: int | None = Field(default=None, ge=0, description="Lines around each match.")
     ignore_case: bool | None = None
-    offset: int | None = Field(default=None, ge=0)
-    """Matches to skip."""
-    limit: int | None = Field(default=None, ge=1)
-    """Default 100."""
+    offset: int | None = Field(default=None, ge=0, description="Matches to skip.")
+    limit: int | None = Field(default=None, ge=1, description="Default 100.")
 
 
 class Grep:

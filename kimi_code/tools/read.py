@@ -22,10 +22,8 @@ _HEAD = 65_536  # bytes that tell the encoding of a large file
 
 class ReadParams(Params):
     path: str
-    offset: int | None = Field(default=None, ge=0)
-    """First line, from 1."""
-    limit: int | None = Field(default=None, ge=1)
-    """Lines; default 2000."""
+    offset: int | None = Field(default=None, ge=0, description="First line, from 1.")
+    limit: int | None = Field(default=None, ge=1, description="Lines; default 2000.")
 
 
 class Read:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from kimi_code.events import Block, Effect, TodoItem
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
@@ -13,8 +15,7 @@ class Item(Params):
 
 
 class TodoParams(Params):
-    items: list[Item]
-    """The whole list, each time."""
+    items: list[Item] = Field(description="The whole list, each time.")
 
 
 class Todo:

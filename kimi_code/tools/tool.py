@@ -14,7 +14,7 @@ from kimi_code.repo.workspace import Workspace
 class Params(BaseModel):
     """Base of every tool's parameters: unknown fields are refused, so that a model's typo is not silently ignored."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
