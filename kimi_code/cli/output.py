@@ -1,21 +1,19 @@
 """What all commands print with: lines, tables, JSON, and the end of a run that could not begin."""
 
 import json
-import re
 import sys
 import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
+from kimi_code import controls
 from kimi_code.errors import ConfigError, KimiError, UsageError
 
 if TYPE_CHECKING:
     from kimi_code.headless.result import RunResult
 
 _JSON_FORMATS = ("json", "jsonl", "stream-json")
-# Colours and cursor movements of others reach no terminal; tabs and newlines would break a table.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def say(text: str = "", *, to: TextIO | None = None) -> None:
@@ -39,7 +37,7 @@ def say_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def clean(text: str) -> str:
     """`text` as one line without control sequences."""
-    return _CONTROL.sub(" ", text).strip()
+    return " ".join(controls.clean(text).split())
 
 
 def width(text: str) -> int:

@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from kimi_code.controls import OutputCleaner
 from kimi_code.errors import ToolError
-from kimi_code.repo.text import OutputCleaner
 from kimi_code.repo.workspace import Exit, Process
 from kimi_code.tools.output import Transcript, spill_file
 

@@ -4,7 +4,7 @@ import re
 from collections import deque
 from pathlib import Path
 
-from kimi_code.repo.text import overwrite
+from kimi_code.controls import overwrite
 
 LIMIT = 30_000  # characters of one result that the model gets
 _SPILL_MOST = 200_000_000  # characters of one spill file

@@ -4,18 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_code.repo.text import (
-    Encoding,
-    OutputCleaner,
-    binary_kind,
-    clean,
-    decode,
-    detect,
-    encode,
-    line_ending,
-    overwrite,
-    with_line_ending,
-)
+from kimi_code.controls import OutputCleaner, clean, overwrite
+from kimi_code.repo.text import Encoding, binary_kind, decode, detect, encode, line_ending, with_line_ending
 
 SAMPLE = "naïve ünï\r\nzwei\n"
 
