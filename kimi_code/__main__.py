@@ -15,22 +15,34 @@ def main() -> int:
 
     # Thousands of objects are made by imports and stay: the collector would only walk them again and again.
     gc.disable()
+    _open_missing_streams()
     try:
+        from kimi_code.cli.signals import raise_when_stopped
+
+        raise_when_stopped()
         from kimi_code.cli.app import main as run
 
         code = run(argv)
         # A reader that has gone is noticed here, not while the interpreter ends.
-        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  (None without a console)
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as stop:
+        from kimi_code.cli.crash import report_stop
+
+        return report_stop(getattr(stop, "number", 2), argv)
     except BrokenPipeError:
         return _quiet()
     except Exception as error:
         from kimi_code.cli.crash import report
 
         return report(error, argv)
+
+
+def _open_missing_streams() -> None:
+    """`kimi-code ... >&-`: what is said there is said to nobody, and no file gets the stream's number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open("/dev/null" if sys.platform != "win32" else "nul", "w", encoding="utf-8"))  # noqa: PTH123, SIM115  (open until the end)
 
 
 def _quiet() -> int:

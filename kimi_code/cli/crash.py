@@ -27,6 +27,11 @@ def report(error: Exception, argv: Sequence[str]) -> int:
     return finish(RunResult("failed", int(ExitCode.FAILED), error=message), argv)
 
 
+def report_stop(number: int, argv: Sequence[str]) -> int:
+    """Tell that a signal ended the process before its work began; returns the exit code."""
+    return finish(RunResult("interrupted", 128 + number, error="interrupted"), argv)
+
+
 def _write(error: Exception, scrub: Callable[[str], str]) -> Path | None:
     # Without arguments: a prompt is the person's own business.
     text = f"kimi-code {__version__}, Python {sys.version}, {sys.platform}\n\n"

@@ -49,6 +49,7 @@ def run(flags: RunFlags) -> int:
     """Run one prompt and return the exit code; every failure ends in a result in the format asked for."""
     import asyncio
 
+    from kimi_code.cli.signals import end_when_stopped
     from kimi_code.errors import KimiError
     from kimi_code.headless.run import Run, failed_to_start, write_result
     from kimi_code.session.session import TurnChecks
@@ -57,11 +58,15 @@ def run(flags: RunFlags) -> int:
     try:
         prepared = _prepare(flags)
     except KimiError as error:
-        result = failed_to_start(error)
-        write_result(result, output_format)
-        return result.exit_code
+        return write_result(failed_to_start(error), output_format)
     checks = TurnChecks(flags.verify, prepared.schema)
-    return asyncio.run(Run(prepared.open, prepared.prompt, output_format, checks).run())
+
+    async def run_and_tell() -> int:
+        code = await Run(prepared.open, prepared.prompt, output_format, checks).run()
+        end_when_stopped()
+        return code
+
+    return asyncio.run(run_and_tell())
 
 
 def output_format_of(name: str) -> "OutputFormat":

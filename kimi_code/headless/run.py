@@ -21,11 +21,14 @@ from kimi_code.errors import (
 )
 from kimi_code.events import Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
 from kimi_code.headless.result import DeniedCall, RunResult
-from kimi_code.headless.text import TextProgress, write
+from kimi_code.headless.streams import tell, write
+from kimi_code.headless.text import TextProgress
 from kimi_code.session.session import Session, TurnChecks
 
 OutputFormat = Literal["text", "json", "jsonl"]
 
+# Between a second signal and the end: commands are killed without grace meanwhile.
+_LAST_MOMENT = 0.3
 _NOBODY = "nobody can approve it in this run"
 _EXIT: dict[Outcome, int] = {
     Outcome.DONE: ExitCode.DONE,
@@ -58,7 +61,9 @@ class Run:
     checks: TurnChecks = field(default_factory=TurnChecks)
     _session: Session | None = None
     _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
+    _ended: TurnEnded | None = None
     _signal: int | None = None
+    _lost: OSError | None = None
     _main: "asyncio.Task[int] | None" = None
     _started: float = field(default_factory=time.monotonic)
 
@@ -80,15 +85,15 @@ class Run:
         try:
             self._listen(session)
             session.open(opened.opened, opened.notices)
-            ended = await session.prompt(self.prompt, self.checks)
-            return self._result(session, ended)
+            self._ended = await session.prompt(self.prompt, self.checks)
+            return self._result(session, self._ended)
         finally:
             await session.close()
 
     def _listen(self, session: Session) -> None:
         session.subscribe(self._follow)
         if self.output_format == "text":
-            session.subscribe(TextProgress())
+            session.subscribe(TextProgress(scrub=session.scrub))
         elif self.output_format == "jsonl":
             session.subscribe(lambda record: self._out(session.line(record) + "\n"))
 
@@ -127,17 +132,19 @@ class Run:
             result = replace(result, session_id=self._session.id)
         if self._signal is not None and result.status == "interrupted":
             result = replace(result, exit_code=128 + self._signal)
-        write_result(result, self.output_format)
-        return result.exit_code
+        if self._lost is None:
+            return write_result(result, self.output_format)
+        return _output_lost(self._lost)
 
     def _out(self, text: str) -> None:
+        if self._lost is not None:
+            return
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read our output went away: nobody to work for. What the interpreter flushes at exit goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self._stop(13)
+            write(sys.stdout, text)
+        except OSError as error:
+            # Nobody reads our output: nobody to work for.
+            self._lost = error
+            self._stop_turn()
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -145,6 +152,8 @@ class Run:
             number = getattr(signal, name, None)
             if number is None:
                 continue
+            if name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # started with nohup: to outlive its terminal
             try:
                 loop.add_signal_handler(number, self._stop, int(number))
             except (NotImplementedError, RuntimeError):  # Windows, or not the main thread
@@ -159,14 +168,23 @@ class Run:
 
     def _stop(self, number: int) -> None:
         """First signal: end the turn cleanly. Second: leave at once."""
-        if self._signal is not None:
-            self._finish(RunResult("interrupted", 128 + number, error="interrupted twice"))
-            os._exit(128 + number)
-        self._signal = number
+        if self._signal is None:
+            self._signal = number
+            self._stop_turn()
+            return
+        if self._session is not None:
+            self._session.interrupt()
+        asyncio.get_running_loop().call_later(_LAST_MOMENT, self._leave, number)
+
+    def _stop_turn(self) -> None:
         if self._session is not None and self._session.running:
             self._session.interrupt()
-        elif self._main is not None:
+        elif self._main is not None and self._ended is None:
             self._main.cancel()
+
+    def _leave(self, number: int) -> None:
+        self._finish(RunResult("interrupted", 128 + number, error="interrupted twice"))
+        os._exit(128 + number)
 
 
 def _denials(denied: list[DeniedCall]) -> str:
@@ -193,21 +211,29 @@ def failed_to_start(error: KimiError) -> RunResult:
     return RunResult(status, int(code), error=str(error))
 
 
-def write_result(result: RunResult, output_format: OutputFormat) -> None:
-    """The last words: the JSON object, or the answer on stdout and what went wrong on stderr."""
+def write_result(result: RunResult, output_format: OutputFormat) -> int:
+    """The last words: the JSON object, or the answer on stdout and what went wrong on stderr; returns the exit code."""
     try:
         if output_format != "text":
-            sys.stdout.write(result.to_json() + "\n")
-            sys.stdout.flush()
-            return
-        if result.text:
-            text = result.text if result.text.endswith("\n") else result.text + "\n"
-            write(sys.stdout, text)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if result.error and result.status != "interrupted":
-        write(sys.stderr, f"kimi-code: {result.error}\n")
-    elif result.error:
-        write(sys.stderr, "kimi-code: interrupted\n")
+            write(sys.stdout, result.to_json() + "\n")
+        elif result.text:
+            write(sys.stdout, result.text if result.text.endswith("\n") else result.text + "\n")
+    except OSError as error:
+        return _output_lost(error)
+    if output_format == "text":
+        _say_what_went_wrong(result)
+    return result.exit_code
+
+
+def _say_what_went_wrong(result: RunResult) -> None:
+    if result.error:
+        tell(f"kimi-code: {'interrupted' if result.status == 'interrupted' else result.error}")
     if result.status == "interrupted" and result.session_id:
-        write(sys.stderr, f"Go on with: kimi-code -r {result.session_id} -p '…'\n")
+        tell(f"Go on with: kimi-code -r {result.session_id} -p '…'")
+
+
+def _output_lost(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        return 141  # 128 + SIGPIPE: the reader had all it wanted, as with any program in front of `head`
+    tell(f"kimi-code: standard output cannot be written: {error.strerror or error}.")
+    return int(ExitCode.FAILED)

@@ -1,10 +1,11 @@
 """Progress for people: one short line per tool call on standard error."""
 
-import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
+from kimi_code.controls import clean
 from kimi_code.events import (
     CallStatus,
     ContextCompacted,
@@ -15,8 +16,8 @@ from kimi_code.events import (
     StepRetried,
     ToolEnded,
 )
+from kimi_code.headless.streams import discard
 from kimi_code.messages import Message
-from kimi_code.repo.text import clean
 
 _MARKS: dict[CallStatus, str] = {"done": "✓", "failed": "✗", "invalid": "✗", "denied": "⊘", "interrupted": "✗"}
 _PLAIN_MARKS: dict[CallStatus, str] = {
@@ -37,7 +38,8 @@ def wants_colour(stream: TextIO) -> bool:
 class TextProgress:
     """Listens to records and writes a line where a person wants one."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, scrub: Callable[[str], str] = str) -> None:
+        self._scrub = scrub
         self._stream = stream or sys.stderr
         self._colour = wants_colour(self._stream)
         self._marks = _MARKS if _can_print("✓⊘✗", self._stream) else _PLAIN_MARKS
@@ -72,10 +74,12 @@ class TextProgress:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text else text
 
     def _line(self, text: str) -> None:
-        # Progress that nobody can read is no reason to stop the work.
-        with contextlib.suppress(OSError):
-            self._stream.write(text + "\n")
+        try:
+            self._stream.write(self._scrub(text) + "\n")
             self._stream.flush()
+        except OSError:
+            # Progress that nobody can read is no reason to stop the work.
+            discard(self._stream)
 
 
 def _can_print(text: str, stream: TextIO) -> bool:
