@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
-from kimi_code.errors import UsageError
+from kimi_code.errors import ConfigError, UsageError
 from kimi_code.events import Notice, Record, SessionOpened
 from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
@@ -112,9 +113,9 @@ async def open_session(opening: Opening) -> Assembled:
         bus,
         requests,
         meta,
-        journal=Journal(meta.path, to_line) if opening.keep else None,
+        journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, model.close),
+        closers=(background.close, model.close, *(() if opening.keep else (_forgetting(meta),))),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
@@ -137,9 +138,9 @@ def _boundary(opening: Opening, root: Path | None) -> Boundary:
     cwd = opening.cwd
     if cwd == Path(cwd.anchor):
         raise UsageError(f"{cwd} is no project folder.", hint="Go to your project, or name it: -C DIR.")
-    roots = [cwd]
+    roots, home = [cwd], Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home raises where there is none)
     # The whole repository is the workspace, unless it holds the home folder: dotfiles are not a project.
-    if root is not None and root != cwd and root not in (Path.home(), *Path.home().parents):
+    if root is not None and root != cwd and root not in (home, *home.parents):
         roots.append(root)
     roots += [folder for folder in opening.settings.add_dirs if folder not in roots]
     return Boundary(tuple(roots), (opening.settings.data_dir, opening.config_dir))
@@ -151,6 +152,24 @@ def _rules(settings: Settings) -> tuple[Rule, ...]:
         *(parse(text, "ask") for text in settings.ask),
         *(parse(text, "allow") for text in settings.allow),
     )
+
+
+def _journal(meta: SessionMeta, to_line: Callable[[Record], str]) -> Journal:
+    try:
+        return Journal(meta.path, to_line)
+    except OSError as error:
+        raise ConfigError(
+            f"The session cannot be kept in {meta.path}: {error.strerror or error}.",
+            hint="Set KIMI_CODE_DIR to a folder that can be written and has room, or use --no-session.",
+        ) from None
+
+
+def _forgetting(meta: SessionMeta) -> Callable[[], Awaitable[None]]:
+    async def forget() -> None:
+        # Long outputs went there, for the model to look things up in.
+        shutil.rmtree(meta.path, ignore_errors=True)
+
+    return forget
 
 
 def _resumed(opening: Opening) -> Resumed | None:

@@ -138,6 +138,8 @@ def read_file(path: Path, label: str) -> tuple[ConfigFile, list[str]] | None:
     Raises:
         ConfigError: it cannot be read, is no TOML, or a value has the wrong type.
     """
+    if path.is_fifo():  # it would be waited for
+        raise ConfigError(f"{label}: it is a pipe, not a file", hint="Move it away.")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

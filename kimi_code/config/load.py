@@ -1,5 +1,6 @@
 """Precedence: defaults, then the user's file, the project's (trusted, narrowing), the environment, the flags."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -52,10 +53,10 @@ def find_places(env: Mapping[str, str], cwd: Path) -> Places:
     """`$KIMI_CODE_DIR/config.toml` and `$KIMI_CODE_DIR/data`, or the platform's places; and the project's file.
 
     Raises:
-        ConfigError: KIMI_CODE_DIR names a folder of another product.
+        ConfigError: KIMI_CODE_DIR names a folder of another product, or there is no home folder.
     """
     if chosen := env.get("KIMI_CODE_DIR", ""):
-        folder = Path(chosen).expanduser().absolute()
+        folder = _expanded(chosen).absolute()
         if folder == _home(env) / ".kimi-code":
             raise ConfigError(
                 f"KIMI_CODE_DIR is {folder}, which belongs to another product.", hint="Choose another folder."
@@ -64,12 +65,21 @@ def find_places(env: Mapping[str, str], cwd: Path) -> Places:
     else:
         from platformdirs import user_config_path, user_data_path
 
-        user_file, data_dir = user_config_path(_APP, False) / "config.toml", user_data_path(_APP, False)
+        try:
+            user_file, data_dir = user_config_path(_APP, False) / "config.toml", user_data_path(_APP, False)
+        except RuntimeError:
+            raise ConfigError(
+                "There is no home folder to keep anything in.", hint="Set HOME or KIMI_CODE_DIR."
+            ) from None
     return Places(user_file, _project_file(env, cwd), data_dir)
 
 
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises where there is no such home)
+
+
 def _home(env: Mapping[str, str]) -> Path:
-    return Path(env.get("HOME") or env.get("USERPROFILE") or Path.home())
+    return Path(env.get("HOME") or env.get("USERPROFILE") or _expanded("~"))
 
 
 def _project_file(env: Mapping[str, str], cwd: Path) -> Path | None:
@@ -165,7 +175,7 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
     for key in file.model_fields_set & set(type(file).model_fields) - {"providers", "models"}:
         value: Any = getattr(file, key)
         if key == "add_dirs":
-            draft.extend(key, [Path(entry).expanduser().absolute() for entry in value], str(path))
+            draft.extend(key, [_expanded(entry).absolute() for entry in value], str(path))
         elif key == "local_servers":
             draft.put(key, tuple(value), str(path))
         elif key in _RULE_LISTS:
@@ -218,7 +228,7 @@ def _apply_environment(env: Mapping[str, str], draft: _Draft) -> None:
     if model := env.get("KIMI_MODEL", "").strip():
         draft.put("model", model, "environment KIMI_MODEL")
     if record := env.get("KIMI_CODE_RECORD", ""):
-        draft.put("record", Path(record).expanduser().absolute(), "environment KIMI_CODE_RECORD")
+        draft.put("record", _expanded(record).absolute(), "environment KIMI_CODE_RECORD")
 
 
 def _apply_flags(flags: Flags, cwd: Path, draft: _Draft) -> None:
@@ -234,7 +244,7 @@ def _apply_flags(flags: Flags, cwd: Path, draft: _Draft) -> None:
 
 
 def _folder(cwd: Path, given: str) -> Path:
-    folder = (cwd / Path(given).expanduser()).absolute()
+    folder = (cwd / _expanded(given)).absolute()
     if not folder.is_dir():
         raise UsageError(f"--add-dir {given}: there is no such folder.", hint="Give a folder that exists.")
     return folder

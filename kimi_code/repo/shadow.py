@@ -170,7 +170,7 @@ def _converts(shadow: Shadow, content: bytes) -> bool:
     if "core.attributesfile" in shadow.config or b"ttributes" in content or _GITLINK_MODE in content:
         return True
     lender = shadow.lender
-    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))  # noqa: PTH111  (never raises)
     attributes = (shadow.worktree / ".gitattributes", config_home / "git" / "attributes")
     shared = lender is not None and any(lender.own.glob("sharedindex.*"))
     return shared or any(
