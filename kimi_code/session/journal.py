@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from kimi_code.errors import UsageError
 from kimi_code.events import Record, StepEnded, TextDelta, ThoughtDelta, ToolProgressed, TurnEnded, TurnStarted
@@ -63,7 +63,7 @@ class Journal:
             folder.chmod(0o700)
         self.path = folder / RECORDS
         self._to_line = to_line
-        self._file: BinaryIO = _open_for_append(self.path)
+        self._file = _open_for_append(self.path)
         _lock(self._file)
         self._sync = ThreadPoolExecutor(1, thread_name_prefix="journal-fsync")
         self._pending: Future[None] | None = None
@@ -73,8 +73,9 @@ class Journal:
         event = record.event
         if isinstance(event, _NOT_KEPT):
             return
-        self._file.write(self._to_line(record).encode("ascii") + b"\n")
-        self._file.flush()
+        line = memoryview(self._to_line(record).encode("ascii") + b"\n")
+        while line:
+            line = line[self._file.write(line) :]
         if isinstance(event, _SYNC_AFTER):
             self._sync_soon()
 
@@ -93,19 +94,19 @@ class Journal:
         self._file.close()
 
 
-def _open_for_append(path: Path) -> BinaryIO:
-    file = path.open("ab")
+def _open_for_append(path: Path) -> FileIO:
+    # Without a buffer: what a full disk refused is not tried again when the file is closed.
+    file = path.open("ab", buffering=0)
     if file.tell() > 0:
         # A kill in the middle of a write leaves a torn line: end it, so that the next record has a line of its own.
         with path.open("rb") as reader:
             reader.seek(-1, os.SEEK_END)
             if reader.read(1) != b"\n":
                 file.write(b"\n")
-                file.flush()
     return file
 
 
-def _lock(file: BinaryIO) -> None:
+def _lock(file: FileIO) -> None:
     # Two writers would interleave two conversations. The lock goes with the process, however it ends.
     try:
         import fcntl

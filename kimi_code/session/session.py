@@ -113,6 +113,10 @@ class Session:
         """The record as a line of JSON, as the journal keeps it: without secrets."""
         return self._to_line(record)
 
+    def scrub(self, text: str) -> str:
+        """`text` without secrets, for what is shown."""
+        return self._agent.scope.scrub(text)
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear every Record from now on, at once and in order; call what is returned to stop."""
         return self._bus.subscribe(listener)
