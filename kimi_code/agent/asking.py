@@ -55,7 +55,7 @@ class Asker:
                 if wait is None:
                     raise
                 self.retrying = True
-                self.agent.publish(StepRetried(attempt, round(wait, 3), error.message))
+                self.agent.publish(StepRetried(attempt, round(wait, 3), self.agent.scope.scrub(error.message)))
                 await asyncio.sleep(wait)
             else:
                 self.retrying = False

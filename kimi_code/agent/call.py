@@ -35,6 +35,7 @@ from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
 
 _TITLE_LENGTH = 200
+_NAME_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +107,14 @@ def prepare(call: ToolCall, scope: CallScope) -> Prepared | CallOutcome:
     try:
         arguments = parse_arguments(call.arguments)
     except ValueError as error:
-        return _refused(call, f"The arguments of {call.name} are not usable: {error}. Send the whole call again.")
+        return _refused(call, f"The arguments of {tool.name} are not usable: {error}. Send the whole call again.")
     try:
         params = tool.params.model_validate(arguments)
     except ValueError as error:
         return _refused(call, _explain(call.name, tool.params, error))
     # Models name files by their whole path; people know where they are.
     title = tool.title(params).replace(f"{scope.workspace.root}{os.sep}", "")
-    return Prepared(call, tool, params, _one_line(title))
+    return Prepared(call, tool, params, _one_line(scope.scrub(title)))
 
 
 def _refused(call: ToolCall, text: str) -> CallOutcome:
@@ -121,6 +122,7 @@ def _refused(call: ToolCall, text: str) -> CallOutcome:
 
 
 def _unknown(name: str, known: list[str]) -> str:
+    name = name[:_NAME_LENGTH]
     close = get_close_matches(name.lower(), [tool.lower() for tool in known], n=1, cutoff=0.4)
     meant = next((tool for tool in known if close and tool.lower() == close[0]), None)
     hint = f" Did you mean {meant}?" if meant else ""
@@ -205,7 +207,7 @@ def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
     scope.publish(
         ToolEnded(
             outcome.call.id,
-            outcome.call.name,
+            outcome.call.name[:_NAME_LENGTH],
             outcome.title,
             outcome.status,
             scope.scrub(outcome.summary),
@@ -226,6 +228,9 @@ async def _decide(prepared: Prepared, scope: CallScope) -> CallOutcome | None:
     verdict = scope.policy.decide(tool.name, tool.effect, tool.targets(prepared.params))
     if verdict.decision == "allow":
         return None
+    if verdict.unusable:
+        # Nobody forbade anything: a slip of the model's, as a file that does not exist.
+        return CallOutcome(call, prepared.title, "failed", f"{verdict.reason}. Use another path.", verdict.reason)
     if verdict.decision == "deny":
         return _denied(prepared, verdict.reason)
     blocks = await _preview(prepared, scope)

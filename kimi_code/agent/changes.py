@@ -1,5 +1,6 @@
 """Which files a turn changed, whoever changed them: tools or shell commands."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from kimi_code.events import Diff, Event, FileChange, Notice
@@ -35,9 +36,14 @@ class ChangeWatch:
         self._reported.extend(diffs)
 
     async def collect(self) -> tuple[FileChange, ...]:
-        """The turn's changes, by path."""
-        if not self._begun:
-            return ()
+        """The turn's changes, by path; when cancelled, what the tools reported."""
+        try:
+            return await self._collect() if self._begun else ()
+        except asyncio.CancelledError:
+            # Whoever will not wait for the comparison has still to hear how the turn ended.
+            return tuple(change for _, change in sorted(_merged(self._reported).items()))
+
+    async def _collect(self) -> tuple[FileChange, ...]:
         found: dict[str, FileChange] = {}
         after = None
         if self._snapshots is not None and self._before is not None:

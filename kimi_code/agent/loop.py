@@ -88,8 +88,8 @@ class Turn:
         ended = TurnEnded(
             self.number,
             outcome,
-            self.text,
-            error,
+            agent.scope.scrub(self.text),
+            agent.scope.scrub(error),
             self.checks.output if outcome is Outcome.DONE else None,
             budget.steps,
             budget.tool_calls,
@@ -241,7 +241,7 @@ def open_calls(messages: Sequence[Message]) -> list[ToolCall]:
 
 
 class Failures:
-    """Counts how often the very same call failed; a change to the world begins the count anew."""
+    """Counts how often the very same call failed; a call that changed the world begins the count anew."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()

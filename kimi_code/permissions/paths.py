@@ -52,7 +52,7 @@ def resolve(path: str, base: Path) -> Path:
     """
     if "\0" in path:
         raise ValueError("the path contains a NUL byte")
-    joined = base / Path(path).expanduser()
+    joined = base / os.path.expanduser(path)  # noqa: PTH111  (Path.expanduser raises)
     real = Path(os.path.realpath(joined))
     if real.is_symlink():  # realpath gives up on a loop and returns a link
         raise OSError(f"{path} is a loop of symbolic links")
@@ -61,7 +61,7 @@ def resolve(path: str, base: Path) -> Path:
 
 def locate(path: str, boundary: Boundary) -> Place:
     """Resolve `path` (relative ones against the first root) and say where it is."""
-    lexical = PurePath(os.path.normpath(boundary.roots[0] / Path(path).expanduser()))
+    lexical = PurePath(os.path.normpath(boundary.roots[0] / os.path.expanduser(path)))  # noqa: PTH111
     real = resolve(path, boundary.roots[0])
     inside = any(_within(real, root) for root in boundary.roots)
     readable = any(_within(real, folder) for folder in boundary.readable)
@@ -80,9 +80,10 @@ def _sensitive(path: PurePath, boundary: Boundary) -> str:
         return "a system secret"
     parts = _below_roots(path, boundary)
     for part in parts:
-        if part == ".git":
+        # On file systems without case, .GIT/hooks is .git/hooks.
+        if part.casefold() == ".git":
             return "git's internals"
-        if part == ".kimi-code":
+        if part.casefold() == ".kimi-code":
             return "this program's project settings"
     name = next((part for part in parts if _SENSITIVE_NAME.match(part) and not _HARMLESS_NAME.match(part)), None)
     if name is not None:

@@ -11,16 +11,21 @@ from kimi_code.permissions.rules import Decision, Rule, covers_command, covers_p
 
 Mode = Literal["ask", "edits", "auto", "plan", "yolo"]
 
+_SHOWN = 120  # characters of a path in a reason
 _RANK: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision, why (for the model and the person), and the rule that made it, if one did."""
+    """The decision, why (for the model and the person), and the rule that made it, if one did.
+
+    `unusable` says that there is nothing to decide on: the target is no path (a loop, a NUL, too long).
+    """
 
     decision: Decision
     reason: str
     rule: Rule | None = None
+    unusable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,9 @@ class Policy:
         try:
             place = locate(target, self.boundary)
         except (OSError, ValueError) as error:
-            # The tool will fail on it with a better message; nothing can be read or written there.
-            return Verdict("deny", f"{target!r} cannot be resolved: {error}")
+            reason = (isinstance(error, OSError) and error.strerror) or str(error)
+            shown = target if len(target) <= _SHOWN else f"{target[:_SHOWN]}…"
+            return Verdict("deny", f"{shown!r} cannot be resolved: {reason}", unusable=True)
         root = self.boundary.roots[0]
         matching = [
             r

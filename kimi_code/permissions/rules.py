@@ -1,5 +1,6 @@
 """Rules in the syntax people know: `Bash(npm test)`, `Edit(src/**)`, `Read(.env*)`, `Write`."""
 
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,7 +91,7 @@ def covers_path(rule: Rule, real: Path, root: Path) -> bool:
     if pattern is None:
         return True
     if pattern.startswith("~"):
-        pattern = str(Path(pattern).expanduser())
+        pattern = os.path.expanduser(pattern)  # noqa: PTH111  (Path.expanduser raises)
     path = real.as_posix()
     if not PurePath(pattern).is_absolute():
         try:

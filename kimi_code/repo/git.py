@@ -15,6 +15,9 @@ from typing import NamedTuple
 _NOT_FOUND = 127
 _NOT_STARTED = 126
 
+# Keys for servers are no business of git's, which may run what a repository configured.
+_SECRETS = ("_KEY", "_TOKEN", "_SECRET", "_PASSWORD")
+
 # What the caller's environment may say to git. The rest (GIT_DIR, GIT_INDEX_FILE, ...) is meant for another repository:
 # it is set when we are started from a hook or an alias.
 _KEPT = ("GIT_CONFIG_", "GIT_EXEC_PATH", "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
@@ -106,7 +109,11 @@ def find_folders(root: Path) -> GitFolders | None:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment git runs in: ours, without what belongs to another repository, with every transport off."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_") or key.startswith(_KEPT)}
+    inherited = {
+        key: value
+        for key, value in os.environ.items()
+        if (not key.startswith("GIT_") or key.startswith(_KEPT)) and not key.endswith(_SECRETS)
+    }
     return {**inherited, **_GUARD, **(extra or {})}
 
 
