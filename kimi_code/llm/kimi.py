@@ -157,7 +157,7 @@ def error_text(body: str) -> tuple[str, str]:
     """What an error body says, and its type and code in one string. A web page is cut down to its words."""
     try:
         parsed: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return first_words(body), ""
     if not isinstance(parsed, dict):
         return first_words(body), ""

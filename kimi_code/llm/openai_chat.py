@@ -107,7 +107,7 @@ class OpenAIChat:
         try:
             entries = json.loads(body)["data"]
             return [_listing(entry) for entry in entries]
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise self._not_an_api(response, body) from None
 
     async def close(self) -> None:
@@ -167,7 +167,7 @@ class OpenAIChat:
             if not isinstance(answer, dict) or not ("choices" in answer or "error" in answer):
                 raise ValueError("no chat completion")
             return decoder.take_answer(cast(dict[str, Any], answer))
-        except (ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             raise self._not_an_api(response, body) from None
 
     def _fields(self, request: ModelRequest) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from kimi_code.messages import Message, ToolCall, Usage
 Echo = Literal["none", "calls", "all"]
 
 LONGEST_ID = 64
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # Histories whose encoded messages are kept: a swarm's siblings take turns on one adapter.
 KEPT_HISTORIES = 128
 
@@ -83,10 +85,15 @@ def message_fields(message: Message, echo: Echo = "none") -> dict[str, object]:
         fields["reasoning_content"] = message.thought or ""
     if message.tool_calls:
         fields["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments or "{}"}}
-            for call in message.tool_calls
+            {"id": call.id, "type": "function", "function": _function(call)} for call in message.tool_calls
         ]
     return fields
+
+
+def _function(call: ToolCall) -> dict[str, str]:
+    # A name the model garbled was answered with an error; sent back as it is, servers refuse the whole history.
+    name = call.name if _NAME.fullmatch(call.name) else re.sub(r"[^\w-]+", "_", call.name[:64], flags=re.ASCII) or "_"
+    return {"name": name, "arguments": call.arguments or "{}"}
 
 
 def tool_fields(tool: ToolSchema) -> dict[str, object]:
@@ -250,7 +257,7 @@ class Decoder:
             return
         try:
             self._take(json.loads(data))
-        except (ValueError, TypeError, AttributeError, LookupError):
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
             raise ModelUnavailable(
                 f"the server sent a broken event in its stream: {stripped[:100]}", trace_id=self._trace_id
             ) from None
