@@ -2,6 +2,7 @@
 
 import gc
 import io
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -297,7 +298,10 @@ def _run(flags: RunFlags) -> int:
     from kimi_code.cli.run import run
 
     _collect_garbage_again()
-    return run(flags)
+    code = run(flags)
+    # The process ends now: its last collections need not walk what the system takes back anyway.
+    gc.freeze()
+    return code
 
 
 def _collect_garbage_again() -> None:
@@ -319,6 +323,8 @@ def main(argv: Sequence[str]) -> int:
         # A file name that is no Unicode, or a terminal that is not UTF-8, must not end the run.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # Looking for plugins of pydantic means asking every installed package, and none is meant for a command line.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     tree = command()
     try:
         with tree.make_context("kimi-code", list(argv)) as ctx:
