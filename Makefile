@@ -37,5 +37,10 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.run
 
+bench: $(VENV)/.run
+	$(BIN)/python -m benchmarks.headless
+	$(BIN)/python -m benchmarks.headless --profile
+	$(BIN)/python -m benchmarks.imports
+
 clean:
 	rm -rf $(VENV) dist build
