@@ -25,6 +25,7 @@ def read_prompt(given: str | None, say: Callable[[str], None]) -> str:
         return prompt
     if not given.strip():
         raise UsageError("The prompt is empty.", hint="Give it with -p TEXT, or pipe it in.")
+    given = _as_text(given)
     attached = _attached(say)
     return f"{given}\n\n{attached}" if attached.strip() else given
 
@@ -52,6 +53,15 @@ def _is_ready(seconds: float) -> bool:
     if os.name == "nt":  # select knows no pipes there: reading waits as long as it takes
         return True
     return bool(select.select([sys.stdin.fileno()], [], [], seconds)[0])
+
+
+def _as_text(argument: str) -> str:
+    """An argument whose bytes the locale could not read, read as UTF-8."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return _decode(os.fsencode(argument))
+    return argument
 
 
 def _decode(content: bytes) -> str:
