@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 FILES = 10
+_LARGEST_BODY = 64 * 1024 * 1024  # read without pauses: they would count as the client's time
 _TOOL_NAMES = ("Read", "read", "read_file")
 _HEAD = "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{length}\r\n\r\n"
 
@@ -25,7 +26,7 @@ class Server:
 
     async def serve(self) -> None:
         """Listen on a free loopback port, print it, serve until cancelled."""
-        server = await asyncio.start_server(self._converse, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._converse, "127.0.0.1", 0, limit=_LARGEST_BODY)
         print(server.sockets[0].getsockname()[1], flush=True)
         async with server:
             await server.serve_forever()
