@@ -23,9 +23,7 @@ def main() -> int:
         from kimi_code.cli.app import main as run
 
         code = run(argv)
-        # A reader that has gone is noticed here, not while the interpreter ends.
-        sys.stdout.flush()
-        return code
+        return _flush() or code
     except KeyboardInterrupt as stop:
         from kimi_code.cli.crash import report_stop
 
@@ -43,6 +41,19 @@ def _open_missing_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open("/dev/null" if sys.platform != "win32" else "nul", "w", encoding="utf-8"))  # noqa: PTH123, SIM115  (open until the end)
+
+
+def _flush() -> int:
+    """A reader that has gone, or a full disk, is noticed here and not while the interpreter ends; 0 when all is well."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        sys.stderr.write(f"kimi-code: standard output cannot be written: {error.strerror}.\n")
+        _quiet()
+        return 1
+    return 0
 
 
 def _quiet() -> int:

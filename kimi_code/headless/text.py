@@ -49,7 +49,7 @@ class TextProgress:
             case ToolEnded() as ended:
                 mark = self._paint(self._marks[ended.status], _COLOURS[ended.status])
                 tail = f" · {_fit(ended.summary, 120)}" if ended.summary else ""
-                self._line(f"{mark} {ended.tool:<7} {_fit(ended.title, 100)}{self._paint(tail, '2')}")
+                self._line(f"{mark} {_fit(ended.tool, 40):<7} {_fit(ended.title, 100)}{self._paint(tail, '2')}")
             case MessageCompleted(message=Message(role="assistant", text=text, tool_calls=(_, *_))) if text.strip():
                 self._line(_fit(text, 200))
             case StepRetried(attempt=attempt, wait=wait, reason=reason):
