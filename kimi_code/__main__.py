@@ -23,7 +23,9 @@ def main() -> int:
         from kimi_code.cli.app import main as run
 
         code = run(argv)
-        return _flush() or code
+        # A reader that has gone is noticed here, not while the interpreter ends.
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt as stop:
         from kimi_code.cli.crash import report_stop
 
@@ -31,6 +33,10 @@ def main() -> int:
     except BrokenPipeError:
         return _quiet()
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None and error.strerror and not _can_write():
+            sys.stderr.write(f"kimi-code: standard output cannot be written: {error.strerror}.\n")
+            _quiet()
+            return 1
         from kimi_code.cli.crash import report
 
         return report(error, argv)
@@ -43,17 +49,13 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open("/dev/null" if sys.platform != "win32" else "nul", "w", encoding="utf-8"))  # noqa: PTH123, SIM115  (open until the end)
 
 
-def _flush() -> int:
-    """A reader that has gone, or a full disk, is noticed here and not while the interpreter ends; 0 when all is well."""
+def _can_write() -> bool:
     try:
+        sys.stdout.write("\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        sys.stderr.write(f"kimi-code: standard output cannot be written: {error.strerror}.\n")
-        _quiet()
-        return 1
-    return 0
+    except OSError:
+        return False
+    return True
 
 
 def _quiet() -> int:
