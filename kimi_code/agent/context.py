@@ -32,6 +32,7 @@ class Context:
     _fixed: int = 0
     _estimated: int = 0
     _ratio: float = 1.0
+    _whole: int = 0  # messages from the first that are known to be whole
 
     def __post_init__(self) -> None:
         self._fixed = estimate_tokens(self.system) + sum(_estimate_schema(tool) for tool in self.tools)
@@ -45,6 +46,7 @@ class Context:
     def replace(self, messages: Iterable[Message]) -> None:
         """Put another history in place of the present one."""
         self.messages = list(messages)
+        self._whole = 0
         self._estimated = sum(estimate(message) for message in self.messages)
 
     @property
@@ -75,8 +77,9 @@ class Context:
         self, *, thinking: Thinking | None = None, response_schema: dict[str, object] | None = None
     ) -> ModelRequest:
         """The next request; the history is repaired first if an interruption left it in pieces."""
-        if not is_whole(self.messages):
+        if not is_whole(self.messages[self._whole :]):
             self.replace(repair(self.messages))
+        self._whole = len(self.messages)
         return ModelRequest(self.system, self.messages, self.tools, thinking, self.session_id, response_schema)
 
 

@@ -6,11 +6,15 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from itertools import compress, count
+from operator import is_not
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from kimi_code.errors import ModelUnavailable
 from kimi_code.llm.model import Chunk, Completion, FinishReason, TextChunk, ThoughtChunk, ToolSchema
 from kimi_code.messages import Message, ToolCall, Usage
+
+_T = TypeVar("_T")
 
 # Which assistant messages go back with their reasoning.
 Echo = Literal["none", "calls", "all"]
@@ -37,7 +41,7 @@ class Encoder:
     """Builds request bodies; a message or tool is encoded once and its bytes are reused while it is in use."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, Echo], dict[int, tuple[object, bytes]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Echo], tuple[_Encoded[Message], _Encoded[ToolSchema]]] = OrderedDict()
 
     def encode(
         self,
@@ -50,25 +54,46 @@ class Encoder:
         history: str = "",
     ) -> bytes:
         """A request body of `fields`, messages and tools. `history` names whose messages these are."""
-        old = self._kept.pop((history, echo), {})
-        used: dict[int, tuple[object, bytes]] = {}
-        parts = [_dumps({"role": "system", "content": system})] if system else []
-        for message in messages:
-            entry = old.get(id(message)) or (message, _dumps(message_fields(message, echo)))
-            used[id(message)] = entry
-            parts.append(entry[1])
-        schemas: list[bytes] = []
-        for tool in tools:
-            entry = old.get(id(tool)) or (tool, _dumps(tool_fields(tool)))
-            used[id(tool)] = entry
-            schemas.append(entry[1])
-        self._kept[history, echo] = used
+        kept = self._kept.pop((history, echo), None)
+        said, offered = kept or (_Encoded(lambda message: message_fields(message, echo)), _Encoded(tool_fields))
+        self._kept[history, echo] = said, offered
         if len(self._kept) > KEPT_HISTORIES:
             self._kept.popitem(last=False)
-        body = [_dumps(fields)[:-1], b',"messages":[', b",".join(parts), b"]"]
-        if schemas:
-            body += [b',"tools":[', b",".join(schemas), b"]"]
-        return b"".join([*body, b"}"])
+        spoken = [_entry({"role": "system", "content": system})] if system else []
+        spoken += said.take(messages)
+        body = [_dumps(fields)[:-1], *_array("messages", spoken)]
+        if tools:
+            body += _array("tools", offered.take(tools))
+        return b"".join([*body, b"}"])  # joined once: a long history is copied once
+
+
+class _Encoded(Generic[_T]):
+    """The entries of a sequence that mostly grows at its end: what is before the first change is not done again."""
+
+    def __init__(self, fields_of: Callable[[_T], Mapping[str, object]]) -> None:
+        self._fields_of = fields_of
+        self._items: list[_T] = []
+        self._entries: list[bytes] = []
+
+    def take(self, items: Sequence[_T]) -> list[bytes]:
+        """An entry for each item; valid until the next call."""
+        # Without a loop in Python: this walks over the whole history at every step.
+        changed = compress(count(), map(is_not, self._items, items))
+        same = next(changed, min(len(self._items), len(items)))
+        self._entries[same:] = [_entry(self._fields_of(item)) for item in items[same:]]
+        self._items[same:] = items[same:]
+        return self._entries
+
+
+def _entry(fields: Mapping[str, object]) -> bytes:
+    """An object of an array, with a comma in front."""
+    return b"," + _dumps(fields)
+
+
+def _array(name: str, entries: Sequence[bytes]) -> list[bytes]:
+    """A field, with a comma in front, in pieces."""
+    first = [entries[0][1:]] if entries else []
+    return [b',"%b":[' % name.encode(), *first, *entries[1:], b"]"]
 
 
 def message_fields(message: Message, echo: Echo = "none") -> dict[str, object]:

@@ -227,6 +227,14 @@ def test_cached_bytes_never_belong_to_another_message() -> None:
         assert sent["messages"][1]["content"] == f"number {number}"
 
 
+def test_a_history_that_grows_shrinks_or_changes_in_the_middle_is_sent_as_it_is_now() -> None:
+    encoder = Encoder()
+    one, two, three, other = (Message("user", text) for text in ("one", "two", "three", "other"))
+    for history in ([one], [one, two, three], [one], [], [one, two, three], [one, other, three], [three], [other, one]):
+        sent = encoded(encoder, history)["messages"][1:]
+        assert [message["content"] for message in sent] == [message.text for message in history]
+
+
 def test_text_that_has_no_utf8_is_sent_with_replacements() -> None:
     assert encoded(Encoder(), [Message("user", "a\udcff\x00世")])["messages"][1]["content"] == "a?\x00世"
 
