@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,21 @@ from tests.program import KEY, Program, make_program
 from tests.server import FakeServer, call, say
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="users and /proc of POSIX")
-as_root = pytest.mark.skipif(
-    not (hasattr(os, "getuid") and os.getuid() == 0 and shutil.which("setpriv")),
-    reason="NOT TESTED HERE: needs root and setpriv to become another user",
-)
 SOMEBODY = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
+
+
+def _somebody_runs_python() -> bool:
+    if not (hasattr(os, "getuid") and os.getuid() == 0 and shutil.which("setpriv")):
+        return False
+    return (
+        subprocess.run([*SOMEBODY, sys.executable, "-c", ""], capture_output=True, check=False, cwd="/").returncode == 0
+    )
+
+
+as_root = pytest.mark.skipif(
+    not _somebody_runs_python(),
+    reason="NOT TESTED HERE: needs root, setpriv, and a Python that another user may run",
+)
 
 
 @pytest.fixture
