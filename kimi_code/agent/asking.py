@@ -16,6 +16,7 @@ from kimi_code.messages import Usage
 _LONGEST_WAIT = 60.0
 # A server that asks for more patience than this is down for now: say so instead of sitting there.
 _LONGEST_RETRY_AFTER = 300.0
+_AFTER_REFUSAL = 0.7
 _STRUCTURE_WORDS = ("message", "role", "tool_call", "content")
 
 
@@ -31,8 +32,9 @@ class Asker:
     async def ask(self, response_schema: dict[str, object] | None = None) -> Completion:
         """The model's whole answer; its usage is spent. Raises ModelError or BudgetExceeded when there is none."""
         self._compacted = False
-        if self.agent.context.tokens > self.agent.model.profile.context * compaction.THRESHOLD:
-            await self._compact()
+        limit = self.agent.model.profile.context
+        if self.agent.context.tokens > limit * compaction.THRESHOLD:
+            await self._compact(limit)
         attempt = 0
         while True:
             request = self.agent.context.request(thinking=self.agent.thinking, response_schema=response_schema)
@@ -45,7 +47,8 @@ class Asker:
                         budget="context",
                         hint="Start a new session, or use a model with a longer context.",
                     ) from error
-                await self._compact()
+                # The server's limit is below what we believe it to be: aim well below what it just refused.
+                await self._compact(min(limit, int(self.agent.context.tokens * _AFTER_REFUSAL)))
             except BadRequest as error:
                 if not self._make_strict(error):
                     raise
@@ -122,21 +125,24 @@ class Asker:
         self.budget.spend(usage)
         return completion
 
-    async def _compact(self) -> None:
-        """Replace the history by a shorter one. Raises BudgetExceeded when what must stay is too long."""
+    async def _compact(self, room: int) -> None:
+        """Replace the history by one that leaves space in `room` tokens.
+
+        Raises BudgetExceeded when what must stay is longer than the model's context.
+        """
         self._compacted = True
         context, limit = self.agent.context, self.agent.model.profile.context
         ratio = context.tokens / max(context.estimated, 1)
         self._refuse_hopeless(limit / ratio)
-        state = await self._ask_for_state(int(limit * 0.9 / ratio) - context.fixed)
+        state = await self._ask_for_state(int(room * 0.9 / ratio) - context.fixed)
         history = compaction.compact(
             context.messages,
             state=state,
             todo=self.agent.plan,
-            limit=int(limit / ratio),
+            limit=int(room / ratio),
             preface=await self.agent.preface(),
         )
-        if context.size_of(history) > limit * compaction.THRESHOLD:
+        if context.size_of(history) > room * compaction.THRESHOLD:
             history = compaction.shorten_results(history)
         if context.size_of(history) > limit:
             raise _too_long(context.size_of(history), limit)

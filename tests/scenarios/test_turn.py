@@ -467,6 +467,24 @@ async def test_a_context_error_from_the_server_compacts_and_retries(lab: Lab) ->
     assert len(ran.events(ContextCompacted)) == 1
 
 
+async def test_a_server_whose_context_is_smaller_than_believed_gets_a_history_that_fits(lab: Lab) -> None:
+    (lab.project / "big").write_text(("word " * 10 + "\n") * 400)
+
+    def reply(request: Received) -> Reply:
+        if len(request.raw) > 60_000:
+            return error(400, message="Your request exceeded model token limit: 15000")
+        usage = usage_of(len(request.raw) // 4)
+        if "Write the state of the work" in request.last["content"]:
+            return say("## Goal\nread big", usage=usage)
+        done = "was compacted" in str(request.messages)
+        return say("done", usage=usage) if done else call("Read", {"path": "big"}, usage=usage)
+
+    lab.server.script(*[reply] * 6)
+    ran = await lab.run()
+    assert ran.exit_code == 0
+    assert len(ran.events(ContextCompacted)) == 1
+
+
 async def test_a_context_that_stays_full_exits_4(lab: Lab) -> None:
     full = error(400, message="Your request exceeded model token limit: 262144")
     lab.server.script(full, say("## Goal\nx"), full)
