@@ -42,7 +42,9 @@ class TextProgress:
         self._scrub = scrub
         self._stream = stream or sys.stderr
         self._colour = wants_colour(self._stream)
-        self._marks = _MARKS if _can_print("✓⊘✗", self._stream) else _PLAIN_MARKS
+        fancy = _can_print("✓⊘✗●", self._stream)
+        self._marks = _MARKS if fancy else _PLAIN_MARKS
+        self._bullet = "●" if fancy else "*"
 
     def __call__(self, record: Record) -> None:
         match record.event:
@@ -51,7 +53,7 @@ class TextProgress:
                 tail = f" · {_fit(ended.summary, 120)}" if ended.summary else ""
                 self._line(f"{mark} {_fit(ended.tool, 40):<7} {_fit(ended.title, 100)}{self._paint(tail, '2')}")
             case MessageCompleted(message=Message(role="assistant", text=text, tool_calls=(_, *_))) if text.strip():
-                self._line(_fit(text, 200))
+                self._line(f"{self._bullet} {_fit(text, 200)}")
             case StepRetried(attempt=attempt, wait=wait, reason=reason):
                 self._line(
                     self._paint(f"… trying again in {wait:.1f} s (attempt {attempt + 1}): {_fit(reason, 160)}", "33")
