@@ -75,11 +75,11 @@ class Turn:
             outcome, error = failure.outcome, str(failure)
         except ContentFiltered as filtered:
             outcome, error = Outcome.FAILED, str(filtered)
-            # Left in the history, it would be refused again with every later request.
-            agent.context.replace(before)
-            agent.publish(ContextCompacted(agent.context.tokens, agent.context.tokens, before))
+            self._forget(before)
         except KimiError as failure:
             outcome, error = _outcome_of(failure), str(failure)
+            if isinstance(failure, BudgetExceeded) and failure.budget == "context" and not budget.usage.total:
+                self._forget(before)
         except OSError as failure:
             outcome, error = Outcome.FAILED, f"{failure.strerror or failure}: {failure.filename or 'input/output'}"
         except Exception as bug:
@@ -145,6 +145,13 @@ class Turn:
             if objection is None:
                 return
             self._notice(objection)
+
+    def _forget(self, before: Sequence[Message]) -> None:
+        """Drop the turn from the history: left there, it would be refused again with every later request."""
+        context = self.agent.context
+        tokens = context.tokens
+        context.replace(before)
+        self.agent.publish(ContextCompacted(tokens, context.tokens, tuple(before)))
 
     def _take(self, completion: Completion) -> None:
         if completion.finish == "content_filter":

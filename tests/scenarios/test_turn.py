@@ -497,6 +497,8 @@ async def test_a_prompt_of_ten_megabytes_exits_4_without_a_request(lab: Lab) -> 
     assert ran.exit_code == 4
     assert "tokens" in ran.result["error"]
     assert lab.server.requests == []
+    lab.server.script(say("of course"))
+    assert (await lab.run("A short one, then.", continue_last=True)).exit_code == 0
 
 
 def _small_model(context: int) -> Any:
