@@ -200,7 +200,7 @@ class _Judge:
         refusal = self._harm(command)
         if refusal is None:
             return Part(text, "allow", "only reads")
-        if self.mode == "plan":
+        if self.mode == "plan" and refusal.confinable:
             return Part(text, "deny", f"plan mode only reads: {refusal.reason}")
         return replace(refusal, confinable=refusal.confinable and not self._breaks_confined(command))
 

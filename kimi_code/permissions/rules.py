@@ -15,7 +15,7 @@ from kimi_code.permissions.commands import find_danger
 from kimi_code.permissions.gitreads import subcommand
 from kimi_code.permissions.shell import Simple
 from kimi_code.permissions.words import Word
-from kimi_code.permissions.wrappers import RUNNERS, base_name, unwrap
+from kimi_code.permissions.wrappers import RUNNERS, base_name, is_fed, unwrap
 
 Decision = Literal["allow", "ask", "deny"]
 
@@ -101,8 +101,10 @@ def _stays(words: Sequence[Word], fixed: int) -> bool:
     wrapped = unwrap(words)
     if wrapped is None:
         return True
-    if not wrapped.known or wrapped.at >= fixed:
+    if wrapped.at >= fixed:
         return False
+    if not wrapped.known:
+        return is_fed(words)  # a script that the rule names
     return wrapped.script is not None or _stays(wrapped.words, fixed - wrapped.at)
 
 
@@ -121,9 +123,16 @@ def forbids(rule: Rule, command: Simple) -> bool:
     name = "" if values[0] is None else base_name(values[0])
     if values[0] is None or _matches(words, values, open_end):
         return True
-    return name in RUNNERS and any(
-        values[at] is None or _matches(words, values[at:], open_end) for at in range(1, len(values))
-    )
+    if name not in RUNNERS:
+        return False
+    for at, value in enumerate(values[1:], 1):
+        if value is None or _matches(words, values[at:], open_end):
+            return True
+        if re.search(r"\s", value):
+            line = shell.parse(value)
+            if line.unknown or any(forbids(rule, inner) for inner in line.commands):
+                return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ class _Walk:
                     self.visit(child, depth + 1, nested=nested or background)
 
     def _token(self, node: "Node") -> None:
-        if node.type not in _TOKENS:
+        if node.type not in _TOKENS or (node.type == ";;" and node.parent and node.parent.type != "case_item"):
             self.doubt(f"it contains {self.text(node)[:20]!r}", broken=True)
         if node.is_missing:
             self.doubt("it is not understood in full", broken=True)
@@ -438,7 +438,10 @@ class _Walk:
             gap = self.source[at:begin]
             if begin < at or not _BLANK.fullmatch(gap):
                 raise NotAWordError
-            newline = "\n" in gap.replace("\\\n", "")
+            blanks = gap.replace("\\\n", "")
+            newline = "\n" in blanks
+            if gap and not blanks and begin > start and at > start and not (last == 0 and owner > 0):
+                raise NotAWordError  # a joined line joins what stands on both sides
             if (last > 0 or last == -2) and (owner > 0 or owner == -2):
                 if not gap:
                     raise NotAWordError

@@ -132,6 +132,8 @@ class _Reader:
 
     def _dollar(self, char: str, *, quoted: bool) -> None:
         following = self.source[self.at + 1 : min(self.at + 2, self.end)]
+        if self.source.startswith("\\\n", self.at + 1):
+            raise NotAWordError  # shells join lines before they look at what a `$` begins
         if char == "`" or following in ("(", "{"):
             if self.at not in self.holes or self.holes[self.at] > self.end:
                 raise NotAWordError
