@@ -81,7 +81,7 @@ def _exact_rule(part: Part) -> str | None:
         return None
     command = line.commands[0]
     values = [word.exact for word in (*command.assignments, *command.words)]
-    if not command.words or None in values or not command.words[0].plain:
+    if not command.words or None in values or not command.words[0].plain or values[0] in EVALUATORS:
         return None
     prefix = [
         f"{name}={shlex.quote(value)}"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST = 64_000  # bytes of a command line that are looked at
 _DEEPEST = 60  # levels of the tree
+_MOST_ITEMS = 1_000
 
 _WORDS = {
     "word", "number", "string", "raw_string", "ansi_c_string", "concatenation", "simple_expansion", "expansion",
@@ -33,6 +34,11 @@ _TOKENS = {
     ";", ";;", "&", "&&", "||", "|", "|&", "(", ")", "{", "}", "\n", "!", "<", ">", ">>", "&>", "&>>", "<&", ">&", ">|",
     "<>", "<<", "<<-", "<<<", ">&-", "<&-", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while",
     "until", "case", "esac", "select", "export", "declare", "typeset", "readonly", "local", "unset", "unsetenv",
+}  # fmt: skip
+_RESERVED = {
+    "{", "}", "!", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while", "until", "case", "esac",
+    "select",
+    "function", "[[", "]]", "coproc",
 }  # fmt: skip
 _KEYWORD = re.compile(r"[a-z]")
 _NESTING = {"subshell", "pipeline", "if_statement", "for_statement", "while_statement", "case_statement",
@@ -114,7 +120,7 @@ def _parse(source: bytes) -> Line:
     except NotAWordError:
         walk.doubt("it is not understood in full", broken=True)
     except RecursionError:
-        walk.doubt("it is nested too deeply", broken=True)
+        walk.doubt("it is too long or nested too deeply", broken=True)
     return Line(tuple(walk.items), walk.unknown, walk.broken)
 
 
@@ -247,6 +253,10 @@ class _Walk:
         self._emit(self.source[node.start_byte : node.end_byte], command, nested)
 
     def _emit(self, text: str, command: _Command, nested: bool) -> None:
+        if command.words and command.words[0].text in _RESERVED and command.words[0].plain:
+            raise NotAWordError  # the grammar took a keyword for a program
+        if len(self.items) > _MOST_ITEMS:
+            raise RecursionError
         if command.words or command.assignments:
             shown = text.encode("latin-1").decode("utf-8", "replace")
             self.items.append(Simple(shown, tuple(command.words), tuple(command.assignments), nested))

@@ -69,7 +69,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("README.md", "package.json", "pyproject.toml", "src/a.py", "src/b.py", "tests/test_a.py", ".env"):
         (root / name).write_text("x\n")
     (root / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
-    (root / ".git" / "config").write_text("[core]\n\tbare = false\n[remote \"origin\"]\n\turl = https://x/y\n")
+    (root / ".git" / "config").write_text('[core]\n\tbare = false\n[remote "origin"]\n\turl = https://x/y\n')
     (base / "outside.txt").write_text("secret\n")
     (root / "link").symlink_to(base / "outside.txt")
     return root
