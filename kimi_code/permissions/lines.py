@@ -258,7 +258,12 @@ class _Judge:
             verdict = self.files.decide("Read", Effect.READ, path)
             if verdict.decision != "allow":
                 # Confined, a file outside could still be read.
-                return Part(command.text, verdict.decision, f"{_short(path)}: {verdict.reason}", verdict.rule)
+                return Part(
+                    command.text,
+                    verdict.decision,
+                    f"{_short(path.removeprefix(f'{root}{os.sep}'))}: {verdict.reason}",
+                    verdict.rule,
+                )
         if found.sweeps and (secret := self._sweep(paths or [str(folder) for folder in self.folders], found.hidden)):
             return _asked(command, secret)
         return None
