@@ -189,7 +189,7 @@ def root(
         Literal["ask", "edits", "auto", "plan"] | None,
         typer.Option(
             metavar="MODE",
-            help="What runs without asking. plan, ask: reading; edits: edits in the folder; auto: confined commands too.",
+            help="What runs without asking. plan, ask: reads; edits: edits in the folder; auto: confined commands too.",
             rich_help_panel="Permissions",
         ),
     ] = None,

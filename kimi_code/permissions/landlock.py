@@ -1,9 +1,9 @@
-"""Confine a command with landlock and seccomp, without a compiled dependency. Runs as a script of its own:
+"""Confine a command with landlock and seccomp, without a compiled dependency. Runs in a process of its own, with
 
-    python -I -S landlock.py [--net] [--hide|--guard|--show|--write PATH]... -- COMMAND...
+    [--net] [--hide|--guard|--show|--write PATH]... -- COMMAND...
 
-Imports only the standard library's core, as it is started for every command. Numbers are from linux/landlock.h,
-linux/seccomp.h, linux/capability.h and asm/unistd.h.
+as arguments of `run`. Imports only the standard library's core, as it is started for every command. Numbers are from
+linux/landlock.h, linux/seccomp.h, linux/capability.h and asm/unistd.h.
 """
 
 import ctypes
@@ -52,6 +52,16 @@ def abi() -> int:
     if sys.platform != "linux" or os.uname().machine not in _MACHINES:
         return 0
     return max(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1)), 0)
+
+
+def run() -> None:
+    """Run the command in this process's arguments, end with its exit code."""
+    try:
+        code = main(sys.argv[1:])
+    except Exception as error:
+        os.write(2, f"The command could not be confined: {error}\n".encode())
+        code = 126
+    os._exit(code)  # taking the interpreter down would cost as much again
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -278,7 +288,3 @@ def _checked(result: int) -> int:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return result
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

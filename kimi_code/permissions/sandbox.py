@@ -109,7 +109,9 @@ def _candidates(wanted: Wanted) -> list[Found]:
 
         version = landlock.abi()
         if version >= landlock.NEEDED_ABI:
-            command = (sys.executable, "-I", "-S", str(Path(landlock.__file__)))
+            # Imported, not run as a script: scripts are compiled anew every time.
+            script = "import sys; sys.path.append(sys.argv.pop(1)); import landlock; landlock.run()"
+            command = (sys.executable, "-I", "-S", "-c", script, str(Path(landlock.__file__).parent))
             candidates.append(Found("landlock", command, str(version)))
     return candidates
 

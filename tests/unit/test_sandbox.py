@@ -1,5 +1,6 @@
 """Tries to get out, with every mechanism this machine has, as root and as an ordinary user."""
 
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from kimi_code.errors import ToolError
+from kimi_code.permissions.hiding import Search
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.sandbox import Found, Mechanism, Sandbox, Wanted, blocked, find
 
@@ -353,6 +356,73 @@ def test_exit_codes_and_signals_are_passed_on(prison: Prison) -> None:
     assert "Broken pipe" not in prison.said("yes | head -1")
 
 
+# --- Whether and where ------------------------------------------------------------------------------------------------
+
+
+def test_what_was_found_is_remembered_until_the_machine_changes(tmp_path: Path) -> None:
+    first = find("auto", tmp_path)
+    memory = tmp_path / "sandbox.json"
+    if sys.platform == "linux":
+        stored = memory.read_text()
+        memory.write_text(stored.replace(json.dumps(first.version), '"remembered"'))
+        assert find("auto", tmp_path).version == ("remembered" if first.version else "")
+        memory.write_text(stored.replace('"key": "', '"key": "another machine '))
+        assert find("auto", tmp_path) == first
+    for broken in ("", "[]", "{}", '{"key": null}'):
+        memory.write_text(broken)
+        assert find("auto", tmp_path) == first
+
+
+def test_switched_off_nothing_is_confined_and_nothing_written(tmp_path: Path) -> None:
+    sandbox = Sandbox(find("off", tmp_path), Boundary((tmp_path,)))
+    assert (sandbox.usable, sandbox.describe(), sandbox.limits()) == (False, "", ())
+    assert "switched off" in sandbox.reasons[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_with_the_home_folder_in_it_is_never_confined(tmp_path: Path) -> None:
+    found = Found("bwrap", ("/usr/bin/bwrap",))
+    home = {"HOME": str(tmp_path)}
+    assert not Sandbox(found, Boundary((tmp_path,)), environment=home).usable
+    assert Sandbox(found, Boundary((tmp_path / "project",)), environment=home).usable
+
+
+def test_a_cache_that_is_the_home_folder_or_our_own_data_stays_read_only(prison: Prison) -> None:
+    more = [prison.home, prison.top, prison.top / "data", prison.home / "work"]
+    sandbox = Sandbox(prison.sandbox.found, prison.sandbox.boundary, more, environment=prison.sandbox.environment)
+    other = Prison(prison.top, sandbox)
+    assert other.said("echo x > $HOME/work/new && cat $HOME/work/new") == "x\n"
+    assert other.run("echo x > $HOME/new").returncode != 0
+    assert other.run("echo x > ../data/new").returncode != 0
+    sandbox.close()
+
+
+def test_a_workspace_too_large_to_be_searched_is_refused(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"f{number}").touch()
+    with pytest.raises(ToolError, match="more than 10 files"):
+        Search((tmp_path,), most=10).look()
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        ("touch: cannot touch '/etc/x': Read-only file system", "writing there"),
+        ("OSError: [Errno 30] EROFS", "writing there"),
+        ("bash: x: Permission denied", "that access"),
+        ("curl: (6) Could not resolve host: example.com", "the network"),
+        ("npm ERR! code ENOTFOUND", "the network"),
+        ("1 failed, 3 passed", ""),
+    ],
+)
+def test_a_failure_that_looks_blocked_is_told_with_its_line(output: str, what: str) -> None:
+    said = blocked(f"first\n{output}\n", net=False)
+    assert what in said
+    assert bool(said) == bool(what)
+    assert not said or "unconfined: true" in said
+    assert (blocked(output, net=True) == "") == (what in ("the network", ""))
+
+
 # --- As another user -------------------------------------------------------------------------------------------------
 
 _AS_NOBODY = """
@@ -370,7 +440,8 @@ if found.mechanism is None:
 prison = imprison(top, found)
 print(os.getuid(), prison.said(
     "id -u; echo x > src/x && cat src/x; cat lib/.env $HOME/.ssh/id_ed25519; "
-    "touch ../elsewhere/new || touch .git/new || echo kept; unshare -Ur sh -c 'mount --bind . /mnt' 2>/dev/null || echo no mount"
+    "touch ../elsewhere/new || touch .git/new || echo kept; "
+    "unshare -Ur sh -c 'mount --bind . /mnt' 2>/dev/null || echo no mount"
 ).split("\\n"))
 prison.sandbox.close()
 """
