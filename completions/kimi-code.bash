@@ -8,8 +8,8 @@ _kimi_code() {
         if [[ $word == "=" ]]; then continue; fi
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
-            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output") pending=$word ;;
-            ":demo" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
+            ":demo" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
@@ -22,10 +22,11 @@ _kimi_code() {
         ":--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan" -- "$cur")); return ;;
         "sessions export:--format") COMPREPLY=($(compgen -W "markdown jsonl" -- "$cur")); return ;;
         "sessions export:-o" | "sessions export:--output") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        "permissions test:--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan yolo" -- "$cur")); return ;;
         *:?*) return ;;
     esac
     case "$path" in
-        "") words="demo doctor models sessions config schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "") words="demo doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
         "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
@@ -38,6 +39,9 @@ _kimi_code() {
         "config show") words="--json -h --help"; flags="--json -h --help" ;;
         "config path") words="--json -h --help"; flags="--json -h --help" ;;
         "config schema") words="-h --help"; flags="-h --help" ;;
+        "trust") words="--list --revoke -y --yes --json -h --help"; flags="--list --revoke -y --yes --json -h --help" ;;
+        "permissions") words="test"; flags="-h --help" ;;
+        "permissions test") words="--allow --ask --deny --permission-mode -y --yolo --batch --json -h --help"; flags="--allow --ask --deny --permission-mode -y --yolo --batch --json -h --help" ;;
         "schema") words="events"; flags="-h --help" ;;
         "schema events") words="-h --help"; flags="-h --help" ;;
         "completions") words="show install"; flags="-h --help" ;;

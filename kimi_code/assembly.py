@@ -1,11 +1,13 @@
 """Settings + a folder -> a Session: the wiring diagram, as code. The only module that knows everyone."""
 
+import asyncio
 import os
 import platform
 import shutil
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kimi_code import __version__
@@ -22,6 +24,7 @@ from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
+from kimi_code.permissions.sandbox import Sandbox, blocked, find
 from kimi_code.repo import git
 from kimi_code.repo.search import Search
 from kimi_code.repo.snapshot import Snapshots
@@ -84,16 +87,17 @@ async def open_session(opening: Opening) -> Assembled:
     bus = Bus(last_seq=resumed.last_seq if resumed else 0)
     requests = Requests(bus.publish)
     background = Background()
-    workspace = LocalWorkspace(opening.cwd, boundary.roots[1:])
-    toolset = build_toolset(background, settings.command_timeout, attended=opening.attended)
-    policy = Policy(settings.permission_mode, rules, boundary)
+    sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
+    workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
+    toolset = build_toolset(background, settings.command_timeout, sandbox, attended=opening.attended)
+    policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(toolset, policy, workspace, meta.path / "outputs", bus.publish, requests.ask, scrubber.scrub)
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
     agent = Agent(
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
         scope,
-        _preface(opening, root, policy, instructions),
+        _preface(opening, root, policy, sandbox, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -115,22 +119,38 @@ async def open_session(opening: Opening) -> Assembled:
         meta,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, model.close, *(() if opening.keep else (_forgetting(meta),))),
+        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta),))),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
     )
     said = [*notices, *(resumed.notices if resumed else ())]
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
+    if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
+        said.append(Notice("warning", _unconfined(sandbox)))
     return Assembled(session, opened, tuple(said))
 
 
-def build_toolset(background: Background, command_timeout: float, *, attended: bool) -> Toolset:
+def _sandbox(settings: Settings, boundary: Boundary) -> Sandbox:
+    found = find(settings.sandbox, settings.data_dir)
+    return Sandbox(found, boundary, caches=settings.caches, net=settings.net)
+
+
+def _unconfined(sandbox: Sandbox) -> str:
+    return (
+        f"Commands cannot be confined here ({'; '.join(sandbox.reasons)}), so only harmless ones and those that a rule "
+        'allows run without asking: --allow "Bash(make test)". `kimi-code doctor` says more.'
+    )
+
+
+def build_toolset(
+    background: Background, command_timeout: float, sandbox: Sandbox | None = None, *, attended: bool
+) -> Toolset:
     """The tools of a session; Ask only where somebody can answer."""
     files = FileMemory()
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
-    tools += [Bash(background, command_timeout), Todo()]
+    tools += [Bash(background, command_timeout, partial(blocked, net=sandbox is not None and sandbox.net)), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 
 
@@ -222,8 +242,12 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
 
 
 def _preface(
-    opening: Opening, root: Path | None, policy: Policy, instructions: Instructions
+    opening: Opening, root: Path | None, policy: Policy, sandbox: Sandbox, instructions: Instructions
 ) -> Callable[[], Awaitable[str]]:
+    permissions = policy.describe(attended=opening.attended)
+    if policy.mode == "auto" and sandbox.usable:
+        permissions += f" {sandbox.describe()}"
+
     async def describe() -> str:
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
@@ -234,7 +258,7 @@ def _preface(
                 git=state,
                 extra_roots=tuple(str(folder) for folder in policy.boundary.roots[1:]),
                 instructions=instructions.text,
-                permissions=policy.describe(attended=opening.attended),
+                permissions=permissions,
             )
         )
 

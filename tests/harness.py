@@ -95,5 +95,6 @@ def make_lab(server: FakeServer, folder: Path) -> Lab:
         retry_wait=0.0,
         data_dir=data,
         secrets=(provider.api_key,),
+        sandbox="off",  # what a machine can confine is not these tests' matter
     )
     return Lab(server, project.resolve(), data, settings)

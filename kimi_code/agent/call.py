@@ -29,7 +29,7 @@ from kimi_code.events import (
     ToolStarted,
 )
 from kimi_code.messages import Message, ToolCall
-from kimi_code.permissions.policy import Policy
+from kimi_code.permissions.policy import Policy, Verdict
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
@@ -163,9 +163,9 @@ def _explain(name: str, params: type[Params], error: ValueError) -> str:
 
 async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     """Decide, run and close a prepared call; publishes ToolStarted and ToolEnded. Never raises but on cancellation."""
-    denied = await _decide(prepared, scope)
-    if denied is not None:
-        return finish(denied, scope)
+    decided = await _decide(prepared, scope)
+    if isinstance(decided, CallOutcome):
+        return finish(decided, scope)
     call = prepared.call
     scope.publish(
         ToolStarted(
@@ -174,7 +174,10 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     )
     started = time.monotonic()
     try:
-        outcome = _finalise(prepared, await prepared.tool.run(prepared.params, _context(prepared, scope)))
+        outcome = _finalise(
+            prepared,
+            await prepared.tool.run(prepared.params, replace(_context(prepared, scope), confined=decided.confined)),
+        )
     except ToolError as error:
         outcome = CallOutcome(call, prepared.title, "failed", str(error), _first_line(error.message, prepared.title))
     except asyncio.CancelledError:
@@ -223,11 +226,13 @@ def _context(prepared: Prepared, scope: CallScope) -> ToolContext:
     return ToolContext(scope.workspace, scope.spill, _Front(scope, call_id), call_id, scope.policy.may_read)
 
 
-async def _decide(prepared: Prepared, scope: CallScope) -> CallOutcome | None:
+async def _decide(prepared: Prepared, scope: CallScope) -> Verdict | CallOutcome:
+    """The verdict that allows the call, or how it ended."""
     tool, call = prepared.tool, prepared.call
-    verdict = scope.policy.decide(tool.name, tool.effect, tool.targets(prepared.params))
+    policy = replace(scope.policy, confined=False) if prepared.params.wants_freedom() else scope.policy
+    verdict = policy.decide(tool.name, tool.effect, tool.targets(prepared.params))
     if verdict.decision == "allow":
-        return None
+        return verdict
     if verdict.unusable:
         # Nobody forbade anything: a slip of the model's, as a file that does not exist.
         return CallOutcome(call, prepared.title, "failed", f"{verdict.reason}. Use another path.", verdict.reason)
@@ -237,7 +242,7 @@ async def _decide(prepared: Prepared, scope: CallScope) -> CallOutcome | None:
     reply = await scope.ask(Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks)))
     match reply:
         case Allow():
-            return None
+            return replace(verdict, decision="allow", confined=False)
         case Deny(words=words):
             return _denied(prepared, f"{verdict.reason}; {words}" if words else f"{verdict.reason}; the user said no")
         case Answer(text=text):

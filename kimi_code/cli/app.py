@@ -27,7 +27,7 @@ kimi-code: a terminal coding agent
 
 
 # Modules of this package, each with a Typer called `app`; imported when they are asked for.
-COMMANDS = ("doctor", "models", "sessions", "config", "schema", "completions")
+COMMANDS = ("doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
 
 
 class RootGroup(TyperGroup):
@@ -190,13 +190,17 @@ def root(
         Literal["ask", "edits", "auto", "plan"] | None,
         typer.Option(
             metavar="MODE",
-            help="What runs without asking. plan: reading only; ask: reading; edits, auto: edits in the folder too.",
+            help="What runs without asking. plan, ask: reads; edits: edits in the folder; auto: confined commands too.",
             rich_help_panel="Permissions",
         ),
     ] = None,
     yolo: Annotated[
         bool,
         typer.Option("-y", "--yolo", help="Allow everything that no deny rule forbids.", rich_help_panel="Permissions"),
+    ] = False,
+    net: Annotated[
+        bool,
+        typer.Option("--net", help="Let confined commands reach the network.", rich_help_panel="Permissions"),
     ] = False,
     allow: Annotated[
         list[str] | None,
@@ -254,6 +258,7 @@ def root(
         add_dirs=tuple(add_dir or ()),
         permission_mode=permission_mode,
         yolo=yolo,
+        net=net,
         allow=tuple(allow or ()),
         deny=tuple(deny or ()),
         max_steps=max_steps,

@@ -65,9 +65,9 @@ def examine(flags: RunFlags) -> Iterator[Check]:
         yield from _configuration(settings, working_folder(flags))
         yield from _model(settings)
         yield _data_folder(settings.data_dir)
+        yield _sandbox(settings, working_folder(flags))
     yield _git()
     yield _ripgrep()
-    yield Check("sandbox", "note", "commands are not confined in this version")
     yield _terminal()
 
 
@@ -164,6 +164,25 @@ def _data_folder(folder: Path) -> Check:
             "data folder", "broken", f"{folder} cannot be written: {reason}; set KIMI_CODE_DIR to another folder"
         )
     return Check("data folder", "ok", str(folder))
+
+
+def _sandbox(settings: Settings, folder: Path) -> Check:
+    from kimi_code.permissions.paths import Boundary
+    from kimi_code.permissions.sandbox import Sandbox, find
+
+    sandbox = Sandbox(find(settings.sandbox, settings.data_dir), Boundary((folder,)), net=settings.net)
+    found = sandbox.found
+    if not sandbox.usable:
+        text = f"commands are not confined: {'; '.join(sandbox.reasons)}"
+        hint = (
+            "" if settings.sandbox == "off" else "\ninstall bubblewrap, or the extra: pip install 'kimi-code[sandbox]'"
+        )
+        return Check("sandbox", "note", f"{text}{hint}\nonly harmless commands and rules run without asking")
+    lines = (
+        f"{found.mechanism} {found.version} ({found.command[0]}), {'with' if sandbox.net else 'no'} network",
+        *(f"cannot stop: {limit}" for limit in sandbox.limits()),
+    )
+    return Check("sandbox", "ok" if found.mechanism == "bwrap" else "note", "\n".join(lines))
 
 
 def _terminal() -> Check:

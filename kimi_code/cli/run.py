@@ -24,6 +24,7 @@ class RunFlags:
     add_dirs: tuple[str, ...] = ()
     permission_mode: str | None = None
     yolo: bool = False
+    net: bool = False
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     max_steps: int | None = None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from kimi_code.config.settings import PermissionMode, Thinking
+from kimi_code.config.settings import PermissionMode, SandboxChoice, Thinking
 from kimi_code.errors import ConfigError
 
 Count = Annotated[int, Field(ge=0)]
@@ -106,6 +106,12 @@ class ConfigFile(_Table):
     """Rules for calls that never run; they win over all others."""
     add_dirs: list[str] = []
     """More folders the agent may work in."""
+    sandbox: SandboxChoice | None = None
+    """What confines commands: the first that works of bwrap and landlock (auto), one of them, or nothing (off)."""
+    net: bool | None = None
+    """Whether confined commands reach the network."""
+    caches: list[str] = []
+    """Folders that confined commands may write besides the workspace, such as a tool's cache."""
     max_steps: Count | None = None
     """The most requests to the model in a turn."""
     max_tokens: Count | None = None

@@ -127,6 +127,8 @@ class _Draft:
 def load(flags: Flags | None, env: Mapping[str, str], cwd: Path, *, trusted: bool = False) -> Settings:
     """The settings of a run in `cwd` (absolute). Writes nothing and asks no server.
 
+    The project's file is used if `trusted`, or if the user trusts its content for good.
+
     Raises:
         ConfigError: a file or a variable that cannot be used; the message names it, and the line where known.
         UsageError: a flag's value that cannot be used.
@@ -139,7 +141,7 @@ def load(flags: Flags | None, env: Mapping[str, str], cwd: Path, *, trusted: boo
     providers = _providers(user, env, str(places.user_file), draft)
     models = _models(user, providers, str(places.user_file), draft)
     if places.project_file is not None:
-        _apply_project(places.project_file, trusted, providers, draft)
+        _apply_project(places.project_file, "" if trusted else _distrust(places), providers, draft)
     _apply_environment(env, draft)
     if flags is not None:
         _apply_flags(flags, cwd, draft)
@@ -174,7 +176,9 @@ def _read(path: Path, draft: _Draft) -> "ConfigFile | None":
 def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
     for key in file.model_fields_set & set(type(file).model_fields) - {"providers", "models"}:
         value: Any = getattr(file, key)
-        if key == "add_dirs":
+        if value is None:
+            continue
+        if key in ("add_dirs", "caches"):
             draft.extend(key, [_expanded(entry).absolute() for entry in value], str(path))
         elif key == "local_servers":
             draft.put(key, tuple(value), str(path))
@@ -184,11 +188,9 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
             draft.put(key, value, str(path))
 
 
-def _apply_project(path: Path, trusted: bool, providers: Mapping[str, ProviderSettings], draft: _Draft) -> None:
-    if not trusted:
-        draft.warnings.append(
-            f"{path} is not used: this folder is not trusted. Read it, then give --trust to use it in this run."
-        )
+def _apply_project(path: Path, distrust: str, providers: Mapping[str, ProviderSettings], draft: _Draft) -> None:
+    if distrust:
+        draft.warnings.append(distrust)
         return
     file = _read(path, draft)
     if file is None:
@@ -202,6 +204,21 @@ def _apply_project(path: Path, trusted: bool, providers: Mapping[str, ProviderSe
             draft.extend(key, value, str(path))
         else:
             draft.put(key, value, str(path))
+
+
+def _distrust(places: Places) -> str:
+    """Why the project's files are not used; "" when the user trusts them as they are."""
+    from kimi_code.config.trust import Trust
+
+    assert places.project_file is not None
+    state = Trust(places.data_dir).state(places.project_file.parent)
+    if state == "trusted":
+        return ""
+    why = "it has changed since it was trusted" if state == "changed" else "this folder is not trusted"
+    return (
+        f"{places.project_file} is not used: {why}. `kimi-code trust` shows it and trusts it for good, --trust uses it "
+        "in this run."
+    )
 
 
 def _refusal(key: str, value: Any, providers: Mapping[str, ProviderSettings], draft: _Draft) -> str:
@@ -236,6 +253,8 @@ def _apply_flags(flags: Flags, cwd: Path, draft: _Draft) -> None:
         value: object = getattr(flags, key)
         if value is not None:
             draft.put(key, value, f"flag --{key.replace('_', '-')}")
+    if flags.net:
+        draft.put("net", True, "flag --net")
     if flags.yolo:
         draft.put("permission_mode", "yolo", "flag --yolo")
     draft.extend("allow", flags.allow, "flag --allow")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 PermissionMode = Literal["ask", "edits", "auto", "plan", "yolo"]
+SandboxChoice = Literal["auto", "bwrap", "landlock", "off"]
 Thinking = Literal["off", "on", "low", "high", "max"]
 ProviderKind = Literal["moonshot", "openai", "local", "scripted"]
 
@@ -62,6 +63,9 @@ class Settings:
     ask: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     add_dirs: tuple[Path, ...] = ()
+    sandbox: SandboxChoice = "auto"
+    net: bool = False
+    caches: tuple[Path, ...] = ()
     max_steps: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
@@ -90,6 +94,8 @@ class Flags(Protocol):
     def permission_mode(self) -> str | None: ...
     @property
     def yolo(self) -> bool: ...
+    @property
+    def net(self) -> bool: ...
     @property
     def allow(self) -> Sequence[str]: ...
     @property

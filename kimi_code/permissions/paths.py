@@ -85,7 +85,7 @@ def _sensitive(path: PurePath, boundary: Boundary) -> str:
             return "git's internals"
         if part.casefold() == ".kimi-code":
             return "this program's project settings"
-    name = next((part for part in parts if _SENSITIVE_NAME.match(part) and not _HARMLESS_NAME.match(part)), None)
+    name = next((part for part in parts if may_hold_secrets(part)), None)
     if name is not None:
         return f"{name} may hold secrets"
     if any(_contains(path.parts, run) for run in _HOME_PARTS):
@@ -99,6 +99,11 @@ def _below_roots(path: PurePath, boundary: Boundary) -> tuple[str, ...]:
         if _within(path, root):
             return path.relative_to(root).parts
     return path.parts
+
+
+def may_hold_secrets(name: str) -> bool:
+    """Whether a file or folder of this name may hold secrets wherever it is."""
+    return _SENSITIVE_NAME.match(name) is not None and _HARMLESS_NAME.match(name) is None
 
 
 def _contains(parts: tuple[str, ...], run: tuple[str, ...]) -> bool:

@@ -1,50 +1,48 @@
-"""May this call run? A pure decision on what the call would do, the rules and the mode."""
+"""May this call run? A decision on what the call would do, the rules and the mode."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Literal
+from pathlib import Path
 
 from kimi_code.events import Effect
-from kimi_code.permissions.paths import Boundary, Place, locate
-from kimi_code.permissions.rules import Decision, Rule, covers_command, covers_path, covers_tool
+from kimi_code.permissions.files import FilePolicy
+from kimi_code.permissions.paths import Boundary
+from kimi_code.permissions.rules import Rule, covers_tool
+from kimi_code.permissions.verdict import Mode, Part, Verdict, strictest
 
-Mode = Literal["ask", "edits", "auto", "plan", "yolo"]
-
-_SHOWN = 120  # characters of a path in a reason
-_RANK: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The decision, why (for the model and the person), and the rule that made it, if one did.
-
-    `unusable` says that there is nothing to decide on: the target is no path (a loop, a NUL, too long).
-    """
-
-    decision: Decision
-    reason: str
-    rule: Rule | None = None
-    unusable: bool = False
+__all__ = ["Mode", "Part", "Policy", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is needed to decide: the mode, the rules, and what is inside."""
+    """What is needed to decide: the mode, the rules, and what is inside.
+
+    `confined` says that commands can be confined here, `network` that they still reach the network then.
+    """
 
     mode: Mode
     rules: tuple[Rule, ...]
     boundary: Boundary
+    confined: bool = False
+    network: bool = False
 
     def decide(self, tool: str, effect: Effect, targets: Sequence[str]) -> Verdict:
         """The strictest verdict over all targets; a call without targets touches nothing and is allowed."""
+        ruled = self._ruled(tool, effect)
         if effect is Effect.NONE:
-            return self._ruled(tool, effect) or Verdict("allow", "changes nothing")
-        verdicts = [self._decide_one(tool, effect, target) for target in targets]
-        denied = self._ruled(tool, effect) if not targets else None
-        return denied or max(
-            verdicts, key=lambda verdict: _RANK[verdict.decision], default=Verdict("allow", "no target")
-        )
+            return ruled or Verdict("allow", "changes nothing")
+        if not targets:
+            return ruled or Verdict("allow", "no target")
+        return strictest([self._decide_one(tool, effect, target) for target in targets], Verdict("allow", "no target"))
+
+    def suggest(self, command: str) -> tuple[str, ...]:
+        """The rules that would allow exactly what is asked for in a command, as they would be shown.
+
+        () when no rule can be that narrow, or when nothing is asked for.
+        """
+        from kimi_code.permissions.lines import LinePolicy
+
+        return LinePolicy(self._files, False, self.network).suggest(command)
 
     def describe(self, *, attended: bool) -> str:
         """What runs without asking, in words for the model: calls that would be denied anyway need not be tried."""
@@ -53,19 +51,24 @@ class Policy:
         allowed = [
             r.pattern or "any" for r in self.rules if r.decision == "allow" and covers_tool(r, "Bash", Effect.EXECUTE)
         ]
-        commands = "; ".join(allowed) if allowed else "none"
-        files = {
-            "plan": "reading files is free; no edits and no commands in this mode",
-            "ask": f"reading files is free; commands without asking: {commands}",
-        }.get(
-            self.mode,
-            f"reading and editing files inside is free; commands without asking, exactly as written: {commands}",
-        )
-        return f"{files}. {'The rest is asked for' if attended else 'Nobody can approve more during this run'}."
+        free = "reading files and editing them inside" if self.mode in ("edits", "auto") else "reading files"
+        words = f"{free} is free, and commands that only read (ls, cat, rg, git status, git diff, ...)"
+        if self.mode == "plan":
+            return f"{words}; no edits and no other commands in this mode."
+        if allowed:
+            words += f", and these, with * for any further words: {'; '.join(allowed)}"
+        if self.mode == "auto" and self.confined:
+            network = "" if self.network else " and without network"
+            words += f"; other commands run confined to the workspace{network}"
+        return f"{words}. {'The rest is asked for' if attended else 'Nobody can approve more during this run'}."
 
     def may_read(self, path: Path) -> bool:
         """Whether the file may be shown without asking."""
         return self.decide("Read", Effect.READ, (str(path),)).decision == "allow"
+
+    @property
+    def _files(self) -> FilePolicy:
+        return FilePolicy(self.mode, self.rules, self.boundary)
 
     def _ruled(self, tool: str, effect: Effect) -> Verdict | None:
         for rule in self.rules:
@@ -74,70 +77,9 @@ class Policy:
         return None
 
     def _decide_one(self, tool: str, effect: Effect, target: str) -> Verdict:
-        if effect is Effect.EXECUTE:
-            matching = [r for r in self.rules if covers_tool(r, tool, effect) and covers_command(r, target)]
-            return self._by_rule(matching) or self._command()
-        try:
-            place = locate(target, self.boundary)
-        except (OSError, ValueError) as error:
-            reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            shown = target if len(target) <= _SHOWN else f"{target[:_SHOWN]}…"
-            return Verdict("deny", f"{shown!r} cannot be resolved: {reason}", unusable=True)
-        root = self.boundary.roots[0]
-        matching = [
-            r
-            for r in self.rules
-            if covers_tool(r, tool, effect) and covers_path(r, place.real, root) and _reaches(r, place)
-        ]
-        return self._by_rule(matching) or (self._read(place) if effect is Effect.READ else self._edit(place))
+        if effect is not Effect.EXECUTE:
+            return self._files.decide(tool, effect, target)
+        # The parser is loaded with the first command, not with the program.
+        from kimi_code.permissions.lines import LinePolicy
 
-    def _by_rule(self, matching: list[Rule]) -> Verdict | None:
-        for rule in sorted(matching, key=lambda rule: _RANK[rule.decision], reverse=True):
-            if rule.decision == "ask" and self.mode == "yolo":
-                continue
-            if rule.decision == "allow" and self.mode == "plan" and not rule.tool.startswith("Read"):
-                continue
-            words = {"deny": "denied by", "ask": "asked for by", "allow": "allowed by"}[rule.decision]
-            return Verdict(rule.decision, f"{words} the rule {rule}", rule)
-        return None
-
-    def _read(self, place: Place) -> Verdict:
-        if self.mode == "yolo":
-            return Verdict("allow", "everything is allowed (yolo)")
-        if place.sensitive:
-            return Verdict("ask", f"reading a sensitive path: {place.sensitive}")
-        if place.inside or place.readable:
-            return Verdict("allow", "reads inside the workspace")
-        return Verdict("ask", "reading outside the workspace")
-
-    def _edit(self, place: Place) -> Verdict:
-        if self.mode == "yolo":
-            return Verdict("allow", "everything is allowed (yolo)")
-        if self.mode == "plan":
-            return Verdict("deny", "plan mode only reads")
-        if place.sensitive:
-            return Verdict("ask", f"writing to a sensitive path: {place.sensitive}")
-        if not place.inside:
-            return Verdict("ask", "writing outside the workspace")
-        if self.mode == "ask":
-            return Verdict("ask", "edits are asked for in this mode")
-        return Verdict("allow", "edits inside the workspace")
-
-    def _command(self) -> Verdict:
-        match self.mode:
-            case "yolo":
-                return Verdict("allow", "everything is allowed (yolo)")
-            case "plan":
-                return Verdict("deny", "plan mode only reads")
-            case _:
-                return Verdict("ask", "no rule allows exactly this command")
-
-
-def _reaches(rule: Rule, place: Place) -> bool:
-    # A broad allow rule is not meant for secrets, nor a relative one for files outside: those must be named.
-    if rule.decision != "allow":
-        return True
-    pattern = rule.pattern or ""
-    if place.sensitive and pattern.rsplit("/", 1)[-1] in ("", "*", "**"):
-        return False
-    return place.inside or place.readable or pattern.startswith(("/", "~")) or PurePath(pattern).is_absolute()
+        return self._ruled(tool, effect) or LinePolicy(self._files, self.confined, self.network).decide(target)

@@ -5,7 +5,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from kimi_code.errors import ToolError
 from kimi_code.repo.process import Exit, LocalProcess, command_environment, spawn
 
-__all__ = ["Exit", "FileStatus", "LocalWorkspace", "Process", "Workspace"]
+__all__ = ["Confine", "Exit", "FileStatus", "Launch", "LocalWorkspace", "Process", "Workspace"]
 
 
 class Process(Protocol):
@@ -89,9 +89,26 @@ class Workspace(Protocol):
         """Atomically: a temporary file in the same folder, fsync, rename. Keeps the mode, makes parent folders."""
         ...
 
-    async def start(self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> Process:
-        """Run `command` in a shell; `env` is added to the allow-listed environment."""
+    async def start(
+        self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None, confined: bool = False
+    ) -> Process:
+        """Run `command` in a shell; `env` is added to the allow-listed environment.
+
+        `confined` runs it in the sandbox; a ToolError where there is none.
+        """
         ...
+
+
+class Launch(Protocol):
+    """What to start in place of a command so that it runs confined."""
+
+    @property
+    def argv(self) -> Sequence[str]: ...
+    @property
+    def env(self) -> Mapping[str, str]: ...
+
+
+Confine = Callable[[Sequence[str], Path, Mapping[str, str]], Awaitable[Launch]]
 
 
 _IN_LOOP = 1 << 20  # reading a megabyte from the page cache is cheaper than a thread
@@ -102,9 +119,20 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | ge
 
 
 class LocalWorkspace:
-    """Folders and processes of this machine. `environment` is what commands' allow-list is applied to."""
+    """Folders and processes of this machine.
 
-    def __init__(self, root: Path, extra: Sequence[Path] = (), *, environment: Mapping[str, str] | None = None) -> None:
+    `environment` is what commands' allow-list is applied to; `confine` makes (argv, cwd, env) run in the sandbox.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        extra: Sequence[Path] = (),
+        *,
+        environment: Mapping[str, str] | None = None,
+        confine: Confine | None = None,
+    ) -> None:
+        self._confine = confine
         self._roots = tuple(dict.fromkeys(Path(os.path.realpath(folder)) for folder in (root, *extra)))
         self._source = os.environ if environment is None else environment
 
@@ -174,11 +202,19 @@ class LocalWorkspace:
         except OSError as error:
             raise self._refusal("write", path, error) from error
 
-    async def start(self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None) -> LocalProcess:
+    async def start(
+        self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None, confined: bool = False
+    ) -> LocalProcess:
         if not cwd.is_dir():
             raise ToolError(f"{self.display(cwd)} is not a folder, so no command can run there.")
         argv = [self._shell, "-c", command] if self._shell else command
-        return await spawn(argv, cwd=cwd, env={**self._environment, "PWD": str(cwd), **(env or {})})
+        full = {**self._environment, "PWD": str(cwd), **(env or {})}
+        if not confined:
+            return await spawn(argv, cwd=cwd, env=full)
+        if self._confine is None or not self._shell:
+            raise ToolError("Nothing can run confined here. Ask for it with unconfined: true.")
+        launch = await self._confine(argv, cwd, full)
+        return await spawn(launch.argv, cwd=cwd, env=launch.env)
 
     @cached_property
     def _environment(self) -> dict[str, str]:

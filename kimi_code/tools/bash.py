@@ -1,6 +1,8 @@
 """Run a command: to its end, or in the background."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,6 +30,13 @@ class BashParams(Params):
         default=None, description="Instead of command: show what a background command printed since."
     )
     stop: bool | None = Field(default=None, description="With id: kill it.")
+    unconfined: bool | None = Field(
+        default=None,
+        description="Outside the sandbox, for a command that failed because it was confined; needs permission.",
+    )
+
+    def wants_freedom(self) -> bool:
+        return bool(self.unconfined)
 
 
 class Bash:
@@ -38,9 +47,14 @@ class Bash:
     effect: ClassVar[Effect] = Effect.EXECUTE
     params: ClassVar[type[Params]] = BashParams
 
-    def __init__(self, background: Background, timeout: float = 120.0) -> None:
+    def __init__(
+        self, background: Background, timeout: float = 120.0, blocked: Callable[[str], str] = lambda output: ""
+    ) -> None:
+        """`blocked` reads from the output of a confined command that failed what was in its way; "" for nothing."""
         self._background = background
         self._timeout = timeout
+        self._blocked = blocked
+        self._confined: set[str] = set()  # of the background commands
 
     def title(self, params: BashParams) -> str:
         if params.command is None:
@@ -49,7 +63,10 @@ class Bash:
         return f"{first} ..." if more else first
 
     def targets(self, params: BashParams) -> Sequence[str]:
-        return (params.command,) if params.command is not None else ()
+        if params.command is None:
+            return ()
+        # What the same words do depends on where they run.
+        return (f"cd {shlex.quote(params.cwd)}\n{params.command}" if params.cwd else params.command,)
 
     async def preview(self, params: BashParams, ctx: ToolContext) -> Sequence[Block]:
         return (Output(params.command, "", None),) if params.command else ()
@@ -62,19 +79,28 @@ class Bash:
         if not params.command.strip():
             raise ToolError("The command is empty.")
         cwd = _folder(params.cwd, ctx)
-        process = await ctx.workspace.start(params.command, cwd=cwd)
+        process = await ctx.workspace.start(params.command, cwd=cwd, confined=ctx.confined)
         if params.run_in_background:
             name = self._background.start(params.command, process, ctx.spill)
+            if ctx.confined:
+                self._confined.add(name)
             return ToolResult(f"Started in the background with id {name}.", summary=f"started {name}")
         seconds = params.timeout or self._timeout
         running = Running(params.command, process, spill_file(ctx.spill, ctx.call_id), ctx.front.progress)
         await running.follow_for(seconds)
-        return _result(running, f"[timed out after {seconds:g} s and was killed; above is what it had printed]")
+        result = _result(running, f"[timed out after {seconds:g} s and was killed; above is what it had printed]")
+        return self._explained(result) if ctx.confined else result
 
     async def _look_after(self, name: str, params: BashParams) -> ToolResult:
         if params.stop:
             return _result(await self._background.stop(name), stopped=True)
-        return _result(await self._background.poll(name, params.timeout or 0))
+        result = _result(await self._background.poll(name, params.timeout or 0))
+        return self._explained(result) if name in self._confined else result
+
+    def _explained(self, result: ToolResult) -> ToolResult:
+        """The result of a confined command, with what was in its way if it failed."""
+        words = "" if result.ok else self._blocked(result.text)
+        return replace(result, text=f"{result.text}\n{words}") if words else result
 
 
 def _folder(cwd: str | None, ctx: ToolContext) -> Path:

@@ -16,6 +16,10 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    def wants_freedom(self) -> bool:
+        """Whether the call asks to run unconfined, which is decided on as if nothing could be confined."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -51,6 +55,7 @@ class ToolContext:
     """What every call gets. `spill` is the session's folder for outputs too long to show to the model.
 
     `may_read` says of a resolved path whether it may be shown without asking: searches leave out what may not.
+    `confined` says that the call was allowed on the condition that what it starts runs in the sandbox.
     """
 
     workspace: Workspace
@@ -58,6 +63,7 @@ class ToolContext:
     front: Front
     call_id: str
     may_read: Callable[[Path], bool] = lambda _: True
+    confined: bool = False
 
 
 class Tool(Protocol):

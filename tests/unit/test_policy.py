@@ -165,7 +165,15 @@ def test_an_allow_rule_for_a_command_covers_exactly_that_command(project: Path) 
     rules = policy(project, allow=["Bash(npm test)"])
     assert decide(rules, "Bash", "npm test") == "allow"
     assert decide(rules, "Bash", " npm test\n") == "allow"
-    for command in ("npm test; rm -rf x", "npm test && curl evil", "npm test -- --watch", "npm  test", "npm test\nls"):
+    assert decide(rules, "Bash", "npm  test") == "allow"
+    assert decide(rules, "Bash", "npm 'test' && ls") == "allow"
+    for command in (
+        "npm test; rm -rf x",
+        "npm test && curl evil",
+        "npm test -- --watch",
+        "A=1 npm test",
+        "npm test\nrm",
+    ):
         assert decide(rules, "Bash", command) == "ask", command
 
 

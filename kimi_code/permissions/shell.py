@@ -1,0 +1,478 @@
+"""A command line -> the simple commands and redirections in it. The only importer of tree_sitter.
+
+Nothing is skipped: what stands in substitutions, loops, branches and subshells is found too. What the grammar reads
+otherwise than a shell would is caught by checking that words and operators make up the whole line; then, and for
+whatever lets a line do more than its words say, `unknown` says why.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from kimi_code.permissions.words import UNKNOWN, NotAWordError, Word, read_word
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+LONGEST = 64_000  # bytes of a command line that are looked at
+_DEEPEST = 60  # levels of the tree
+_MOST_ITEMS = 1_000
+
+_WORDS = {
+    "word", "number", "string", "raw_string", "ansi_c_string", "concatenation", "simple_expansion", "expansion",
+    "command_substitution", "command_name", "variable_name", "variable_assignment", "regex", "extglob_pattern",
+    "brace_expression", "translated_string", "arithmetic_expansion", "test_operator", "special_variable_name",
+}  # fmt: skip
+_STATEMENTS = {
+    "program", "list", "pipeline", "redirected_statement", "command", "subshell", "compound_statement", "if_statement",
+    "elif_clause", "else_clause", "for_statement", "while_statement", "do_group", "case_statement", "case_item",
+    "negated_command", "declaration_command", "unset_command", "variable_assignments", "file_redirect",
+    "herestring_redirect", "heredoc_redirect", "test_command",
+}  # fmt: skip
+_TOKENS = {
+    ";", ";;", "&", "&&", "||", "|", "|&", "(", ")", "{", "}", "\n", "!", "<", ">", ">>", "&>", "&>>", "<&", ">&", ">|",
+    "<>", "<<", "<<-", "<<<", ">&-", "<&-", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while",
+    "until", "case", "esac", "select", "export", "declare", "typeset", "readonly", "local", "unset", "unsetenv",
+}  # fmt: skip
+_RESERVED = {
+    "{", "}", "!", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while", "until", "case", "esac",
+    "select",
+    "function", "[[", "]]", "coproc",
+}  # fmt: skip
+_KEYWORD = re.compile(r"[a-z]")
+_NESTING = {"subshell", "pipeline", "if_statement", "for_statement", "while_statement", "case_statement",
+            "compound_statement", "negated_command", "command_substitution", "process_substitution"}  # fmt: skip
+_BLANK = re.compile(r"(?:[ \t\n]|\\\n)*")
+_SIMPLE_PARAMETER = re.compile(r"""\$\{#?(?:[A-Za-z_]\w*|[0-9@*#?])(?:(?::?[-+=?]|##?|%%?|//?)[^{}'"`$\\\[\]]*)?\}""")
+_TEST = re.compile(r"""(\[\[?) ((?:[\w ./"'$!=:@%+,*-])*) (\]\]?)""")
+_EVALUATES = re.compile(r"(?:^| )-(?:v|eq|ne|lt|le|gt|ge)(?: |$)")
+_ARITHMETIC = re.compile(r"\$\(\([\d\s+*/%()<>=-]*\)\)")
+# Not the value of anything: bash 5.2 reads these as separators in some locales, the grammar in others.
+_ODD = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff\ud800-\udfff]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """A simple command. `words` begins with the program; without any, the assignments are for the shell itself.
+
+    `nested` says that it stands in a pipeline, subshell, substitution, loop, branch or the background, so that what
+    it changes may not last, or may not happen.
+    """
+
+    text: str
+    words: tuple[Word, ...]
+    assignments: tuple[Word, ...] = ()
+    nested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A redirection to or from a file."""
+
+    text: str
+    target: Word
+    writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A command line taken apart, in order. `unknown` says why more may happen than is listed, "" if not.
+
+    `broken` says that it is no command line as shells read it, or that nobody looked.
+    """
+
+    items: tuple[Simple | Redirect, ...]
+    unknown: str = ""
+    broken: bool = False
+
+    @property
+    def commands(self) -> tuple[Simple, ...]:
+        return tuple(item for item in self.items if isinstance(item, Simple))
+
+    @property
+    def redirects(self) -> tuple[Redirect, ...]:
+        return tuple(item for item in self.items if isinstance(item, Redirect))
+
+
+def parse(command: str) -> Line:
+    """Take a command line apart; never raises."""
+    odd = _ODD.search(command)
+    if odd:
+        return Line((), f"it contains the character U+{ord(odd[0]):04X}", broken=True)
+    source = command.encode()
+    if len(source) > LONGEST:
+        return Line((), f"it is longer than {LONGEST} bytes", broken=True)
+    return _parse(source)
+
+
+@lru_cache(maxsize=128)
+def _parse(source: bytes) -> Line:
+    tree = _parser().parse(source)
+    walk = _Walk(source.decode("latin-1"))
+    try:
+        if tree.root_node.has_error:
+            walk.doubt("it is not understood in full", broken=True)
+        walk.visit(tree.root_node, 0, nested=False)
+        walk.check_gaps(0, len(source))
+    except NotAWordError:
+        walk.doubt("it is not understood in full", broken=True)
+    except RecursionError:
+        walk.doubt("it is too long or nested too deeply", broken=True)
+    return Line(tuple(walk.items), walk.unknown, walk.broken)
+
+
+@lru_cache(maxsize=1)
+def _parser() -> "Parser":
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+@dataclass(slots=True)
+class _Command:
+    """The parts of a simple command while they are collected."""
+
+    words: list[Word] = field(default_factory=list[Word])
+    assignments: list[Word] = field(default_factory=list[Word])
+
+
+class _Walk:
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.items: list[Simple | Redirect] = []
+        self.unknown = ""
+        self.broken = False
+        # What the line is made of: (start, end, owner), owner 0 for operators, -1 for what ends at a newline.
+        self.spans: list[tuple[int, int, int]] = []
+        self.owner = 0
+        self.heredocs = 0
+
+    def doubt(self, reason: str, *, broken: bool = False) -> None:
+        self.unknown = self.unknown or reason
+        self.broken = self.broken or broken
+
+    def text(self, node: "Node") -> str:
+        return self.source[node.start_byte : node.end_byte]
+
+    def visit(self, node: "Node", depth: int, *, nested: bool) -> None:
+        """Collect what a statement does, in the order in which it does it."""
+        if depth > _DEEPEST:
+            raise RecursionError
+        kind = node.type
+        nested = nested or kind in _NESTING
+        match kind:
+            case "command" | "declaration_command" | "unset_command":
+                self._command(node, depth, nested)
+            case "variable_assignment" | "variable_assignments":
+                self._assignments(node, depth, nested)
+            case "redirected_statement":
+                self._redirected(node, depth, nested)
+            case "file_redirect" | "herestring_redirect" | "heredoc_redirect":
+                self._redirect(node, depth, None, nested)
+            case "test_command":
+                self._test(node, depth, nested)
+            case "comment":
+                self._comment(node)
+            case "heredoc_body" | "heredoc_end" | "heredoc_start":
+                pass
+            case _ if not node.is_named:
+                self._token(node)
+            case _ if kind in _WORDS:
+                self.owner += 1
+                self._word(node, depth, self.owner)
+                if kind in ("variable_name", "word") and node.parent and node.parent.type == "for_statement":
+                    self._loop_variable(node)
+            case _:
+                if kind not in _STATEMENTS:
+                    self.doubt(f"it contains a {kind.replace('_', ' ')}")
+                if node.is_error or node.is_missing:
+                    self.doubt("it is not understood in full", broken=True)
+                background = any(child.type == "&" for child in node.children)
+                for child in node.children:
+                    self.visit(child, depth + 1, nested=nested or background)
+
+    def _token(self, node: "Node") -> None:
+        if node.type not in _TOKENS or (node.type == ";;" and node.parent and node.parent.type != "case_item"):
+            self.doubt(f"it contains {self.text(node)[:20]!r}", broken=True)
+        if node.is_missing:
+            self.doubt("it is not understood in full", broken=True)
+        if node.start_byte != node.end_byte:
+            self.spans.append((node.start_byte, node.end_byte, -2 if _KEYWORD.match(node.type) else 0))
+
+    def _comment(self, node: "Node") -> None:
+        before = self.source[node.start_byte - 1 : node.start_byte]
+        if before not in ("", " ", "\t", "\n", ";", "&", "|", "(", ")") or "\n" in self.text(node):
+            raise NotAWordError
+        following = self.source[node.end_byte : node.end_byte + 1]
+        if following not in ("", "\n"):
+            raise NotAWordError
+        self.spans.append((node.start_byte, node.end_byte, 0))
+
+    def _loop_variable(self, node: "Node") -> None:
+        if node.parent and node.parent.child_by_field_name("variable") == node:
+            name = self.text(node)
+            word = Word(f"{name}=...", None)
+            self.items.append(Simple(f"for {name}", (), (word,), nested=True))
+
+    # --- Simple commands ---------------------------------------------------------------------------------------
+
+    def _command(self, node: "Node", depth: int, nested: bool, redirects: "list[Node] | None" = None) -> None:
+        self.owner += 1
+        owner = self.owner
+        command = _Command()
+        if node.type != "command":
+            # export, declare, unset: the keyword is the program.
+            first = node.children[0]
+            command.words.append(Word(self.text(first), self.text(first)))
+            self.spans.append((first.start_byte, first.end_byte, owner))
+        for child in node.children[0 if node.type == "command" else 1 :]:
+            if child.type == "variable_assignment" and not command.words:
+                command.assignments.append(self._word(child, depth, owner))
+            elif child.type in ("file_redirect", "herestring_redirect", "heredoc_redirect"):
+                self._redirect(child, depth, command, nested, owner)
+            elif child.type == "comment":
+                self._comment(child)
+            elif child.type in _WORDS or (child.is_named and child.type == "subscript"):
+                command.words.append(self._word(child, depth, owner))
+            elif child.type == "process_substitution":
+                self._substitution(child, depth + 1)
+                self.spans.append((child.start_byte, child.end_byte, owner))
+                command.words.append(UNKNOWN)
+            elif not child.is_named and child.type not in _TOKENS and not child.is_missing:
+                # `$` or `==` standing alone are words that the grammar gives no name.
+                command.words.append(self._word(child, depth, owner))
+            else:
+                self.doubt(f"it contains a {child.type.replace('_', ' ')}", broken=True)
+                self.visit(child, depth + 1, nested=nested)
+        for redirect in redirects or ():
+            self._redirect(redirect, depth, command, nested, owner)
+        self._emit(self.source[node.start_byte : node.end_byte], command, nested)
+
+    def _emit(self, text: str, command: _Command, nested: bool) -> None:
+        if command.words and command.words[0].text in _RESERVED and command.words[0].plain:
+            raise NotAWordError  # the grammar took a keyword for a program
+        if len(self.items) > _MOST_ITEMS:
+            raise RecursionError
+        if command.words or command.assignments:
+            shown = text.encode("latin-1").decode("utf-8", "replace")
+            self.items.append(Simple(shown, tuple(command.words), tuple(command.assignments), nested))
+
+    def _assignments(self, node: "Node", depth: int, nested: bool) -> None:
+        self.owner += 1
+        command = _Command()
+        for part in [node] if node.type == "variable_assignment" else node.children:
+            command.assignments.append(self._word(part, depth, self.owner))
+        self._emit(self.text(node), command, nested)
+
+    def _test(self, node: "Node", depth: int, nested: bool) -> None:
+        raw = self.text(node)
+        match = _TEST.fullmatch(raw)
+        simple = match is not None and len(match[1]) == len(match[3])
+        if not simple or _EVALUATES.search(raw) or raw.count('"') % 2 or raw.count("'") % 2:
+            self.doubt("it contains a test that may evaluate what it is given")
+            for child in node.children:
+                for inner in _substitutions(child):
+                    self._substitution(inner, depth + 1)
+            words = [Word(node.children[0].type, node.children[0].type)]
+        else:
+            parts = raw.split()
+            words = [Word(part, None if "$" in part else part.strip("\"'")) for part in parts]
+        self.spans.append((node.start_byte, node.end_byte, 0))
+        self.items.append(Simple(raw, tuple(words), (), nested))
+
+    # --- Redirections ------------------------------------------------------------------------------------------
+
+    def _redirected(self, node: "Node", depth: int, nested: bool) -> None:
+        body = node.child_by_field_name("body")
+        redirects = [child for child in node.children if child != body]
+        if body is not None and body.type in ("command", "declaration_command", "unset_command"):
+            self._command(body, depth, nested, redirects)
+            return
+        # They hold for the whole body or for its last command: judged where both begin, and again after it.
+        before = len(self.items)
+        for child in redirects:
+            self._redirect(child, depth, None, nested)
+        opened = [item for item in self.items[before:] if isinstance(item, Redirect)]
+        if body is not None:
+            self.visit(body, depth + 1, nested=nested)
+            self.items += opened
+
+    def _redirect(
+        self, node: "Node", depth: int, command: _Command | None, nested: bool, owner: int | None = None
+    ) -> None:
+        if owner is None:
+            self.owner += 1
+            owner = self.owner
+        if node.type == "heredoc_redirect":
+            self._heredoc(node, depth, command, nested, owner)
+            return
+        if node.type not in ("file_redirect", "herestring_redirect"):
+            self.visit(node, depth + 1, nested=nested)
+            return
+        operator = next((child.type for child in node.children if not child.is_named), "")
+        targets: list[Word] = []
+        for child in node.children:
+            if child.type == "file_descriptor":
+                if self.text(child)[:1] == "{":
+                    raise NotAWordError
+                self.spans.append((child.start_byte, child.end_byte, 0))
+            elif child.type == "process_substitution":
+                self.doubt("it contains a process substitution")
+                self.visit(child, depth + 1, nested=True)
+            elif not child.is_named and child.type in _TOKENS:
+                self._token(child)
+            else:
+                targets.append(self._word(child, depth, owner))
+        if len(targets) > 1:
+            # Words after the target are arguments of the command.
+            if command is None:
+                raise NotAWordError
+            command.words += targets[1:]
+        if targets and operator != "<<<":
+            self._open(node, operator, targets[0])
+
+    def _open(self, node: "Node", operator: str, target: Word) -> None:
+        # Copies of descriptors are no files; dash reads `&>` and a `>&` to a name otherwise, both as writes.
+        if operator in (">&", "<&") and target.exact is not None and re.fullmatch(r"[0-9]+-?|-", target.exact):
+            return
+        text = self.text(node).encode("latin-1").decode("utf-8", "replace")
+        self.items.append(Redirect(text, target, writes=operator != "<"))
+
+    def _heredoc(self, node: "Node", depth: int, command: _Command | None, nested: bool, owner: int) -> None:
+        self.heredocs += 1
+        start = next((child for child in node.children if child.type == "heredoc_start"), None)
+        operator = next((child.type for child in node.children if child.type in ("<<", "<<-")), None)
+        if start is None or operator is None or self.heredocs > 1:
+            raise NotAWordError
+        delimiter = read_word(self.source, start.start_byte, start.end_byte, {})
+        if delimiter.value is None or not re.fullmatch(r"[\w.!@%-]+", delimiter.value) or not delimiter.sure:
+            raise NotAWordError
+        body, end, stop = self._heredoc_extent(start.end_byte, delimiter.value, operator == "<<-")
+        grammar_end = next((child for child in node.children if child.type == "heredoc_end"), None)
+        if grammar_end is None or not end <= grammar_end.start_byte <= stop:
+            raise NotAWordError
+        self._heredoc_body(node, self.source[body:end], delimiter, depth)
+        self.spans += [(start.start_byte, start.end_byte, owner), (body, stop, -1)]
+        for child in node.children:
+            if child.type in ("heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor"):
+                if child.type == "file_descriptor":
+                    self.spans.append((child.start_byte, child.end_byte, 0))
+            elif child.type in ("file_redirect", "herestring_redirect"):
+                self._redirect(child, depth, command, nested, owner)
+            elif child.is_named and child.type in _WORDS and command is not None:
+                command.words.append(self._word(child, depth, owner))
+            else:
+                self.visit(child, depth + 1, nested=nested)
+
+    def _heredoc_extent(self, start: int, delimiter: str, tabs: bool) -> tuple[int, int, int]:
+        """Where the text begins, where the line of its delimiter begins and ends: as a shell finds them."""
+        line = self.source.find("\n", start) + 1
+        if line == 0:
+            raise NotAWordError
+        body = line
+        while line <= len(self.source):
+            stop = self.source.find("\n", line)
+            stop = len(self.source) if stop < 0 else stop
+            text = self.source[line:stop]
+            if (text.lstrip("\t") if tabs else text) == delimiter:
+                return body, line, stop
+            line = stop + 1
+        raise NotAWordError
+
+    def _heredoc_body(self, node: "Node", body: str, delimiter: Word, depth: int) -> None:
+        if not delimiter.plain:
+            return
+        if "\\\n" in body:
+            raise NotAWordError
+        if "`" in body or "$(" in body or "${" in body or "$[" in body:
+            self.doubt("its here-document contains a substitution")
+            for child in node.children:
+                if child.type == "heredoc_body":
+                    for inner in _substitutions(child):
+                        self._substitution(inner, depth + 1)
+
+    # --- Words -------------------------------------------------------------------------------------------------
+
+    def _word(self, node: "Node", depth: int, owner: int) -> Word:
+        holes: dict[int, int] = {}
+        for inner in _substitutions(node):
+            holes[inner.start_byte] = inner.end_byte
+            self._substitution(inner, depth + 1)
+        word = read_word(self.source, node.start_byte, node.end_byte, holes)
+        self.spans.append((node.start_byte, node.end_byte, owner))
+        return word
+
+    def _substitution(self, node: "Node", depth: int) -> None:
+        """Walk what a substitution runs, and check that it ends where the grammar says."""
+        raw = self.text(node)
+        match node.type:
+            case "expansion":
+                if not _SIMPLE_PARAMETER.fullmatch(raw):
+                    self.doubt("it contains an expansion that may run something")
+                    for inner in _substitutions(node, skip_self=True):
+                        self._substitution(inner, depth + 1)
+            case "arithmetic_expansion":
+                if not _ARITHMETIC.fullmatch(raw):
+                    self.doubt("it contains arithmetic that may run something")
+                    for inner in _substitutions(node, skip_self=True):
+                        self._substitution(inner, depth + 1)
+            case _:
+                self._nested_commands(node, raw, depth)
+
+    def _nested_commands(self, node: "Node", raw: str, depth: int) -> None:
+        opened = {"$(": 2, "`": 1, "<(": 2, ">(": 2}.get("`" if raw[:1] == "`" else raw[:2], 0)
+        if not opened or (raw[0] == "`" and "\\" in raw):
+            raise NotAWordError
+        if node.type == "process_substitution":
+            self.doubt("it contains a process substitution")
+        outer, self.spans = self.spans, []
+        for child in node.children[1:-1]:
+            self.visit(child, depth + 1, nested=True)
+        self.check_gaps(node.start_byte + opened, node.end_byte - 1)
+        self.spans = outer
+
+    # --- Trust -------------------------------------------------------------------------------------------------
+
+    def check_gaps(self, start: int, end: int) -> None:
+        """Raise NotAWordError unless words and operators, with blanks between, make up source[start:end].
+
+        Each word was read from its beginning in the unquoted state and found whole, so by induction a shell reads
+        the same words; a newline between two of them must be where one command ends and the next begins.
+        """
+        at, last = start, 0
+        for begin, stop, owner in sorted(set(self.spans)):
+            gap = self.source[at:begin]
+            if begin < at or not _BLANK.fullmatch(gap):
+                raise NotAWordError
+            blanks = gap.replace("\\\n", "")
+            newline = "\n" in blanks
+            if gap and not blanks and begin > start and at > start and not (last == 0 and owner > 0):
+                raise NotAWordError  # a joined line joins what stands on both sides
+            if (last > 0 or last == -2) and (owner > 0 or owner == -2):
+                if not gap:
+                    raise NotAWordError
+                if last == owner and newline:
+                    raise NotAWordError
+                # Two commands with nothing between them; loops and branches bring keywords.
+                if owner > 0 and last > 0 and last != owner and not newline and not self._same_list(at):
+                    raise NotAWordError
+            at, last = stop, owner
+        if not _BLANK.fullmatch(self.source[at:end]):
+            raise NotAWordError
+
+    def _same_list(self, at: int) -> bool:
+        # `for x in a b`, `case w in`: words of a statement that belong to no command.
+        line = self.source[self.source.rfind("\n", 0, at) + 1 : at]
+        return re.search(r"(?:^|[;&|({ \t])(?:for|select|case|in)(?:[ \t]|$)", line) is not None
+
+
+def _substitutions(node: "Node", *, skip_self: bool = False) -> "list[Any]":
+    """The outermost substitutions at or below a node."""
+    kinds = ("command_substitution", "expansion", "arithmetic_expansion", "process_substitution")
+    if node.type in kinds and not skip_self:
+        return [node]
+    return [found for child in node.children for found in _substitutions(child)]
