@@ -62,13 +62,17 @@ Block = Text | Diff | Output
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """May this call run? `reason` says why it is asked, `blocks` show what it would do."""
+    """May this call run? `reason` says why it is asked, `blocks` show what it would do.
+
+    `rules` are those that would allow exactly this; () when none can be that narrow.
+    """
 
     call_id: str
     tool: str
     title: str
     reason: str
     blocks: tuple[Block, ...] = ()
+    rules: tuple[str, ...] = ()
     kind: Literal["approval"] = "approval"
 
 

@@ -239,7 +239,8 @@ async def _decide(prepared: Prepared, scope: CallScope) -> Verdict | CallOutcome
     if verdict.decision == "deny":
         return _denied(prepared, verdict.reason)
     blocks = await _preview(prepared, scope)
-    reply = await scope.ask(Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks)))
+    rules = policy.suggest(tool.effect, tool.targets(prepared.params))
+    reply = await scope.ask(Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules))
     match reply:
         case Allow():
             return replace(verdict, decision="allow", confined=False)

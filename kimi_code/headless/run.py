@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,7 +20,7 @@ from kimi_code.errors import (
     QuotaExceeded,
     UsageError,
 )
-from kimi_code.events import Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
+from kimi_code.events import Approval, Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
 from kimi_code.headless.result import DeniedCall, RunResult
 from kimi_code.headless.streams import tell, write
 from kimi_code.headless.text import TextProgress
@@ -61,6 +62,7 @@ class Run:
     checks: TurnChecks = field(default_factory=TurnChecks)
     _session: Session | None = None
     _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
+    _rules: list[str] = field(default_factory=list[str])
     _ended: TurnEnded | None = None
     _signal: int | None = None
     _lost: OSError | None = None
@@ -100,6 +102,8 @@ class Run:
     def _follow(self, record: Record) -> None:
         event = record.event
         if isinstance(event, RequestOpened) and self._session is not None:
+            if isinstance(event.request, Approval):
+                self._rules.extend(event.request.rules)
             self._session.reply(event.request_id, Deny(_NOBODY))
         elif isinstance(event, ToolEnded) and event.status == "denied":
             self._denied.append(DeniedCall(event.tool, event.title, event.summary))
@@ -108,7 +112,7 @@ class Run:
         status, exit_code, error = str(ended.outcome), _EXIT[ended.outcome], ended.error or None
         if ended.outcome is Outcome.DONE and self._denied and self.checks.verify is None:
             status, exit_code = "denied", ExitCode.DENIED
-            error = _denials(self._denied)
+            error = _denials(self._denied, self._rules)
         return RunResult(
             status=status,
             exit_code=int(exit_code),
@@ -187,12 +191,13 @@ class Run:
         os._exit(128 + number)
 
 
-def _denials(denied: list[DeniedCall]) -> str:
+def _denials(denied: list[DeniedCall], rules: Iterable[str]) -> str:
     first = denied[0]
     more = f" and {len(denied) - 1} more" if len(denied) > 1 else ""
-    hint = "Run with -y, or allow it with a rule"
-    rule = f"{hint}: --allow '{first.tool}({first.title})'" if first.tool == "Bash" else f"{hint} (--allow)"
-    return f"Denied: {first.tool} {first.title}{more}.\n{rule}."
+    # Commands are allowed one by one, in the rules' own words: what is pasted must do what it says.
+    allowing = " ".join(f"--allow {shlex.quote(rule)}" for rule in dict.fromkeys(rules))
+    hint = f"To allow it: {allowing}" if allowing else "Only -y allows it"
+    return f"Denied: {first.tool} {first.title}{more}.\n{hint}"
 
 
 def failed_to_start(error: KimiError) -> RunResult:

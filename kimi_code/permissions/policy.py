@@ -35,14 +35,15 @@ class Policy:
             return ruled or Verdict("allow", "no target")
         return strictest([self._decide_one(tool, effect, target) for target in targets], Verdict("allow", "no target"))
 
-    def suggest(self, command: str) -> tuple[str, ...]:
-        """The rules that would allow exactly what is asked for in a command, as they would be shown.
-
-        () when no rule can be that narrow, or when nothing is asked for.
-        """
+    def suggest(self, effect: Effect, targets: Sequence[str]) -> tuple[str, ...]:
+        """The rules that would allow exactly this call, as they would be shown; () when none can be that narrow."""
+        if effect is not Effect.EXECUTE:
+            family = "Read" if effect is Effect.READ else "Edit"
+            return tuple(f"{family}({target})" for target in targets if not set(target) & set("*?()\n"))
         from kimi_code.permissions.lines import LinePolicy
 
-        return LinePolicy(self._files, False, self.network).suggest(command)
+        line_policy = LinePolicy(self._files, False, self.network)
+        return tuple(dict.fromkeys(rule for target in targets for rule in line_policy.suggest(target)))
 
     def describe(self, *, attended: bool) -> str:
         """What runs without asking, in words for the model: calls that would be denied anyway need not be tried."""

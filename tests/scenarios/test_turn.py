@@ -159,6 +159,7 @@ async def test_a_denied_command_is_not_run_is_told_to_the_model_and_exits_5(lab:
     assert "Denied" in lab.server.requests[1].last["content"]
     [denied] = ran.result["denied"]
     assert (denied["tool"], denied["title"]) == ("Bash", "touch made")
+    assert "--allow 'Bash(touch made)'" in ran.result["error"]
     assert ran.result["text"] == "I could not."
     assert not ran.events(ToolStarted)
 
