@@ -9,7 +9,7 @@ _kimi_code() {
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
             ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
-            ":demo" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":demo" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
@@ -40,7 +40,8 @@ _kimi_code() {
         "config path") words="--json -h --help"; flags="--json -h --help" ;;
         "config schema") words="-h --help"; flags="-h --help" ;;
         "trust") words="--list --revoke -y --yes --json -h --help"; flags="--list --revoke -y --yes --json -h --help" ;;
-        "permissions") words="test"; flags="-h --help" ;;
+        "permissions") words="allow test"; flags="-h --help" ;;
+        "permissions allow") words="-h --help"; flags="-h --help" ;;
         "permissions test") words="--allow --ask --deny --permission-mode -y --yolo --batch --json -h --help"; flags="--allow --ask --deny --permission-mode -y --yolo --batch --json -h --help" ;;
         "schema") words="events"; flags="-h --help" ;;
         "schema events") words="-h --help"; flags="-h --help" ;;

@@ -10,7 +10,7 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
         switch "$path:$word"
             case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
-            case ':demo' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -85,8 +85,10 @@ complete -c kimi-code -n '__kimi_code_at trust' -l revoke -d 'Trust it no longer
 complete -c kimi-code -n '__kimi_code_at trust' -s y -l yes -d 'Do not ask.'
 complete -c kimi-code -n '__kimi_code_at trust' -l json -d 'With --list: as JSON.'
 complete -c kimi-code -n '__kimi_code_at trust' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at permissions' -a allow -d 'Allow this from now on, in every project: adds the rules to your config.toml'
 complete -c kimi-code -n '__kimi_code_at permissions' -a test -d 'Say what would be decided on a command, without running it'
 complete -c kimi-code -n '__kimi_code_at permissions' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at permissions allow' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at permissions test' -l allow -x -d 'With this allow rule, such as "Bash(git log *)".'
 complete -c kimi-code -n '__kimi_code_at permissions test' -l ask -x -d 'With this ask rule; repeatable.'
 complete -c kimi-code -n '__kimi_code_at permissions test' -l deny -x -d 'With this deny rule; repeatable.'

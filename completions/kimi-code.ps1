@@ -107,10 +107,14 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['trust']['--json'] = $null
     $flags['trust']['-h'] = $null
     $flags['trust']['--help'] = $null
-    $words['permissions'] = @('test')
+    $words['permissions'] = @('allow', 'test')
     $flags['permissions'] = New-Object System.Collections.Hashtable
     $flags['permissions']['-h'] = $null
     $flags['permissions']['--help'] = $null
+    $words['permissions allow'] = @()
+    $flags['permissions allow'] = New-Object System.Collections.Hashtable
+    $flags['permissions allow']['-h'] = $null
+    $flags['permissions allow']['--help'] = $null
     $words['permissions test'] = @()
     $flags['permissions test'] = New-Object System.Collections.Hashtable
     $flags['permissions test']['--allow'] = @()

@@ -18,6 +18,7 @@ from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
+from kimi_code.config.remember import remember
 from kimi_code.errors import ConfigError, UsageError
 from kimi_code.events import Notice, Record, SessionOpened
 from kimi_code.llm.model import Model
@@ -91,7 +92,16 @@ async def open_session(opening: Opening) -> Assembled:
     workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
     toolset = build_toolset(background, settings.command_timeout, sandbox, attended=opening.attended)
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
-    scope = CallScope(toolset, policy, workspace, meta.path / "outputs", bus.publish, requests.ask, scrubber.scrub)
+    scope = CallScope(
+        toolset,
+        policy,
+        workspace,
+        meta.path / "outputs",
+        bus.publish,
+        requests.ask,
+        scrubber.scrub,
+        keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
+    )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
     agent = Agent(
         model,

@@ -88,8 +88,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Reply to an Approval: run it."""
+    """Reply to an Approval: run it. `remember` grants the approval's own rules, no others, for how long it says."""
 
+    remember: Literal["", "session", "always"] = ""
     kind: Literal["allow"] = "allow"
 
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
-from kimi_code.errors import ToolError
+from kimi_code.errors import KimiError, ToolError
 from kimi_code.events import (
     Allow,
     Answer,
@@ -20,6 +20,7 @@ from kimi_code.events import (
     Deny,
     Effect,
     Event,
+    Notice,
     PlanUpdated,
     Reply,
     Request,
@@ -30,6 +31,7 @@ from kimi_code.events import (
 )
 from kimi_code.messages import Message, ToolCall
 from kimi_code.permissions.policy import Policy, Verdict
+from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
@@ -38,9 +40,9 @@ _TITLE_LENGTH = 200
 _NAME_LENGTH = 80
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallScope:
-    """What calls are run with; one per session."""
+    """What calls are run with; one per session. `policy` grows by what is remembered, `keep` remembers it for good."""
 
     tools: Toolset
     policy: Policy
@@ -49,6 +51,7 @@ class CallScope:
     publish: Callable[[Event], object]
     ask: Callable[[Request], Awaitable[Reply]]
     scrub: Callable[[str], str]
+    keep: Callable[[Sequence[str]], object] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,12 +245,24 @@ async def _decide(prepared: Prepared, scope: CallScope) -> Verdict | CallOutcome
     rules = policy.suggest(tool.effect, tool.targets(prepared.params))
     reply = await scope.ask(Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules))
     match reply:
-        case Allow():
+        case Allow(remember=remember):
+            if remember:
+                _remember(scope, rules, for_good=remember == "always")
             return replace(verdict, decision="allow", confined=False)
         case Deny(words=words):
             return _denied(prepared, f"{verdict.reason}; {words}" if words else f"{verdict.reason}; the user said no")
         case Answer(text=text):
             return _denied(prepared, f"{verdict.reason}; the user said: {text}")
+
+
+def _remember(scope: CallScope, rules: Sequence[str], *, for_good: bool) -> None:
+    # Only what was shown with the request; where nothing is narrow enough, the approval holds for this once.
+    scope.policy = replace(scope.policy, rules=(*scope.policy.rules, *(parse(rule, "allow") for rule in rules)))
+    if for_good and rules:
+        try:
+            scope.keep(rules)
+        except KimiError as error:
+            scope.publish(Notice("warning", f"Remembered for this session only: {error}"))
 
 
 async def _preview(prepared: Prepared, scope: CallScope) -> Sequence[Block]:

@@ -28,6 +28,21 @@ def permissions() -> None:
 
 
 @app.command()
+def allow(
+    rules: Annotated[list[str], typer.Argument(metavar="RULE", help='Such as "Bash(make test)"; several may follow.')],
+) -> None:
+    """Allow this from now on, in every project: adds the rules to your config.toml."""
+    from kimi_code.config.remember import remember
+    from kimi_code.permissions.rules import parse
+
+    parsed = [str(parse(rule, "allow")) for rule in rules]
+    place = find_places(os.environ, Path.cwd()).user_file
+    for rule in remember(place, parsed):
+        say(f"allowed  {rule}")
+    say(f"in       {place}")
+
+
+@app.command()
 def test(
     ctx: typer.Context,
     command: Annotated[
