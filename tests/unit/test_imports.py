@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,3 +47,22 @@ def test_a_run_begins_with_typer_and_what_typer_needs_and_nothing_else() -> None
 
 def test_help_needs_no_model_no_git_and_no_rich() -> None:
     assert set(loaded(PROGRAM.format(argv=["--help"], heavy=HEAVY))) <= {"typer", "pydantic"}
+
+
+SCRIPTED_RUN = """
+import sys
+sys.argv[1:] = ["-p", "hi", "-m", "scripted:{script}", "--no-session"]
+from kimi_code import __main__
+code = __main__.main()
+sys.stderr.write("\\n" + repr(sorted(m for m in {heavy!r} if m in sys.modules)))
+sys.exit(code)
+"""
+
+
+def test_a_run_without_a_command_loads_no_sdk_no_parser_and_no_screen(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('{"model": "scripted", "steps": [{"text": "done"}]}')
+    heavy = ("openai", "httpx2", "aiohttp", "rich", "textual", "git", "jsonschema", "tree_sitter", "yaml")
+    program = SCRIPTED_RUN.format(script=script, heavy=heavy)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert eval(done.stderr.splitlines()[-1]) == []
