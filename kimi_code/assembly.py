@@ -33,6 +33,7 @@ from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session
 from kimi_code.session.store import SessionMeta, Store
+from kimi_code.tools.apply_patch import ApplyPatch
 from kimi_code.tools.ask import Ask
 from kimi_code.tools.background import Background
 from kimi_code.tools.bash import Bash
@@ -85,7 +86,9 @@ async def open_session(opening: Opening) -> Assembled:
     requests = Requests(bus.publish)
     background = Background()
     workspace = LocalWorkspace(opening.cwd, boundary.roots[1:])
-    toolset = build_toolset(background, settings.command_timeout, attended=opening.attended)
+    toolset = build_toolset(
+        background, settings.command_timeout, attended=opening.attended, patches=model.profile.apply_patch
+    )
     policy = Policy(settings.permission_mode, rules, boundary)
     scope = CallScope(toolset, policy, workspace, meta.path / "outputs", bus.publish, requests.ask, scrubber.scrub)
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
@@ -125,11 +128,12 @@ async def open_session(opening: Opening) -> Assembled:
     return Assembled(session, opened, tuple(said))
 
 
-def build_toolset(background: Background, command_timeout: float, *, attended: bool) -> Toolset:
-    """The tools of a session; Ask only where somebody can answer."""
+def build_toolset(background: Background, command_timeout: float, *, attended: bool, patches: bool = False) -> Toolset:
+    """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
     files = FileMemory()
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
+    tools += [ApplyPatch(files)] if patches else []
     tools += [Bash(background, command_timeout), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 

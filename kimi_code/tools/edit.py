@@ -63,7 +63,7 @@ class Edit:
         if current.text is None:
             return ToolResult(f"Created {current.shown}.{warn(current, patched.text)}", summarise(diff), (diff,))
         places = f", {patched.replaced} places" if patched.replaced > 1 else ""
-        said = f"Edited {current.shown}{places}: {where(diff)}.{_levels(patched)}"
+        said = f"Edited {current.shown}{places}: {where(diff)}.{levels(patched)}"
         return ToolResult(said + warn(current, patched.text), summarise(diff), (diff,))
 
 
@@ -92,14 +92,14 @@ def _edits(params: EditParams) -> list[patch.Edit]:
     return [patch.Edit(params.old_string, params.new_string, bool(params.replace_all))]
 
 
-def _levels(patched: patch.Patched) -> str:
+def levels(patched: patch.Patched, noun: str = "edit") -> str:
     """What was overlooked to find the old texts; nothing when they were exact."""
     loose = [(number, level) for number, level in enumerate(patched.levels, 1) if level != "exact"]
     if not loose:
         return ""
     if len(patched.levels) == 1:
         return f" Matched by overlooking {loose[0][1]}."
-    return f" Matched by overlooking {', '.join(f'{level} (edit {number})' for number, level in loose)}."
+    return f" Matched by overlooking {', '.join(f'{level} ({noun} {number})' for number, level in loose)}."
 
 
 def warn(current: Current, text: str) -> str:
