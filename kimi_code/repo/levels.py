@@ -39,13 +39,13 @@ def _directly(source: Source, old: str, new: str, accept: Accept) -> Found:
     Exact and line endings are looked for together: nobody who reads a listing can tell LF from CRLF, so two places
     that differ in nothing else are two places.
     """
-    old, new = plain(old, new)
+    given, (old, new) = old, plain(old, new)
     if not old:
         return Found("exact")
     for fold in FOLDS:
         places = tuple(filter(accept, places_under(source, old, new, fold)))
         if places:
-            exact = all(source.text[place.start : place.end] == old for place in places)
+            exact = all(source.text[place.start : place.end] == given for place in places)
             return Found("exact" if exact else fold.level, places)
     return find_shifted(source, old, new, accept)
 
@@ -75,15 +75,17 @@ def _without_numbers(source: Source, old: str, new: str, accept: Accept) -> Foun
     plainly = any(match[2] in ("\t", "→") for match in matches)
 
     def whole(place: Place) -> bool:
-        true = plainly or source.line_at(place.start) == first - 1
-        return true and source.is_line_start(place.start) and source.is_line_end(place.end) and accept(place)
+        return source.is_line_start(place.start) and source.is_line_end(place.end) and accept(place)
 
     fresh = new.split("\n")
     numbered = [bool(_NUMBERED.match(line)) for line in fresh if line.strip()]
     if all(numbered):
         fresh = [_NUMBERED.sub("", line, count=1) for line in fresh]
     obstacle = _SOME_NUMBERED if any(numbered) and not all(numbered) else ""
-    return _as("line numbers", _directly(source, bare, "\n".join(fresh), whole), obstacle)
+    found = _directly(source, bare, "\n".join(fresh), whole)
+    if not plainly and len(found.places) == 1 and source.line_at(found.places[0].start) != first - 1:
+        return Found("line numbers")
+    return _as("line numbers", found, obstacle)
 
 
 _SOME_NUMBERED = "Some lines of new_string have line numbers before them and some have none. Leave them out."

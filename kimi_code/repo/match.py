@@ -184,7 +184,7 @@ def places_under(source: Source, old: str, new: str, fold: Fold) -> Iterator[Pla
 def _verbatim(source: Source, old: str, new: str) -> Iterator[Place]:
     text = source.text
     start = text.find(old)
-    if start < 0 and old.endswith("\n") and len(old) > 1 and text.endswith(old[:-1]):
+    if start < 0 and source.raw[-1] and old.endswith("\n") and len(old) > 1 and text.endswith(old[:-1]):
         # A last line without line feed is a line all the same.
         old, new = old[:-1], new.removesuffix("\n")
         start = len(text) - len(old)

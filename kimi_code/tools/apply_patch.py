@@ -10,7 +10,7 @@ from pydantic import Field
 from kimi_code.errors import PatchError, ToolError
 from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
-from kimi_code.repo.diff import make_diff
+from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.patchset import FilePatch, parse
 from kimi_code.tools.edit import levels, warn, where
 from kimi_code.tools.files import Current, FileMemory, encode_like, missing, open_current
@@ -29,9 +29,8 @@ class _Change:
     text: str | None
     said: str
 
-    @property
-    def diff(self) -> Diff:
-        return make_diff(self.current.shown, self.current.text, self.text)
+    async def diff(self) -> Diff:
+        return await diff_of(self.current.shown, self.current.text, self.text)
 
 
 class ApplyPatch:
@@ -54,12 +53,12 @@ class ApplyPatch:
             return ()  # `run` refuses it by the same reading, before it touches anything
 
     async def preview(self, params: ApplyPatchParams, ctx: ToolContext) -> Sequence[Block]:
-        return [change.diff for change in await self._changes(params, ctx)]
+        return [await change.diff() for change in await self._changes(params, ctx)]
 
     async def run(self, params: ApplyPatchParams, ctx: ToolContext) -> ToolResult:
         changes = await self._changes(params, ctx)
         await self._write(changes, ctx)
-        diffs = [change.diff for change in changes]
+        diffs = [await change.diff() for change in changes]
         summary = f"+{sum(diff.added for diff in diffs)} −{sum(diff.removed for diff in diffs)}"
         return ToolResult("\n".join(change.said for change in changes if change.said), summary, tuple(diffs))
 
@@ -85,7 +84,7 @@ class ApplyPatch:
             return [_Change(current, None, f"Deleted {current.shown}.")]
         patched = _patched(current, part)
         if not part.move_to:
-            diff = make_diff(current.shown, current.text, patched.text)
+            diff = await diff_of(current.shown, current.text, patched.text)
             said = f"Edited {current.shown}: {where(diff)}.{levels(patched, 'hunk')}{warn(current, patched.text)}"
             return [_Change(current, patched.text, said)]
         goal = await open_current(part.move_to, ctx, self._files)

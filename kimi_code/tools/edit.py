@@ -8,7 +8,7 @@ from pydantic import Field
 from kimi_code.errors import PatchError, ToolError
 from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
-from kimi_code.repo.diff import make_diff
+from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.syntax_check import new_problem
 from kimi_code.tools.files import Current, FileMemory, missing, open_current
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
@@ -52,7 +52,7 @@ class Edit:
     async def preview(self, params: EditParams, ctx: ToolContext) -> Sequence[Block]:
         current = await open_current(params.path, ctx, self._files)
         patched = await _patched(current, params, ctx)
-        return (make_diff(current.shown, current.text, patched.text),)
+        return (await diff_of(current.shown, current.text, patched.text),)
 
     async def run(self, params: EditParams, ctx: ToolContext) -> ToolResult:
         current = await open_current(params.path, ctx, self._files)

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from kimi_code.errors import PatchError, ToolError
+from kimi_code.events import Diff
 from kimi_code.llm.profiles import profile_for
-from kimi_code.tools.apply_patch import ApplyPatch
+from kimi_code.tools.apply_patch import ApplyPatch, ApplyPatchParams
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.read import Read
 from kimi_code.tools.tool import ToolContext, ToolResult
@@ -40,7 +41,7 @@ class Bench:
         return await use(self.tool, self.ctx, input=text)
 
     def targets(self, text: str) -> list[str]:
-        return list(self.tool.targets(self.tool.params.model_validate({"input": text})))
+        return list(self.tool.targets(ApplyPatchParams(input=text)))
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ async def test_a_patch_adds_updates_moves_and_deletes_at_once(bench: Bench) -> N
     assert bench.targets(text) == ["new/b.py", "a.py", "old.txt", "moved.txt", "gone.txt"]
     result = await bench.patch(text)
     assert result.text == "Created new/b.py.\nEdited a.py: line 2.\nMoved old.txt to moved.txt.\nDeleted gone.txt."
-    assert [(diff.path, diff.change) for diff in result.blocks if hasattr(diff, "path")] == [
+    assert [(diff.path, diff.change) for diff in result.blocks if isinstance(diff, Diff)] == [
         ("new/b.py", "created"),
         ("a.py", "modified"),
         ("moved.txt", "created"),
