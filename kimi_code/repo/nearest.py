@@ -16,15 +16,15 @@ _COMPARED_MOST = 4  # windows compared in detail
 _WORD = re.compile(r"[^\W_]{2,}")
 
 
-def describe_nearest(source: Source, old: str) -> str | None:
-    """A listing of the nearest lines, marked where they differ; None when nothing is like `old`."""
+def describe_nearest(source: Source, old: str, name: str) -> str | None:
+    """A listing of the nearest lines, marked where they differ; None when nothing is like `old`, called `name`."""
     wanted = old.replace("\r\n", "\n").removesuffix("\n").split("\n")
     scored = [(_likeness(source.lines, wanted, start), start) for start in _candidates(source, wanted)]
     score, start = max(scored, key=lambda found: (found[0], -found[1]), default=(0.0, 0))
     if score < 0.5:
         return None
     shown = source.lines[start : start + min(len(wanted), _SHOWN_MOST)]
-    listing = list(_listing(shown, wanted, start + 1))
+    listing = list(_listing(shown, wanted, start + 1, name))
     if len(wanted) > len(shown):
         listing.append(f"  ({len(wanted) - len(shown)} more lines)")
     if [_bare(line) for line in source.lines[start : start + len(wanted)]] == [_bare(line) for line in wanted]:
@@ -32,7 +32,7 @@ def describe_nearest(source: Source, old: str) -> str | None:
     return "\n".join(listing)
 
 
-def _listing(lines: Sequence[str], wanted: Sequence[str], first: int) -> Iterator[str]:
+def _listing(lines: Sequence[str], wanted: Sequence[str], first: int, name: str) -> Iterator[str]:
     """Numbered lines as Read shows them; below the first that differs, a mark at the difference."""
     marked = False
     for number, (line, want) in enumerate(zip(lines, wanted, strict=False), first):
@@ -42,7 +42,7 @@ def _listing(lines: Sequence[str], wanted: Sequence[str], first: int) -> Iterato
             column = _common_head(line, want)
             if column < _LINE_MOST:
                 under = "".join("\t" if char == "\t" else " " for char in line[:column])
-                yield f"  {' ' * len(str(number))}\t{under}^ here old_string has {_excerpt(want[column:])}"
+                yield f"  {' ' * len(str(number))}\t{under}^ here {name} has {_excerpt(want[column:])}"
 
 
 def _excerpt(text: str) -> str:

@@ -25,6 +25,11 @@ class Edit:
     under: tuple[str, ...] = ()
     at_end: bool = False
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the model calls the two texts."""
+        return ("the hunk's old text", "its new text") if self.whole_lines else ("old_string", "new_string")
+
 
 @dataclass(frozen=True, slots=True)
 class Patched:
@@ -61,13 +66,13 @@ def _apply_one(text: str, edit: Edit) -> tuple[str, int, Level]:
             "Copy the lines to replace from the file, or use Write for the whole file."
         )
     if edit.old.replace("\r\n", "\n") == edit.new.replace("\r\n", "\n"):
-        raise PatchError("old_string and new_string are the same, so there is nothing to do.")
+        raise PatchError(f"{' and '.join(edit.names)} are the same, so there is nothing to do.")
     source = Source(text)
     found = find(source, edit.old, edit.new, _condition(source, edit))
     if not found.places:
         raise PatchError(_why_not_found(source, edit))
     if len(found.places) > 1 and (not edit.replace_all or found.level == "elision"):
-        raise PatchError(_found_often(source, found))
+        raise PatchError(_found_often(source, found, edit))
     if found.obstacle:
         raise PatchError(found.obstacle)
     places = list(_apart(found.places))
@@ -133,7 +138,7 @@ def _apart(places: Sequence[Place]) -> Iterator[Place]:
 _LISTED_MOST = 10
 
 
-def _found_often(source: Source, found: Found) -> str:
+def _found_often(source: Source, found: Found, edit: Edit) -> str:
     shown = found.places[:_LISTED_MOST]
     lines = [str(source.line_at(place.start) + 1) for place in shown]
     if found.level == "elision":  # what differs may be where they end
@@ -142,9 +147,9 @@ def _found_often(source: Source, found: Found) -> str:
         ]
     more = f" and {len(found.places) - _LISTED_MOST} more" if len(found.places) > _LISTED_MOST else ""
     how = "" if found.level == "exact" else f" (overlooking {found.level})"
-    advice = "" if found.level == "elision" else ", or set replace_all"
+    advice = "" if found.level == "elision" or edit.whole_lines else ", or set replace_all"
     return (
-        f"old_string is there {len(found.places)} times{how}, at lines {', '.join(lines)}{more}. "
+        f"{edit.names[0]} is there {len(found.places)} times{how}, at lines {', '.join(lines)}{more}. "
         f"Add lines around it until it is there once{advice}."
     )
 
@@ -154,12 +159,13 @@ def _why_not_found(source: Source, edit: Edit) -> str:
     if elsewhere:
         lines = ", ".join(str(source.line_at(place.start) + 1) for place in elsewhere[:_LISTED_MOST])
         return f"The old lines are not where the patch says: they are at line {lines}."
+    old, new = edit.names
     if edit.new.strip():
         there = find(source, edit.new, "")
         if there.places and there.level in ("exact", "line endings"):
             line = source.line_at(there.places[0].start) + 1
-            return f"Already applied: old_string is not in the file, and new_string is, at line {line}."
-    nearest = describe_nearest(source, edit.old)
+            return f"Already applied: {old} is not in the file, and {new} is, at line {line}."
+    nearest = describe_nearest(source, edit.old, old)
     if nearest is None:
-        return "old_string is not in the file, and nothing like it is. Read the file again."
-    return f"old_string is not in the file. The nearest lines are ('>' marks those that differ):\n{nearest}"
+        return f"{old} is not in the file, and nothing like it is. Read the file again."
+    return f"{old} is not in the file. The nearest lines are ('>' marks those that differ):\n{nearest}"
