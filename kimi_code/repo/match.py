@@ -90,6 +90,11 @@ class Source:
         """The lines without their indentation."""
         return Folded([line.lstrip(BLANKS) for line in self.folded(LOOSEST).lines])
 
+    @cached_property
+    def ending(self) -> str:
+        """The line ending most lines have."""
+        return line_ending(self.text)
+
     def line_at(self, position: int) -> int:
         """The line of a position, both from 0."""
         return bisect_right(self.starts, position) - 1
@@ -169,13 +174,15 @@ def places_under(source: Source, old: str, new: str, fold: Fold) -> Iterator[Pla
     wanted = "\n".join(keys)
     if fold is not ENDINGS and not wanted.strip():  # only white space: then white space is all that matters
         return
-    found = False
+    made: dict[str, str] = {}  # many places mostly hold the same text
     for at in folded.find(wanted):
         place = _place(source, folded, lines, keys, at, at + len(wanted))
         if place is not None:
-            found = True
-            yield Place(*place, rendered(source, *place, old, new, fold=fold))
-    if not found and wanted.endswith("\n") and folded.text.endswith(wanted[:-1]) and source.lines[-1]:
+            replaced = source.text[slice(*place)]
+            if replaced not in made:
+                made[replaced] = rendered(source, *place, old, new, fold=fold)
+            yield Place(*place, made[replaced])
+    if not made and wanted.endswith("\n") and folded.text.endswith(wanted[:-1]) and source.lines[-1]:
         place = _place(source, folded, lines[:-1], keys[:-1], len(folded.text) - len(wanted) + 1, len(folded.text))
         if place is not None:
             old, new = old.removesuffix("\n"), new.removesuffix("\n")
@@ -228,7 +235,7 @@ def rendered(
     tail do. New lines get the line ending of the place.
     """
     replaced = source.text[start:end]
-    ending = line_ending(replaced if "\n" in replaced else source.text)
+    ending = line_ending(replaced) if "\n" in replaced else source.ending
     pieces, before, after = split_lines(replaced), split_lines(old), split_lines(new)
     parts: list[str] = []
     at = 0
