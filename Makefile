@@ -40,6 +40,7 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks.headless
 	$(BIN)/python -m benchmarks.headless --profile
+	$(BIN)/python -m benchmarks.edits
 	$(BIN)/python -m benchmarks.imports
 
 clean:

@@ -37,6 +37,7 @@ from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session
 from kimi_code.session.store import SessionMeta, Store
+from kimi_code.tools.apply_patch import ApplyPatch
 from kimi_code.tools.ask import Ask
 from kimi_code.tools.background import Background
 from kimi_code.tools.bash import Bash
@@ -90,7 +91,9 @@ async def open_session(opening: Opening) -> Assembled:
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
     workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
-    toolset = build_toolset(background, settings.command_timeout, sandbox, attended=opening.attended)
+    toolset = build_toolset(
+        background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
+    )
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
         toolset,
@@ -154,12 +157,18 @@ def _unconfined(sandbox: Sandbox) -> str:
 
 
 def build_toolset(
-    background: Background, command_timeout: float, sandbox: Sandbox | None = None, *, attended: bool
+    background: Background,
+    command_timeout: float,
+    sandbox: Sandbox | None = None,
+    *,
+    attended: bool,
+    patches: bool = False,
 ) -> Toolset:
-    """The tools of a session; Ask only where somebody can answer."""
+    """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
     files = FileMemory()
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
+    tools += [ApplyPatch(files)] if patches else []
     tools += [Bash(background, command_timeout, partial(blocked, net=sandbox is not None and sandbox.net)), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 

@@ -20,7 +20,7 @@ from kimi_code.config.file import ConfigFile, ModelTable, PriceTable, ProviderTa
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
 from kimi_code.config.settings import Settings, builtin_providers
 
-TOOLS = ("Read", "Write", "Edit", "Grep", "Glob", "Bash", "Todo", "Ask")
+TOOLS = ("Read", "Write", "Edit", "ApplyPatch", "Grep", "Glob", "Bash", "Todo", "Ask")
 
 _MADE = "<!-- Made by `python -m kimi_code.cli.reference`; edit the code, not this page. -->\n"
 
@@ -182,8 +182,12 @@ def _variables() -> Iterator[tuple[str, str]]:
 def tools() -> str:
     """What the model can call, in the words it reads."""
     return "# Tools\n\nThe model reads these words, and nothing else about a tool.\n\n" + "\n".join(
-        _tool(getattr(importlib.import_module(f"kimi_code.tools.{name.lower()}"), name)) for name in TOOLS
+        _tool(getattr(importlib.import_module(f"kimi_code.tools.{_module(name)}"), name)) for name in TOOLS
     )
+
+
+def _module(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
 def _tool(tool: Any) -> str:

@@ -83,6 +83,8 @@ class ModelTable(_Table):
     """Whether it understands response_format with a JSON Schema."""
     prompt_cache_key: bool | None = None
     """Whether prompt_cache_key is sent."""
+    apply_patch: bool | None = None
+    """Whether it is offered ApplyPatch: patches, for models trained to write them."""
     price: PriceTable | None = None
     """What it costs."""
 

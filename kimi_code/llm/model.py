@@ -47,6 +47,8 @@ class Profile:
     # Whether `response_format` with a JSON Schema is understood.
     response_format: bool = False
     prompt_cache_key: bool = False
+    # Whether it was trained to write patches, and is offered ApplyPatch beside Edit.
+    apply_patch: bool = False
     price: Price | None = None
 
 

@@ -26,7 +26,13 @@ def make_diff(path: str, old: str | None, new: str | None) -> Diff:
     """The change of one file from `old` to `new`; None where there is no file."""
     change: Change = "created" if old is None else "deleted" if new is None else "modified"
     before, after = split_lines(old or ""), split_lines(new or "")
-    spans = changed_spans(before, after)
+    return diff_of_spans(path, change, before, after, changed_spans(before, after))
+
+
+def diff_of_spans(
+    path: str, change: Change, before: Sequence[str], after: Sequence[str], spans: Sequence[Span]
+) -> Diff:
+    """The change whose differing lines are known."""
     return Diff(
         path,
         change,
@@ -45,18 +51,23 @@ def split_lines(text: str) -> list[str]:
 
 def changed_spans(before: Sequence[str], after: Sequence[str]) -> list[Span]:
     """What differs, in order and never touching: the least for small changes, a good answer for large ones."""
-    head = _common_head(before, after)
-    most = min(len(before), len(after)) - head
-    tail = 0
-    while tail < most and before[-1 - tail] == after[-1 - tail]:
-        tail += 1
     spans: list[Span] = []
-    for span in _between_anchors(before, after, Span(head, len(before) - tail, head, len(after) - tail)):
+    for span in _between_anchors(before, after, differing(before, after)):
         if spans and spans[-1].old_end == span.old_start and spans[-1].new_end == span.new_start:
             spans[-1] = Span(spans[-1].old_start, span.old_end, spans[-1].new_start, span.new_end)
         else:
             spans.append(span)
     return spans
+
+
+def differing(before: Sequence[str], after: Sequence[str]) -> Span:
+    """All but the lines that both have in common at the beginning and at the end."""
+    head = _common_head(before, after)
+    most = min(len(before), len(after)) - head
+    tail = 0
+    while tail < most and before[-1 - tail] == after[-1 - tail]:
+        tail += 1
+    return Span(head, len(before) - tail, head, len(after) - tail)
 
 
 def _common_head(before: Sequence[str], after: Sequence[str]) -> int:

@@ -1,218 +1,171 @@
-"""Edits as pure functions text -> text. PatchError says why one does not fit, with the nearest real lines."""
+"""Edits as pure functions text -> text: exactly where they were meant, or PatchError, which says why and shows what is
+there."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kimi_code.errors import PatchError
-from kimi_code.repo.text import line_ending, with_line_ending
-
-_LF = "\n"
+from kimi_code.repo.levels import find
+from kimi_code.repo.match import Accept, Found, Level, Place, Source, anywhere
+from kimi_code.repo.nearest import describe_nearest
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace `old` by `new`: the only place where it stands, or all of them."""
+    """Replace `old` by `new`: the only place where it stands, or all of them.
+
+    The hunk of a patch says more: it stands as `whole_lines`, `under` a line (within its block; each within that of
+    the one before), or `at_end` of the file.
+    """
 
     old: str
     new: str
     replace_all: bool = False
+    whole_lines: bool = False
+    under: tuple[str, ...] = ()
+    at_end: bool = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the model calls the two texts."""
+        return ("the hunk's old text", "its new text") if self.whole_lines else ("old_string", "new_string")
 
 
 @dataclass(frozen=True, slots=True)
 class Patched:
-    """The text after all edits, and how many places were replaced."""
+    """The text after all edits, how many places were replaced, and how the old text of each edit was matched."""
 
     text: str
     replaced: int
+    levels: tuple[Level, ...] = ()
 
 
-def apply(text: str, edits: Sequence[Edit]) -> Patched:
+def apply(text: str, edits: Sequence[Edit], *, noun: str = "Edit") -> Patched:
     """Apply `edits` one after the other, each to the result of those before: all of them, or PatchError and none.
 
-    Line endings do not count when `old` is looked for, and the new lines get those of the place. An `old` that ends
-    in a line feed also fits a last line that has none. Everything outside the replaced places stays as it is.
+    Everything outside the replaced places stays as it is, and inside them every line that the new text takes over.
+    `noun` is what an error calls one of several edits.
     """
     replaced = 0
+    levels: list[Level] = []
     for number, edit in enumerate(edits, 1):
         try:
-            text, places = _apply_one(text, edit)
+            text, places, level = _apply_one(text, edit)
         except PatchError as error:
-            where = f"Edit {number} of {len(edits)} (none was applied): " if len(edits) > 1 else ""
+            where = f"{noun} {number} of {len(edits)} (none was applied): " if len(edits) > 1 else ""
             raise PatchError(where + error.message) from None
         replaced += places
-    return Patched(text, replaced)
+        levels.append(level)
+    return Patched(text, replaced, tuple(levels))
 
 
-def _apply_one(text: str, edit: Edit) -> tuple[str, int]:
+def _apply_one(text: str, edit: Edit) -> tuple[str, int, Level]:
     if not edit.old:
         raise PatchError(
-            "old_string is empty. Copy the lines to replace from the file, or use Write for the whole file."
+            "old_string is empty, which only creates a file or fills an empty one. "
+            "Copy the lines to replace from the file, or use Write for the whole file."
         )
-    if _unified(edit.old) == _unified(edit.new):
-        raise PatchError("old_string and new_string are the same, so there is nothing to do.")
-    spans, new = _find(text, edit)
-    if not spans:
-        raise PatchError(_why_not_found(text, edit))
-    if len(spans) > 1 and not edit.replace_all:
-        raise PatchError(_found_often(text, spans))
-    if len(spans) > 1:
-        spans = list(_apart(spans))
+    if edit.old.replace("\r\n", "\n") == edit.new.replace("\r\n", "\n"):
+        raise PatchError(f"{' and '.join(edit.names)} are the same, so there is nothing to do.")
+    source = Source(text)
+    found = find(source, edit.old, edit.new, _condition(source, edit))
+    if not found.places:
+        raise PatchError(_why_not_found(source, edit))
+    if len(found.places) > 1 and (not edit.replace_all or found.level == "elision"):
+        raise PatchError(_found_often(source, found, edit))
+    if found.obstacle:
+        raise PatchError(found.obstacle)
+    places = list(_apart(found.places))
     parts: list[str] = []
     at = 0
-    for start, end in spans:
-        parts += [text[at:start], with_line_ending(new, _ending_at(text, start, end))]
-        at = end
-    return "".join([*parts, text[at:]]), len(spans)
+    for place in places:
+        parts += [text[at : place.start], place.text]
+        at = place.end
+    return "".join([*parts, text[at:]]), len(places), found.level
 
 
-def _find(text: str, edit: Edit) -> tuple[list[tuple[int, int]], str]:
-    """All places of the old text as [start, end), overlapping ones too, and the new text that belongs there."""
-    old = _unified(edit.old)
-    new = _unified(edit.new) if old != edit.old else edit.new
-    spans = list(_places(text, old))
-    if not spans and old.endswith("\n") and len(old) > 1 and not text.endswith("\n"):
-        last = [(start, end) for start, end in _places(text, old[:-1]) if end == len(text)]
-        return last, new.removesuffix("\n").removesuffix("\r")
-    return spans, new
+def _condition(source: Source, edit: Edit) -> Accept:
+    """What a place must be like beyond its text."""
+    if not edit.whole_lines:
+        return anywhere
+    first, last = _block(source, edit.under)
+    end = len(source.text.rstrip())
+
+    def holds(place: Place) -> bool:
+        return (
+            source.is_line_start(place.start)
+            and source.is_line_end(place.end)
+            and first <= source.line_at(place.start) <= last
+            and (not edit.at_end or place.end >= end)
+        )
+
+    return holds
 
 
-def _unified(text: str) -> str:
-    return text.replace("\r\n", _LF)
+def _block(source: Source, headers: Sequence[str]) -> tuple[int, int]:
+    """The first and the last line of the innermost block under `headers`; raises PatchError where it is not clear."""
+    first, last = 0, len(source.lines) - 1
+    for header in headers:
+        wanted = header.strip()
+        at = [n for n in range(first, last + 1) if source.lines[n].strip() == wanted]
+        if len(at) != 1:
+            listed = f"at lines {', '.join(str(n + 1) for n in at[:10])}" if at else "not there"
+            raise PatchError(f"'@@ {wanted}' has to name one line, and it is {listed}.")
+        first = at[0]
+        last = next(
+            (n - 1 for n in range(first + 1, last + 1) if _ends_block(source.lines[n], source.lines[first])), last
+        )
+    return first, last
 
 
-def _places(text: str, old: str) -> Iterator[tuple[int, int]]:
-    """Where `old`, whose lines end in LF, stands in `text`, whatever its lines end in."""
-    if "\r\n" not in text or "\n" not in old:
-        start = text.find(old)
-        while start >= 0:
-            yield start, start + len(old)
-            start = text.find(old, start + 1)
-        return
-    ending = r"(?:\r\n|(?<!\r)\n)"
-    for match in re.finditer(f"(?=({ending.join(map(re.escape, old.split(_LF)))}))", text):  # overlapping places too
-        yield match.start(1), match.end(1)
+def _ends_block(line: str, header: str) -> bool:
+    """Whether `line` is outside the block that `header` opens: no deeper, and no closing bracket."""
+    indentation, own = (len(text) - len(text.lstrip()) for text in (line, header))
+    return bool(line.strip()) and indentation <= own and line.strip()[0] not in ")]}"
 
 
-def _apart(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Those of `spans` that do not overlap an earlier one."""
+def _apart(places: Sequence[Place]) -> Iterator[Place]:
+    """Those of `places` that do not overlap an earlier one."""
     free = 0
-    for start, end in spans:
-        if start >= free:
-            yield start, end
-            free = end
-
-
-def _ending_at(text: str, start: int, end: int) -> str:
-    """The line ending that new lines get: that of the replaced lines, else the file's."""
-    replaced = text[start:end]
-    return line_ending(replaced if "\n" in replaced else text)
+    for place in sorted(places, key=lambda place: place.start):
+        if place.start >= free:
+            yield place
+            free = place.end
 
 
 # --- Why an edit does not fit --------------------------------------------------------------------------------------
 
-_NUMBERED = re.compile(r"\s*\d+\t")
 _LISTED_MOST = 10
-_SHOWN_MOST = 12
-_LINE_MOST = 200
 
 
-def _found_often(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    lines = ", ".join(str(_line_at(text, start)) for start, _ in spans[:_LISTED_MOST])
-    more = f" and {len(spans) - _LISTED_MOST} more" if len(spans) > _LISTED_MOST else ""
+def _found_often(source: Source, found: Found, edit: Edit) -> str:
+    shown = found.places[:_LISTED_MOST]
+    lines = [str(source.line_at(place.start) + 1) for place in shown]
+    if found.level == "elision":  # what differs may be where they end
+        lines = [
+            f"{line}-{source.line_at(max(place.end - 1, 0)) + 1}" for line, place in zip(lines, shown, strict=True)
+        ]
+    more = f" and {len(found.places) - _LISTED_MOST} more" if len(found.places) > _LISTED_MOST else ""
+    how = "" if found.level == "exact" else f" (overlooking {found.level})"
+    advice = "" if found.level == "elision" or edit.whole_lines else ", or set replace_all"
     return (
-        f"old_string is there {len(spans)} times, at lines {lines}{more}. "
-        "Add lines around it until it is there once, or set replace_all."
+        f"{edit.names[0]} is there {len(found.places)} times{how}, at lines {', '.join(lines)}{more}. "
+        f"Add lines around it until it is there once{advice}."
     )
 
 
-def _why_not_found(text: str, edit: Edit) -> str:
-    old, new = _unified(edit.old), _unified(edit.new)
-    if new.strip() and (there := next(_places(text, new), None)):
-        return f"Already applied: old_string is not in the file, and new_string is, at line {_line_at(text, there[0])}."
-    lines = old.rstrip("\n").split("\n")
-    if all(_NUMBERED.match(line) for line in lines):
-        return "old_string has the line numbers of Read's listing in it. Leave out each number and the tab after it."
-    nearest = _nearest(_unified(text).split(_LF), lines)
+def _why_not_found(source: Source, edit: Edit) -> str:
+    elsewhere = find(source, edit.old, edit.new).places if edit.whole_lines else ()
+    if elsewhere:
+        lines = ", ".join(str(source.line_at(place.start) + 1) for place in elsewhere[:_LISTED_MOST])
+        return f"The old lines are not where the patch says: they are at line {lines}."
+    old, new = edit.names
+    if edit.new.strip():
+        there = find(source, edit.new, "")
+        if there.places and there.level in ("exact", "line endings"):
+            line = source.line_at(there.places[0].start) + 1
+            return f"Already applied: {old} is not in the file, and {new} is, at line {line}."
+    nearest = describe_nearest(source, edit.old, old)
     if nearest is None:
-        return "old_string is not in the file, and nothing like it is. Read the file again."
-    return f"old_string is not in the file. The nearest lines are ('>' marks those that differ):\n{nearest}"
-
-
-def _line_at(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
-
-
-def _nearest(lines: Sequence[str], old: Sequence[str]) -> str | None:
-    """The listing of the window of `lines` that is most like `old`, None when nothing is."""
-    start, score = max(
-        ((start, _likeness(lines, old, start)) for start in _candidates(lines, old)),
-        key=lambda found: found[1],
-        default=(0, 0.0),
-    )
-    if score < 0.5:
-        return None
-    shown = min(len(old), _SHOWN_MOST)
-    listing = [
-        f"{' ' if line == wanted else '>'} {number}\t{line[:_LINE_MOST]}"
-        for number, (line, wanted) in enumerate(zip(lines[start : start + shown], old, strict=False), start + 1)
-    ]
-    if len(old) > shown:
-        listing.append(f"  ({len(old) - shown} more lines)")
-    if all(_bare(a) == _bare(b) for a, b in zip(lines[start : start + len(old)], old, strict=False)):
-        listing.append("They differ in white space only: copy them exactly, without the number and the tab.")
-    return "\n".join(listing)
-
-
-def _bare(line: str) -> str:
-    return "".join(line.split())
-
-
-def _candidates(lines: Sequence[str], old: Sequence[str]) -> list[int]:
-    """Where a window may start: where most lines are the same but for white space, else where one line is much alike.
-
-    Bounded: at most 20 windows by votes, else one pass over the first 20,000 lines with cheap tests first.
-    """
-    from collections import Counter
-
-    wanted: dict[str, list[int]] = {}
-    for offset, line in enumerate(old):
-        if bare := _bare(line):
-            wanted.setdefault(bare, []).append(offset)
-    votes: Counter[int] = Counter()
-    for index, line in enumerate(lines):
-        for offset in wanted.get(_bare(line), ())[:5]:
-            votes[max(index - offset, 0)] += 1
-    if votes:
-        return [start for start, _ in votes.most_common(20)]
-    return _alike(lines, old)
-
-
-def _alike(lines: Sequence[str], old: Sequence[str]) -> list[int]:
-    from difflib import SequenceMatcher
-
-    offset, longest = max(enumerate(old), key=lambda numbered: len(numbered[1].strip()))
-    matcher = SequenceMatcher(None, b=longest.strip()[:_LINE_MOST], autojunk=False)
-    found: list[tuple[float, int]] = []
-    costly = 500
-    for index, line in enumerate(lines[:20_000]):
-        matcher.set_seq1(line.strip()[:_LINE_MOST])
-        if matcher.real_quick_ratio() > 0.6 and matcher.quick_ratio() > 0.6:
-            found.append((matcher.ratio(), max(index - offset, 0)))
-            costly -= 1
-            if not costly:
-                break
-    return [start for _, start in sorted(found, reverse=True)[:5]]
-
-
-def _likeness(lines: Sequence[str], old: Sequence[str], start: int) -> float:
-    """0 to 1: how much the window at `start` is like `old`, by its first lines."""
-    from difflib import SequenceMatcher
-
-    compared = min(len(old), _SHOWN_MOST)
-    window = lines[start : start + compared]
-    ratios = [
-        1.0 if a == b else SequenceMatcher(None, a[:_LINE_MOST], b[:_LINE_MOST], autojunk=False).ratio()
-        for a, b in zip(window, old, strict=False)
-    ]
-    return sum(ratios) / compared
+        return f"{old} is not in the file, and nothing like it is. Read the file again."
+    return f"{old} is not in the file. The nearest lines are ('>' marks those that differ):\n{nearest}"

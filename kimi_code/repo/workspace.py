@@ -89,6 +89,10 @@ class Workspace(Protocol):
         """Atomically: a temporary file in the same folder, fsync, rename. Keeps the mode, makes parent folders."""
         ...
 
+    async def remove(self, path: Path) -> None:
+        """Remove a file; nothing happens where there is none."""
+        ...
+
     async def start(
         self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None, confined: bool = False
     ) -> Process:
@@ -201,6 +205,12 @@ class LocalWorkspace:
             await asyncio.to_thread(_replace, path, content)
         except OSError as error:
             raise self._refusal("write", path, error) from error
+
+    async def remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._refusal("remove", path, error) from error
 
     async def start(
         self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None, confined: bool = False

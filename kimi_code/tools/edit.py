@@ -8,8 +8,9 @@ from pydantic import Field
 from kimi_code.errors import PatchError, ToolError
 from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
-from kimi_code.repo.diff import make_diff
-from kimi_code.tools.files import Current, FileMemory, open_current
+from kimi_code.repo.large_diff import diff_of
+from kimi_code.repo.syntax_check import new_problem
+from kimi_code.tools.files import Current, FileMemory, missing, open_current
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 from kimi_code.tools.write import put, summarise
 
@@ -50,26 +51,28 @@ class Edit:
 
     async def preview(self, params: EditParams, ctx: ToolContext) -> Sequence[Block]:
         current = await open_current(params.path, ctx, self._files)
-        return (make_diff(current.shown, current.text, _patched(current, params).text),)
+        patched = await _patched(current, params, ctx)
+        return (await diff_of(current.shown, current.text, patched.text),)
 
     async def run(self, params: EditParams, ctx: ToolContext) -> ToolResult:
         current = await open_current(params.path, ctx, self._files)
-        patched = _patched(current, params)
+        patched = await _patched(current, params, ctx)
         diff = await put(current, patched.text, ctx, self._files)
         if diff is None:
             raise ToolError(f"The edits leave {current.shown} as it is.")
         if current.text is None:
-            return ToolResult(f"Created {current.shown}.", summarise(diff), (diff,))
+            return ToolResult(f"Created {current.shown}.{warn(current, patched.text)}", summarise(diff), (diff,))
         places = f", {patched.replaced} places" if patched.replaced > 1 else ""
-        return ToolResult(f"Edited {current.shown}{places}: {_where(diff)}.", summarise(diff), (diff,))
+        said = f"Edited {current.shown}{places}: {where(diff)}.{levels(patched)}"
+        return ToolResult(said + warn(current, patched.text), summarise(diff), (diff,))
 
 
-def _patched(current: Current, params: EditParams) -> patch.Patched:
+async def _patched(current: Current, params: EditParams, ctx: ToolContext) -> patch.Patched:
     edits = _edits(params)
     if not current.text and len(edits) == 1 and not edits[0].old:
         return patch.Patched(edits[0].new, 1)
     if current.text is None:
-        raise ToolError(f"{current.shown} does not exist. Use Write to create it.")
+        raise ToolError(f"{await missing(current.path, ctx)} Use Write to create it.")
     if not current.text:
         raise ToolError(f"{current.shown} is empty. Use Write to fill it.")
     try:
@@ -89,7 +92,23 @@ def _edits(params: EditParams) -> list[patch.Edit]:
     return [patch.Edit(params.old_string, params.new_string, bool(params.replace_all))]
 
 
-def _where(diff: Diff) -> str:
+def levels(patched: patch.Patched, noun: str = "edit") -> str:
+    """What was overlooked to find the old texts; nothing when they were exact."""
+    loose = [(number, level) for number, level in enumerate(patched.levels, 1) if level != "exact"]
+    if not loose:
+        return ""
+    if len(patched.levels) == 1:
+        return f" Matched by overlooking {loose[0][1]}."
+    return f" Matched by overlooking {', '.join(f'{level} ({noun} {number})' for number, level in loose)}."
+
+
+def warn(current: Current, text: str) -> str:
+    """A warning for the end of a result when `text` has syntax errors that the file had not; else nothing."""
+    problem = new_problem(current.shown, current.text, text)
+    return f"\nWarning: {problem}" if problem else ""
+
+
+def where(diff: Diff) -> str:
     """The changed lines, by their numbers after the change."""
     ranges = [f"{first}-{last}" if last > first else str(first) for first, last in _ranges(diff)]
     listed = ", ".join(ranges[:10]) + (f" and {len(ranges) - 10} more" if len(ranges) > 10 else "")

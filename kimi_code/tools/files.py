@@ -1,6 +1,7 @@
 """What the model last saw of each file, so that no edit overwrites what it has not seen; opening files for edits."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
 
@@ -63,6 +64,16 @@ async def open_current(path: str, ctx: ToolContext, files: FileMemory) -> Curren
         raise ToolError(f"{shown} is {binary_kind(content)}, not text. Change it with a command, or use another path.")
     files.check(resolved, content, shown)
     return Current(resolved, shown, decoded.text, decoded.encoding)
+
+
+async def missing(path: Path, ctx: ToolContext) -> str:
+    """That there is no file at `path`, and what has a similar name beside it."""
+    shown, parent = ctx.workspace.display(path), path.parent
+    status = await ctx.workspace.status(parent)
+    if status is None or status.kind != "folder":
+        return f"{shown} does not exist, nor does its folder."
+    similar = get_close_matches(path.name, await ctx.workspace.names(parent), n=3, cutoff=0.6)
+    return f"{shown} does not exist." + (f" In its folder are: {', '.join(similar)}." if similar else "")
 
 
 def encode_like(text: str, current: Current) -> bytes:

@@ -2,7 +2,6 @@
 
 import codecs
 from collections.abc import AsyncIterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from pydantic import Field
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.repo.text import Encoding, binary_kind, decode, detect
-from kimi_code.tools.files import EDITABLE_MOST, FileMemory, size_of
+from kimi_code.tools.files import EDITABLE_MOST, FileMemory, missing, size_of
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 LINES = 2000
@@ -50,7 +49,7 @@ class Read:
         shown = ctx.workspace.display(path)
         status = await ctx.workspace.status(path)
         if status is None:
-            raise ToolError(await _missing(path, shown, ctx))
+            raise ToolError(f"{await missing(path, ctx)} Use Glob to find the file.")
         if status.kind == "folder":
             raise ToolError(f"{shown} is a folder. Use Glob to list its files.")
         if status.kind == "other":
@@ -173,14 +172,3 @@ def _result(window: _Window, shown: str, encoding: Encoding, size: int) -> ToolR
 
 def _binary(shown: str, content: bytes, size: int) -> str:
     return f"{shown} is {binary_kind(content)} ({size_of(size)}), not text. Look at it with a command if you need to."
-
-
-async def _missing(path: Path, shown: str, ctx: ToolContext) -> str:
-    parent = path.parent
-    status = await ctx.workspace.status(parent)
-    if status is None or status.kind != "folder":
-        return f"{shown} does not exist, nor does its folder. Use Glob to find the file."
-    similar = get_close_matches(path.name, await ctx.workspace.names(parent), n=3, cutoff=0.6)
-    if not similar:
-        return f"{shown} does not exist. Use Glob to find the file."
-    return f"{shown} does not exist. In its folder are: {', '.join(similar)}."

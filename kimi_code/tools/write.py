@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from kimi_code.events import Block, Diff, Effect
-from kimi_code.repo.diff import make_diff
+from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.text import line_ending, with_line_ending
 from kimi_code.tools.files import Current, FileMemory, encode_like, open_current
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
@@ -33,7 +33,7 @@ class Write:
 
     async def preview(self, params: WriteParams, ctx: ToolContext) -> Sequence[Block]:
         current = await open_current(params.path, ctx, self._files)
-        return (make_diff(current.shown, current.text, _in_style(params.content, current)),)
+        return (await diff_of(current.shown, current.text, _in_style(params.content, current)),)
 
     async def run(self, params: WriteParams, ctx: ToolContext) -> ToolResult:
         current = await open_current(params.path, ctx, self._files)
@@ -52,7 +52,7 @@ async def put(current: Current, text: str, ctx: ToolContext, files: FileMemory) 
     content = encode_like(text, current)
     await ctx.workspace.write(current.path, content)
     files.remember(current.path, content)
-    return make_diff(current.shown, current.text, text)
+    return await diff_of(current.shown, current.text, text)
 
 
 def summarise(diff: Diff) -> str:

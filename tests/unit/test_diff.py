@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from kimi_code.events import Hunk
 from kimi_code.repo.diff import changed_spans, make_diff, split_lines
+from kimi_code.repo.large_diff import diff_of
 
 
 def test_a_change_is_shown_with_three_lines_around_it() -> None:
@@ -64,3 +65,20 @@ def test_large_texts_that_have_little_in_common_are_compared_in_bounded_time() -
     started = time.perf_counter()
     assert make_diff("a", old, new).added > 0
     assert time.perf_counter() - started < 10
+
+
+async def test_a_large_diff_of_few_distinct_lines_shows_what_was_changed_and_little_more() -> None:
+    lines = [f"{n * n % 31}\n" for n in range(10_000)]
+    changed = [*lines]
+    for n in range(0, 10_000, 25):
+        changed[n] = f"{n % 29} new\n" if n % 2 else ""
+    diff = await diff_of("a", "".join(lines), "".join(changed))
+    assert diff.added <= 200
+    assert diff.removed <= 400
+    assert len(diff.hunks) == 400
+
+
+@given(TEXT, TEXT)
+async def test_a_diff_of_any_size_is_that_of_make_diff_when_small(before: list[str], after: list[str]) -> None:
+    old, new = "\n".join(before), "\n".join(after)
+    assert await diff_of("a", old, new) == make_diff("a", old, new)

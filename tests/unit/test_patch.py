@@ -60,8 +60,6 @@ def test_in_a_file_of_mixed_endings_a_place_keeps_its_own() -> None:
 
 def test_a_last_line_without_line_feed_fits_and_stays_without() -> None:
     assert apply("a\nb", [Edit("b\n", "c\n")]).text == "a\nc"
-    with pytest.raises(PatchError):
-        apply("b\na", [Edit("b\n\n", "c\n")])
 
 
 def test_identical_and_empty_texts_are_refused() -> None:
@@ -79,7 +77,7 @@ def test_an_edit_that_was_made_before_is_told_apart() -> None:
 def test_the_nearest_lines_are_shown_and_marked_where_they_differ() -> None:
     with pytest.raises(PatchError) as caught:
         apply(CODE, [Edit("def g():\n    return 22\n", "x")])
-    assert caught.value.message.endswith("  5\tdef g():\n> 6\t    return 2")
+    assert caught.value.message.endswith("  5\tdef g():\n> 6\t    return 2\n   \t            ^ here old_string has '2'")
 
 
 def test_a_difference_in_white_space_only_is_said() -> None:
@@ -90,11 +88,6 @@ def test_a_difference_in_white_space_only_is_said() -> None:
 def test_a_single_misspelt_line_finds_its_neighbour() -> None:
     with pytest.raises(PatchError, match="> 2\t    total = compute_total"):
         apply("a\n    total = compute_total(items)\nb\n", [Edit("    total = compute_totals(item)", "x")])
-
-
-def test_line_numbers_copied_from_a_listing_are_recognised() -> None:
-    with pytest.raises(PatchError, match="line numbers"):
-        apply(CODE, [Edit("5\tdef g():\n6\t    return 2", "x")])
 
 
 def test_looking_for_the_nearest_lines_of_a_big_file_is_bounded() -> None:
