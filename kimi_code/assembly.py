@@ -6,7 +6,6 @@ import platform
 import shutil
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -50,9 +49,10 @@ from kimi_code.tools.todo import Todo
 from kimi_code.tools.tool import Tool
 from kimi_code.tools.toolset import Toolset
 from kimi_code.tools.write import Write
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opening:
     """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer."""
 
@@ -65,7 +65,7 @@ class Opening:
     attended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assembled:
     """A session, and what it has to say first."""
 

@@ -4,16 +4,17 @@ Each docstring states the event's place in the order. `Record` stamps an event o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
 from kimi_code.messages import Message, Usage
+from kimi_code.values import frozen
 
 # --- Blocks: what a person sees of a tool's work -----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """Words for a person, never markup."""
 
@@ -21,7 +22,7 @@ class Text:
     kind: Literal["text"] = "text"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hunk:
     """Lines of a unified diff: each starts with ' ', '-' or '+'; starts count from 1."""
 
@@ -33,7 +34,7 @@ class Hunk:
 Change = Literal["created", "modified", "deleted", "renamed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diff:
     """A change to one file; `path` is relative to the workspace where it can be."""
 
@@ -45,7 +46,7 @@ class Diff:
     kind: Literal["diff"] = "diff"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Output:
     """What a command printed; `exit_code` is None while it runs or when it was killed."""
 
@@ -60,7 +61,7 @@ Block = Text | Diff | Output
 # --- Requests: what only somebody outside can answer -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approval:
     """May this call run? `reason` says why it is asked, `blocks` show what it would do.
 
@@ -76,7 +77,7 @@ class Approval:
     kind: Literal["approval"] = "approval"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """The model asks the person; `options` may be empty for a free answer."""
 
@@ -86,7 +87,7 @@ class Question:
     kind: Literal["question"] = "question"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allow:
     """Reply to an Approval: run it. `remember` grants the approval's own rules, no others, for how long it says."""
 
@@ -94,7 +95,7 @@ class Allow:
     kind: Literal["allow"] = "allow"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deny:
     """Reply to an Approval or a Question: do not; `words` are for the model."""
 
@@ -102,7 +103,7 @@ class Deny:
     kind: Literal["deny"] = "deny"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """Reply to a Question."""
 
@@ -141,7 +142,7 @@ class Effect(StrEnum):
 CallStatus = Literal["done", "failed", "denied", "invalid", "interrupted"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileChange:
     """A file that differs from the turn's beginning; added and removed count lines (0 for binary files)."""
 
@@ -151,7 +152,7 @@ class FileChange:
     removed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TodoItem:
     """One line of the agent's plan."""
 
@@ -162,7 +163,7 @@ class TodoItem:
 # --- Events -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionOpened:
     """First of every process that opens the session; `resumed` when earlier records exist."""
 
@@ -174,7 +175,7 @@ class SessionOpened:
     resumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnStarted:
     """A prompt begins a turn; turns count from 1 over the session's life. TurnEnded follows, always."""
 
@@ -182,7 +183,7 @@ class TurnStarted:
     prompt: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnEnded:
     """Last of a turn. `text` is the final answer, `error` why it did not succeed, for a person.
 
@@ -201,14 +202,14 @@ class TurnEnded:
     files_changed: tuple[FileChange, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepStarted:
     """A request to the model is about to be made; steps count from 1 in each turn."""
 
     step: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepEnded:
     """The step's answer is complete and its tool calls have ended; `context_used` is in tokens."""
 
@@ -217,7 +218,7 @@ class StepEnded:
     context_used: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepRetried:
     """The request failed and is made again after `wait` seconds: the step's deltas so far are void."""
 
@@ -226,28 +227,28 @@ class StepRetried:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ThoughtDelta:
     """A piece of reasoning, between StepStarted and MessageCompleted; not kept in the journal."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextDelta:
     """A piece of the answer, between StepStarted and MessageCompleted; not kept in the journal."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MessageCompleted:
     """A message entered the history. The history is the fold of these and of ContextCompacted, nothing else."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolStarted:
     """A call passed its checks and runs now; ToolEnded with the same call_id follows."""
 
@@ -258,7 +259,7 @@ class ToolStarted:
     params: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolProgressed:
     """Output of a running call, as it comes; not kept in the journal."""
 
@@ -266,7 +267,7 @@ class ToolProgressed:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolEnded:
     """A call is over; also of calls that never started (denied, invalid). Its tool message follows in call order."""
 
@@ -279,7 +280,7 @@ class ToolEnded:
     duration_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestOpened:
     """Somebody outside must reply; the slot for the reply exists before this is seen."""
 
@@ -287,7 +288,7 @@ class RequestOpened:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequestClosed:
     """The reply, or the withdrawal (a Deny) when the turn ended first."""
 
@@ -295,14 +296,14 @@ class RequestClosed:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlanUpdated:
     """The agent rewrote its plan; the whole of it."""
 
     items: tuple[TodoItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ContextCompacted:
     """The history was replaced by `messages`; between two steps, or inside one after ContextFull."""
 
@@ -311,7 +312,7 @@ class ContextCompacted:
     messages: tuple[Message, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notice:
     """Something a person should know; never needed to follow the work."""
 
@@ -340,7 +341,7 @@ Event = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """An event with its place: `seq` counts up from 1 in a session, `agent` is a path ("main"), `at` is Unix time."""
 

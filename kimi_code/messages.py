@@ -1,7 +1,8 @@
 """What is said to a model and by it, as plain data; no provider's dialect."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from kimi_code.values import frozen
 
 Role = Literal["user", "assistant", "tool"]
 
@@ -9,7 +10,7 @@ Role = Literal["user", "assistant", "tool"]
 Source = Literal["prompt", "notice", "summary"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolCall:
     """A call the model made. `arguments` is its JSON text as the model wrote it, broken or not."""
 
@@ -18,7 +19,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One entry of the conversation.
 
@@ -36,7 +37,7 @@ class Message:
     call_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Usage:
     """Tokens. `input` includes `cached`, `output` includes `reasoning`."""
 

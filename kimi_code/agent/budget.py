@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from kimi_code.errors import BudgetExceeded
 from kimi_code.llm.model import Price
 from kimi_code.messages import Usage
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """None means no limit. `tokens` counts input and output, `cost` is in US dollars, `seconds` is wall time."""
 

@@ -35,6 +35,7 @@ from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
+from kimi_code.values import frozen
 
 _TITLE_LENGTH = 200
 _NAME_LENGTH = 80
@@ -54,7 +55,7 @@ class CallScope:
     keep: Callable[[Sequence[str]], object] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallOutcome:
     """How a call ended: `text` is for the model, the rest for the person."""
 
@@ -71,7 +72,7 @@ class CallOutcome:
         return Message("tool", self.text, call_id=self.call.id)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """A call that is known, valid, and may be decided on."""
 

@@ -1,14 +1,14 @@
 """The user's and the project's instruction files: AGENTS.md, or CLAUDE.md where there is none."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from kimi_code.permissions.paths import Boundary, locate
+from kimi_code.values import frozen
 
 _NAMES = ("AGENTS.md", "CLAUDE.md")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Instructions:
     """`text` is labelled by file and goes into the preface; `notices` say what was cut or left out."""
 

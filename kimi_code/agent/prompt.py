@@ -1,6 +1,7 @@
+from kimi_code.values import frozen
+
 """The system prompt: the same bytes for every session, so that providers cache it. What changes goes in a preface."""
 
-from dataclasses import dataclass
 
 SYSTEM = """\
 You are kimi-code, a coding agent working in the user's repository through tools. You do the work yourself: read, \
@@ -34,7 +35,7 @@ saw it.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What a preface tells of the moment. `git` is a line or "" outside a repository, `permissions` says what runs."""
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from kimi_code.cli.output import say
 from kimi_code.errors import ConfigError, UsageError
+from kimi_code.values import frozen
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, help="Completion scripts for bash, zsh, fish and PowerShell."
@@ -19,7 +19,7 @@ Shell = Literal["bash", "zsh", "fish", "powershell"]
 ShellArgument = Annotated[Shell | None, typer.Argument(metavar="SHELL", help="Your login shell when left out.")]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installed:
     """Where the script went, and what the person has to do, if anything."""
 

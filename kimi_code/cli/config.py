@@ -1,7 +1,7 @@
 """`kimi-code config`: what is set and where it comes from, where the files are, and their form."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated
 
 import typer
@@ -9,13 +9,14 @@ import typer
 from kimi_code.cli.folder import load_settings, working_folder
 from kimi_code.cli.output import mask, say_json, say_table, warn
 from kimi_code.config import Settings, find_places
+from kimi_code.values import frozen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Show settings, where they come from, their files.")
 
 _NOT_SETTINGS = ("providers", "models", "secrets", "warnings", "origins")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A setting as it is shown: `value` is plain data, keys masked; `origin` says where it is from."""
 

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +14,7 @@ from kimi_code.cli.output import clean, mask, say, say_json
 from kimi_code.cli.run import RunFlags
 from kimi_code.config import Choice, Settings, choose, find_places, is_unconfigured
 from kimi_code.errors import KimiError
+from kimi_code.values import frozen
 
 GIT_NEEDED = (2, 35)
 
@@ -21,7 +22,7 @@ GIT_NEEDED = (2, 35)
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One finding. "broken" means that runs fail until it is mended, "note" that they work with less."""
 

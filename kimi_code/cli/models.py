@@ -1,6 +1,6 @@
 """`kimi-code models`: what the configured server offers, and what is known of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +9,7 @@ from kimi_code.cli.folder import load_settings
 from kimi_code.cli.output import say, say_json, say_table, warn
 from kimi_code.config import Choice, ProviderSettings, Settings, choose
 from kimi_code.errors import UsageError
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.llm.model import ModelListing, Price
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelRow:
     """A model as it is listed; `context` is in tokens, `chosen` is the one that runs without -m."""
 

@@ -1,16 +1,17 @@
 """`kimi-code -p`: flags in, one turn, an exit code out."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.config import Settings
     from kimi_code.headless.run import Opened, OutputFormat
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunFlags:
     """The root command's flags as given; None where a flag was not given."""
 
@@ -37,7 +38,7 @@ class RunFlags:
     trust: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Prepared:
     """A run that can begin: how to open its session, what to say, what must hold at the end."""
 

@@ -1,11 +1,12 @@
 """The command tree as plain data: what completions and reference pages are made from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from kimi_code.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Value:
     """What an option or argument takes; `choices` is empty when anything goes."""
 
@@ -21,7 +22,7 @@ class Value:
         return self.name == "DIR"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Option:
     """A flag by all its names; `value` is None for one that takes none."""
 
@@ -32,7 +33,7 @@ class Option:
     repeatable: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Argument:
     """A positional argument."""
 
@@ -40,7 +41,7 @@ class Argument:
     help: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """A command by its path, () for the root; `help` is the whole text, `summary` its first line."""
 

@@ -1,15 +1,16 @@
 """Which server and which model a run uses, and whether it has the key for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kimi_code.config.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, ProviderSettings, Settings
 from kimi_code.errors import AuthError, UsageError
+from kimi_code.values import frozen
 
 SCRIPTED = "scripted:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """A server and a model on it; `profile` overrides fields of the built-in profile.
 

@@ -17,6 +17,7 @@ from kimi_code.config.settings import (
     builtin_providers,
 )
 from kimi_code.errors import ConfigError, UsageError
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.config.file import ConfigFile, ModelTable, ProviderTable
@@ -40,7 +41,7 @@ _SHORTEST_SECRET = 8
 _SECRET_HEADER = re.compile(r"auth|key|token|cookie|secret", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Places:
     """Where configuration and data are. The files need not exist; `project_file` is None when there is none."""
 

@@ -1,9 +1,11 @@
 """The values: what can be set, resolved and typed, and the servers known from the start."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, Protocol
+
+from kimi_code.values import frozen
 
 PermissionMode = Literal["ask", "edits", "auto", "plan", "yolo"]
 SandboxChoice = Literal["auto", "bwrap", "landlock", "off"]
@@ -17,7 +19,7 @@ DEFAULT_PROVIDER = "moonshot"
 DEFAULT_MODEL = "kimi-k3"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProviderSettings:
     """A server. `kind` chooses the dialect's quirks; the key never appears in a repr.
 
@@ -32,7 +34,7 @@ class ProviderSettings:
     key_variable: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelSettings:
     """A model by the user's name for it.
 
@@ -45,7 +47,7 @@ class ModelSettings:
     profile: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """Everything that can be set, resolved. Times are in seconds, money in US dollars.
 

@@ -4,11 +4,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from kimi_code.errors import ConfigError
+from kimi_code.values import frozen
 
 FOLDER = ".kimi-code"
 MOST_FILES = 200
@@ -17,7 +17,7 @@ MOST_BYTES = 1 << 20
 State = Literal["trusted", "changed", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """The files of a project's .kimi-code folder (absolute, resolved) by their names in it, and the hash of all."""
 
@@ -34,7 +34,7 @@ class Contents:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trusted:
     """A decision that is kept: this folder with this content."""
 

@@ -1,14 +1,15 @@
 """The one object that says how a run ended; the last line of `jsonl`, all of `json`."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 
 from kimi_code.errors import ExitCode
 from kimi_code.events import FileChange
 from kimi_code.messages import Usage
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeniedCall:
     """A tool call that was not allowed to run, and why."""
 
@@ -17,7 +18,7 @@ class DeniedCall:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunResult:
     """How `kimi-code -p` ended. `status` is a word for programs, `error` a sentence for people or None."""
 

@@ -25,6 +25,7 @@ from kimi_code.headless.result import DeniedCall, RunResult
 from kimi_code.headless.streams import tell, write
 from kimi_code.headless.text import TextProgress
 from kimi_code.session.session import Session, TurnChecks
+from kimi_code.values import frozen
 
 OutputFormat = Literal["text", "json", "jsonl"]
 
@@ -43,7 +44,7 @@ _EXIT: dict[Outcome, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """A session ready for its first prompt, and what it has to say first."""
 

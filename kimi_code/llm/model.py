@@ -1,10 +1,11 @@
 """What a model is to the rest of the program: a Profile, and a stream of chunks that ends in one Completion."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol
 
 from kimi_code.messages import Message, ToolCall, Usage
+from kimi_code.values import frozen
 
 Thinking = Literal["off", "on", "low", "high", "max"]
 
@@ -12,7 +13,7 @@ Thinking = Literal["off", "on", "low", "high", "max"]
 ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Price:
     """US dollars per million tokens, and the day (YYYY-MM-DD) they were noted."""
 
@@ -27,7 +28,7 @@ class Price:
         return (fresh * self.input + usage.cached * self.cached + usage.output * self.output) / 1e6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """What one model can do and how it is asked. `context` and `max_output` are in tokens."""
 
@@ -52,7 +53,7 @@ class Profile:
     price: Price | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolSchema:
     """A tool as the model sees it; `parameters` is a JSON Schema of type object."""
 
@@ -61,7 +62,7 @@ class ToolSchema:
     parameters: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelRequest:
     """One question to a model. `system` and `tools` stay byte-stable over a session, for the prefix cache."""
 
@@ -73,14 +74,14 @@ class ModelRequest:
     response_schema: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ThoughtChunk:
     """A piece of reasoning; adapters join what arrives at once."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TextChunk:
     """A piece of the answer; adapters join what arrives at once."""
 
@@ -90,7 +91,7 @@ class TextChunk:
 FinishReason = Literal["stop", "tool_calls", "length", "content_filter"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Completion:
     """The last chunk: the whole answer. `usage` is None when the server told none.
 
@@ -108,7 +109,7 @@ class Completion:
 Chunk = ThoughtChunk | TextChunk | Completion
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModelListing:
     """One entry of a server's list of models; unknown values are None."""
 

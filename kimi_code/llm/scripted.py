@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +12,7 @@ from kimi_code import errors
 from kimi_code.errors import ConfigError, ModelError, ModelUnavailable, RateLimited
 from kimi_code.llm.model import Chunk, Completion, FinishReason, ModelRequest, Profile, TextChunk, ThoughtChunk
 from kimi_code.messages import Message, ToolCall, Usage
+from kimi_code.values import frozen
 
 ErrorName = Literal[
     "rate_limited", "unavailable", "auth", "quota", "context_full", "content_filtered", "bad_request", "not_an_api"
@@ -122,7 +122,7 @@ class RecordedAnswer(_Entry):
     error: ErrorEntry | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Step:
     """What is played: pieces, then the end."""
 

@@ -11,10 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     import httpx2
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PUT_OFF = ("openai", "openai.types", "openai.types.shared", "openai.lib", "httpcore2")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SDK:
     """The few names of the SDK and its transport that the adapter uses."""
 

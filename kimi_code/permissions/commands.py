@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kimi_code.permissions import gitreads
 from kimi_code.permissions.words import Word
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """Options by which a program does more than its task: `short` letters, `long` names, both without dashes."""
 
@@ -17,7 +17,7 @@ class Options:
     long: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Harmless:
     """A command that only reads. `reads` are the words that may name files.
 
@@ -29,7 +29,7 @@ class Harmless:
     hidden: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Reader:
     """A program that reads files and prints. `script` counts the first words that are no files (a pattern)."""
 

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from kimi_code.values import frozen
 
 # Replaced as a whole: other programs' files, and the sockets of agents, docker, dbus, X11, databases.
 PRIVATE = (Path("/tmp"), Path("/var/tmp"))
@@ -12,7 +13,7 @@ RUNTIME = (Path("/run"), Path("/var/run"))
 _RUNTIME_SHOWN = ("/run/current-system", "/run/opengl-driver", "/run/systemd/resolve/stub-resolv.conf")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enclosure:
     """All paths absolute, resolved and there; of two, the deeper one decides.
 

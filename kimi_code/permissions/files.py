@@ -1,17 +1,17 @@
 """May this path be read or written? Decided on the rules, the mode and where the path leads."""
 
-from dataclasses import dataclass
 from pathlib import PurePath
 
 from kimi_code.events import Effect
 from kimi_code.permissions.paths import Boundary, Place, locate
 from kimi_code.permissions.rules import Rule, covers_path, covers_tool
 from kimi_code.permissions.verdict import RANK, Mode, Verdict
+from kimi_code.values import frozen
 
 _SHOWN = 120  # characters of a path in a reason
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilePolicy:
     """What is needed to decide on paths."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kimi_code.errors import ToolError
 from kimi_code.permissions.paths import may_hold_secrets
+from kimi_code.values import frozen
 
 MOST_ENTRIES = 400_000  # of a workspace; a walk of more takes longer than a command may be kept waiting
 _SETTLED = 1.0  # seconds after which a folder's unchanged modification time means an unchanged folder
@@ -138,7 +139,7 @@ def _mentions(path: Path, *words: bytes) -> bool:
 # --- The workspace --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """What is in a workspace: `hidden` may hold secrets, `guarded` may be read and not changed (.git, .kimi-code)."""
 
@@ -146,7 +147,7 @@ class Found:
     guarded: tuple[Path, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Folder:
     changed: int
     folders: tuple[str, ...]

@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from kimi_code.permissions.shell import Line, Redirect, Simple
 from kimi_code.permissions.verdict import RANK, Part, Verdict
 from kimi_code.permissions.words import Word
 from kimi_code.permissions.wrappers import EVALUATORS, base_name, is_fed, unwrap
+from kimi_code.values import frozen
 
 _FREE_TARGETS = re.compile(r"/dev/(?:null|stdout|stderr|stdin|fd/[0-9]+)")
 _DEEPEST = 8  # wrappers within wrappers
@@ -28,7 +29,7 @@ _MOST_FOLDERS = 6
 _PIECES = re.compile(r"[=:@,]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinePolicy:
     """What is needed to decide on command lines. `confined`: commands can be; `network`: those have one."""
 

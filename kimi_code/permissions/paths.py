@@ -2,8 +2,9 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+from kimi_code.values import frozen
 
 # Names that hold secrets wherever they are. Matched on each part of the path, without regard to case.
 _SENSITIVE_NAME = re.compile(
@@ -22,7 +23,7 @@ _HOME_PARTS = ((".config", "gh"), (".config", "gcloud"), (".config", "op"), (".l
 _SYSTEM = re.compile(r"^/(?:etc/(?:shadow|gshadow|sudoers)|proc/(?:\d+|self|thread-self)/(?:environ|mem|fd|root)\b)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Boundary:
     """What the agent may work in. All paths absolute with symlinks resolved.
 
@@ -35,7 +36,7 @@ class Boundary:
     readable: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """What is known about a path: `real` has every symlink followed; `sensitive` says why, "" if it is not."""
 

@@ -1,7 +1,6 @@
 """May this call run? A decision on what the call would do, the rules and the mode."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kimi_code.events import Effect
@@ -9,11 +8,12 @@ from kimi_code.permissions.files import FilePolicy
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.rules import Rule, covers_tool
 from kimi_code.permissions.verdict import Mode, Part, Verdict, strictest
+from kimi_code.values import frozen
 
 __all__ = ["Mode", "Part", "Policy", "Verdict"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """What is needed to decide: the mode, the rules, and what is inside.
 

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -17,6 +16,7 @@ from kimi_code.permissions.gitreads import subcommand
 from kimi_code.permissions.shell import Simple
 from kimi_code.permissions.words import Word
 from kimi_code.permissions.wrappers import RUNNERS, base_name, is_fed, unwrap
+from kimi_code.values import frozen
 
 Decision = Literal["allow", "ask", "deny"]
 
@@ -25,7 +25,7 @@ _FAMILIES = {"Read": Effect.READ, "Edit": Effect.EDIT, "Bash": Effect.EXECUTE}
 _SAME = {"--force": "f", "--recursive": "r"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One rule. `tool` is a tool's name or the family Read, Edit or Bash; `pattern` None covers every call of it."""
 
@@ -136,7 +136,7 @@ def forbids(rule: Rule, command: Simple) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _CommandPattern:
     words: tuple[Word, ...]
     assignments: tuple[Word, ...]

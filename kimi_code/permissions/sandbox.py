@@ -20,6 +20,7 @@ from typing import Literal
 from kimi_code.permissions.enclosure import Enclosure, bwrap_command, landlock_command, shown_always
 from kimi_code.permissions.hiding import Search, homes, places, present
 from kimi_code.permissions.paths import Boundary
+from kimi_code.values import frozen
 
 Mechanism = Literal["bwrap", "landlock"]
 Wanted = Literal["auto", "bwrap", "landlock", "off"]
@@ -55,7 +56,7 @@ _PROGRAMS = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
 _PROBE_TIMEOUT = 10.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """What works here. `command` starts it; `mechanism` None when nothing does, and `reasons` say why not."""
 
@@ -208,7 +209,7 @@ def _remember(memory: Path, key: str, found: Found) -> None:
 # --- Running commands in it -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Launch:
     """What to start in place of a command."""
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from kimi_code.permissions.words import UNKNOWN, NotAWordError, Word, read_word
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -54,7 +55,7 @@ _ODD = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Simple:
     """A simple command. `words` begins with the program; without any, the assignments are for the shell itself.
 
@@ -68,7 +69,7 @@ class Simple:
     nested: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Redirect:
     """A redirection to or from a file."""
 
@@ -77,7 +78,7 @@ class Redirect:
     writes: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """A command line taken apart, in order. `unknown` says why more may happen than is listed, "" if not.
 

@@ -1,17 +1,17 @@
 """What a decision says."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from kimi_code.permissions.rules import Decision, Rule
+from kimi_code.values import frozen
 
 Mode = Literal["ask", "edits", "auto", "plan", "yolo"]
 
 RANK: dict[Decision, int] = {"allow": 0, "ask": 1, "deny": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """The decision on one simple command or redirection of a command line.
 
@@ -25,7 +25,7 @@ class Part:
     confinable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """The decision, why (for the model and the person), and the rule that made it, if one did.
 

@@ -5,7 +5,8 @@ The parser's tree says where words are; this module does not trust it and checks
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from kimi_code.values import frozen
 
 _NAME = re.compile(r"\$(?:[A-Za-z_]\w*|[0-9@*#?$!-])")
 _ANSI_C = re.compile(
@@ -24,7 +25,7 @@ _ANSI_C_LETTERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Word:
     """A word as written, and its value after quotes and backslashes are removed.
 

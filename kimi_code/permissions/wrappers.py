@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kimi_code.permissions.words import UNKNOWN, Word, literal
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wrapped:
     """What a wrapper runs: `words`, or a `script` for a shell. `at` is the index of its first word in the wrapper's.
 
@@ -24,7 +25,7 @@ class Wrapped:
         return bool(self.words) or self.script is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Wrapper:
     """How a wrapper's own words are read; an option that is not listed makes what it runs unknown."""
 

@@ -3,16 +3,16 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from kimi_code.events import Change, Diff, Hunk
+from kimi_code.values import frozen
 
 _CONTEXT = 3
 # Above this many pairs of lines, a gap without a unique common line is shown as replaced whole.
 _COMPARED_MOST = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """Old lines [old_start, old_end) became new lines [new_start, new_end); all count from 0."""
 

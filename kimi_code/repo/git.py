@@ -8,9 +8,10 @@ import os
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from kimi_code.values import frozen
 
 _NOT_FOUND = 127
 _NOT_STARTED = 126
@@ -83,7 +84,7 @@ def find_root(path: Path) -> Path | None:
     return next((folder for folder in (path, *path.parents) if os.path.lexists(folder / ".git")), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitFolders:
     """Where a working tree's repository keeps its things: `own` differs from `common` in a linked worktree."""
 
@@ -195,7 +196,7 @@ _IN_PROGRESS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitState:
     """Where a working tree stands. Counts are of paths, an untracked folder counts as one.
 
@@ -367,7 +368,7 @@ def _parse_status(stdout: bytes, in_progress: str) -> GitState:
 # --- What only a diagnosis needs ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitDescription:
     """A repository for `doctor`: remotes are (name, address), submodules are paths."""
 

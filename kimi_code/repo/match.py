@@ -3,13 +3,13 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
 from kimi_code.repo.diff import changed_spans, split_lines
 from kimi_code.repo.text import line_ending, with_line_ending
+from kimi_code.values import frozen
 
 Level = Literal[
     "exact",
@@ -37,7 +37,7 @@ _ALIKE = {
 _ANY_ALIKE = re.compile(f"[{''.join(_ALIKE)}]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """The old text stands at [start, end) of the file, and `text` belongs there instead."""
 
@@ -46,7 +46,7 @@ class Place:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """All places under the level that decided, overlapping ones too; none when no level fits.
 
@@ -108,7 +108,7 @@ class Source:
         return self.starts[line] == position or not self.raw[line][position - self.starts[line] :].strip(" \t\r")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fold:
     """Makes lines that are the same under a level equal. Columns of what it keeps do not move."""
 

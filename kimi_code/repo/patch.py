@@ -2,15 +2,15 @@
 there."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from kimi_code.errors import PatchError
 from kimi_code.repo.levels import find
 from kimi_code.repo.match import Accept, Found, Level, Place, Source, anywhere
 from kimi_code.repo.nearest import describe_nearest
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edit:
     """Replace `old` by `new`: the only place where it stands, or all of them.
 
@@ -31,7 +31,7 @@ class Edit:
         return ("the hunk's old text", "its new text") if self.whole_lines else ("old_string", "new_string")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patched:
     """The text after all edits, how many places were replaced, and how the old text of each edit was matched."""
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from kimi_code.errors import PatchError
 from kimi_code.repo.patch import Edit
+from kimi_code.values import frozen
 
 _BEGIN, _END = "*** Begin Patch", "*** End Patch"
 _ACTIONS = {"Add": "add", "Delete": "delete", "Update": "update"}
@@ -19,7 +19,7 @@ _NO_FINAL = "\\ No newline at end of file"
 _UNSUPPORTED = ("GIT binary patch", "Binary files ", "old mode ", "new mode ", "copy from ")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilePatch:
     """One file's part: `text` is the whole of an added file, `move_to` the new path of a moved one."""
 

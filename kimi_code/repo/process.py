@@ -7,11 +7,11 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from kimi_code.errors import ToolError
+from kimi_code.values import frozen
 
 GRACE = 2.0  # seconds between TERM and KILL
 HELD_OPEN = 1.0  # seconds that output is awaited after the process has ended
@@ -21,7 +21,7 @@ _GROUP_POLL = 0.01  # there is no event for the end of a process group
 _LAST_WORDS = 0.1  # seconds for the output of a killed group to arrive; what came can still be read after `kill`
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit:
     """How a process ended. `code` is None when it was killed by us, `signal` set when a signal ended it."""
 
@@ -30,7 +30,7 @@ class Exit:
     timed_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """A program that was run to its end; `cut` when its output was longer than asked for and the rest is lost."""
 

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 from kimi_code.errors import ToolError
 from kimi_code.repo.process import Finished, command_environment, run
 from kimi_code.repo.walk import compile_glob
+from kimi_code.values import frozen
 
 Mode = Literal["content", "files", "count"]
 
@@ -21,7 +22,7 @@ _TIMEOUT = 30.0  # seconds
 _OUTPUT_MOST = 16 << 20  # bytes of hits; more means that the search must be narrowed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """What to look for. `glob` chooses files by path or name, `type` by ripgrep's name for a language."""
 
@@ -38,7 +39,7 @@ class Query:
         return "\n" in self.pattern or "\\n" in self.pattern or "(?s" in self.pattern
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hit:
     """A line (or in mode files and count, a file); `path` is relative to the searched folder.
 
@@ -51,7 +52,7 @@ class Hit:
     is_match: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """Hits in the order of paths and lines; not `complete` when there were too many to take in."""
 
@@ -59,7 +60,7 @@ class Found:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """Paths relative to the listed folder, newest first."""
 

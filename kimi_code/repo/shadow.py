@@ -7,11 +7,12 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from uuid import uuid4
 
 from kimi_code.repo.git import GitFolders, GitOutput, run_git
+from kimi_code.values import frozen
 
 # Attributes that change bytes between the working tree and the store, and drivers that would be run for a diff.
 _ATTRIBUTES = "* -text -eol -filter -ident -working-tree-encoding !diff\n"
@@ -31,7 +32,7 @@ class ShadowError(Exception):
     """The shadow repository cannot do what was asked; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shadow:
     """The private repository of one working tree. `lender` is the user's own, None for a folder without one."""
 

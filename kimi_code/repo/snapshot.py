@@ -9,7 +9,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -17,9 +17,10 @@ from uuid import uuid4
 from kimi_code.events import FileChange
 from kimi_code.repo.git import GitFolders, find_folders, find_root, run_git
 from kimi_code.repo.shadow import USUALLY_IGNORED, Shadow, ShadowError, build, read_config, seed
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """How much work a snapshot may be: sizes in bytes, `seconds` for one of them.
 
@@ -32,7 +33,7 @@ class Limits:
     seconds: float = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """The files of a moment: `tree` is a git tree's id in the shadow repository.
 

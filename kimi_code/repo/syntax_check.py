@@ -3,13 +3,14 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from kimi_code.values import frozen
 
 _PARSED_MOST = 1 << 20  # characters; larger files would hold up the session
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One syntax error; `line` counts from 1, 0 when the parser does not say."""
 

@@ -2,13 +2,14 @@
 
 import codecs
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from kimi_code.values import frozen
 
 EncodingName = Literal["utf-8", "utf-16-le", "utf-16-be", "latin-1"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Encoding:
     """How a file's text is stored; `bom` is the byte order mark it starts with, or nothing."""
 
@@ -23,7 +24,7 @@ class Encoding:
         return "Latin-1" if self.name == "latin-1" else "UTF-16"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decoded:
     """A file's text, and what is needed to turn it back into the same bytes."""
 

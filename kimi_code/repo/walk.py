@@ -9,10 +9,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from kimi_code.values import frozen
 
 # --- Globs -----------------------------------------------------------------------------------------------------------
 
@@ -66,7 +67,7 @@ def _glob_regex(pattern: str, *, braces: bool) -> str:
 _IGNORE_FILES = (".gitignore", ".ignore", ".rgignore")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rule:
     """One line of an ignore file: `matches` takes a path relative to the file's folder."""
 
@@ -75,7 +76,7 @@ class _Rule:
     folders_only: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Rules:
     """The rules of one folder; `above` is the way from there to the folder that is walked, with a final slash."""
 

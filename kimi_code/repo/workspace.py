@@ -6,13 +6,13 @@ import errno
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
 from kimi_code.errors import ToolError
 from kimi_code.repo.process import Exit, LocalProcess, command_environment, spawn
+from kimi_code.values import frozen
 
 __all__ = ["Confine", "Exit", "FileStatus", "Launch", "LocalWorkspace", "Process", "Workspace"]
 
@@ -34,7 +34,7 @@ class Process(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileStatus:
     """What is at a path: `other` is a pipe, socket or device, never to be opened. `size` is in bytes."""
 

@@ -4,13 +4,13 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
 from kimi_code.errors import UsageError
 from kimi_code.events import Record, StepEnded, TextDelta, ThoughtDelta, ToolProgressed, TurnEnded, TurnStarted
 from kimi_code.session.codec import UnknownRecord, decode, encode
+from kimi_code.values import frozen
 
 RECORDS = "records.jsonl"
 
@@ -19,7 +19,7 @@ _NOT_KEPT = (TextDelta, ThoughtDelta, ToolProgressed)
 _SYNC_AFTER = (TurnStarted, StepEnded, TurnEnded)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replay:
     """What a journal holds. `dropped` counts lines that could not be read, `unknown` those of a newer version."""
 

@@ -1,16 +1,16 @@
 """Bring a session back from its journal."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kimi_code.agent.context import fold
 from kimi_code.events import Notice, PlanUpdated, Record, TodoItem
 from kimi_code.messages import Message
 from kimi_code.session import journal
 from kimi_code.session.store import SessionMeta, follow
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resumed:
     """What a journal adds up to."""
 

@@ -26,9 +26,10 @@ from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.store import SessionMeta, follow, save_meta
+from kimi_code.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TurnChecks:
     """What a turn must satisfy before it ends: a command that exits 0, a JSON Schema that the answer fits."""
 

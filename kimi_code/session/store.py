@@ -4,19 +4,20 @@ import contextlib
 import json
 import secrets
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
 from kimi_code.errors import UsageError
 from kimi_code.events import Record, SessionOpened, TurnEnded, TurnStarted
 from kimi_code.session import journal
+from kimi_code.values import frozen
 
 _META = "meta.json"
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionMeta:
     """What a list shows of a session; times are Unix seconds. Rebuilt from the journal when missing or broken."""
 

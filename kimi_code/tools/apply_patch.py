@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import Field
@@ -15,13 +14,14 @@ from kimi_code.repo.patchset import FilePatch, parse
 from kimi_code.tools.edit import levels, warn, where
 from kimi_code.tools.files import Current, FileMemory, encode_like, missing, open_current
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
+from kimi_code.values import frozen
 
 
 class ApplyPatchParams(Params):
     input: str = Field(description="From *** Begin Patch to *** End Patch, or a unified diff.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Change:
     """What happens to one file: None for `text` removes it. `said` tells the model."""
 

@@ -1,6 +1,5 @@
 """What the model last saw of each file, so that no edit overwrites what it has not seen; opening files for edits."""
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from kimi_code.errors import ToolError
 from kimi_code.repo.text import UTF8, Encoding, binary_kind, decode, encode
 from kimi_code.tools.tool import ToolContext
+from kimi_code.values import frozen
 
 EDITABLE_MOST = 16 << 20  # bytes; larger files are read in parts and changed by commands
 
@@ -35,7 +35,7 @@ class FileMemory:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Current:
     """A file as it is before a change. `text` is None when there is none yet."""
 

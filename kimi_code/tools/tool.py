@@ -1,7 +1,6 @@
 """What a tool is, and what it is given to work with."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kimi_code.events import Block, Effect, Reply, Request, TodoItem
 from kimi_code.repo.workspace import Workspace
+from kimi_code.values import frozen
 
 
 class Params(BaseModel):
@@ -21,7 +21,7 @@ class Params(BaseModel):
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolResult:
     """`text` is for the model, `summary` (a few words) and `blocks` are for the person.
 
@@ -50,7 +50,7 @@ class Front(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ToolContext:
     """What every call gets. `spill` is the session's folder for outputs too long to show to the model.
 
