@@ -24,7 +24,7 @@ from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
-from kimi_code.permissions.sandbox import Sandbox, blocked, find
+from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
 from kimi_code.repo.search import Search
 from kimi_code.repo.snapshot import Snapshots
@@ -156,6 +156,12 @@ def _unconfined(sandbox: Sandbox) -> str:
     )
 
 
+def _blocked(output: str, *, net: bool) -> str:
+    from kimi_code.permissions.blocked import blocked
+
+    return blocked(output, net=net)
+
+
 def build_toolset(
     background: Background,
     command_timeout: float,
@@ -169,7 +175,7 @@ def build_toolset(
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
     tools += [ApplyPatch(files)] if patches else []
-    tools += [Bash(background, command_timeout, partial(blocked, net=sandbox is not None and sandbox.net)), Todo()]
+    tools += [Bash(background, command_timeout, partial(_blocked, net=sandbox is not None and sandbox.net)), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from kimi_code.events import Effect
 from kimi_code.permissions import commands, gitreads, shell
 from kimi_code.permissions.commands import Harmless
+from kimi_code.permissions.coverage import allows, forbids, named_words
 from kimi_code.permissions.files import FilePolicy
 from kimi_code.permissions.paths import locate, may_hold_secrets
-from kimi_code.permissions.rules import Rule, allows, covers_tool, forbids, named_words
+from kimi_code.permissions.rules import Rule, covers_tool
 from kimi_code.permissions.shell import Line, Redirect, Simple
 from kimi_code.permissions.verdict import RANK, Part, Verdict
 from kimi_code.permissions.words import Word

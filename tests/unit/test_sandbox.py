@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from kimi_code.errors import ToolError
+from kimi_code.permissions.blocked import blocked
 from kimi_code.permissions.hiding import Search
 from kimi_code.permissions.paths import Boundary
-from kimi_code.permissions.sandbox import Found, Mechanism, Sandbox, Wanted, blocked, find
+from kimi_code.permissions.sandbox import Found, Mechanism, Sandbox, Wanted, find
 
 NOBODY = 65_534
 SETPRIV = shutil.which("setpriv")

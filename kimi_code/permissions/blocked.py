@@ -1,0 +1,30 @@
+"""What the output of a confined command that failed says was blocked. Loaded with the first failure."""
+
+import re
+
+_NETWORK = re.compile(
+    r"network is unreachable|could ?n[o']t resolve|temporary failure in name resolution|name or service not known"
+    r"|ENOTFOUND|EAI_AGAIN|ENETUNREACH|failed to resolve|no such host|nodename nor servname|dns error|getaddrinfo"
+    r"|failed to establish a new connection|(?:failed|couldn't) to connect|couldn't connect"
+    r"|cannot assign requested address",
+    re.IGNORECASE,
+)
+_WRITING = re.compile(r"read-only file ?system|EROFS|Errno 30", re.IGNORECASE)
+_FORBIDDEN = re.compile(r"permission denied|operation not permitted|EACCES|EPERM|Errno 13\b|Errno 1\b", re.IGNORECASE)
+_SHOWN = 160
+
+
+def blocked(output: str, *, net: bool) -> str:
+    """What the output of a confined command that failed says was blocked, in a line for the model; "" if nothing."""
+    for what, pattern in (
+        ("writing there", _WRITING),
+        ("the network", None if net else _NETWORK),
+        ("that access", _FORBIDDEN),
+    ):
+        line = next((line for line in reversed(output.splitlines()) if pattern and pattern.search(line)), None)
+        if line is not None:
+            return (
+                f"[This ran confined, and {what} was blocked, it seems: {line.strip()[:_SHOWN]!r}. If the task needs "
+                "it, send the command again with unconfined: true, which needs permission.]"
+            )
+    return ""
