@@ -64,6 +64,7 @@ def _commands(lab: Laboratory, peers: Sequence[str]) -> dict[str, list[str]]:
     script.write_text("steps:\n  - text: done\n")
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
+        "import openai": [sys.executable, "-c", "import openai"],
         "--version": [KIMI_CODE, "--version"],
         "scripted": [KIMI_CODE, "-p", "hi", "--model", f"scripted:{script}"],
     }
@@ -117,8 +118,11 @@ def _print_limits(runs: Runs) -> None:
     per_token = (median(run.cpu for run in runs["20,000 tokens"]) - median(run.cpu for run in runs["0 steps"])) / TOKENS
     version = median(run.wall for run in runs["--version"]) / median(run.wall for run in runs["python -c pass"])
     long = runs["200 steps"]
+    first = median(run.to_first_request for run in runs["0 steps"])
     figures = (
-        ("exec to first request", median(run.to_first_request for run in runs["0 steps"]) * 1000, 700, "ms"),
+        ("exec to first request", first * 1000, 700, "ms"),
+        # The limits in time are for a machine on which `import openai` takes half a second: ratios hold on any.
+        ("first request over import openai", first / median(run.wall for run in runs["import openai"]), 1.4, "x"),
         ("gap, median at 200 steps", _gap(long), 8, "ms"),
         ("gap, last ten over first ten", _growth(long), 1.3, "x"),
         ("last answer to exit", median(run.to_exit for run in runs["0 steps"]) * 1000, 60, "ms"),
@@ -129,7 +133,7 @@ def _print_limits(runs: Runs) -> None:
     )
     print()
     for name, value, limit, unit in figures:
-        print(f"{'ok  ' if value <= limit else 'OVER'}  {name:32}{value:8.1f} {unit:4} limit {limit:g}")
+        print(f"{'ok  ' if value <= limit else 'OVER'}  {name:34}{value:8.1f} {unit:4} limit {limit:g}")
 
 
 if __name__ == "__main__":
