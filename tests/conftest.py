@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,9 @@ import pytest
 
 from tests.harness import Lab, make_lab
 from tests.server import FakeServer
+
+# As in an activated environment: commands that run confined may use this Python wherever it is, below /tmp too.
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
 
 @pytest.fixture
