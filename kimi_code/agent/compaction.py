@@ -5,6 +5,7 @@ structure: goal, decisions, constraints, failed attempts, what is left. What is 
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import cast
@@ -17,7 +18,8 @@ from kimi_code.messages import Message, ToolCall
 THRESHOLD = 0.8
 _KEPT_SHARE = 0.25
 _CUT_RESULT = 1_200
-_CHANGING_TOOLS = ("Edit", "Write")
+_CHANGING_TOOLS = ("Edit", "Write", "ApplyPatch")
+_PATCHED = re.compile(r"^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ b/)(\S.*?)\s*$", re.MULTILINE)
 
 REQUEST = """\
 The conversation is about to be cut to fit the context. Write the state of the work for yourself, so that you can go \
@@ -124,18 +126,18 @@ def files_touched(messages: Iterable[Message], earlier: str = "") -> list[str]:
             paths[line[2:]] = None
     for message in messages:
         for call in message.tool_calls:
-            path = _path_argument(call)
-            if path:
-                paths[path] = None
+            paths.update(dict.fromkeys(_changed_paths(call)))
     return list(paths)
 
 
-def _path_argument(call: ToolCall) -> str:
+def _changed_paths(call: ToolCall) -> list[str]:
     if call.name not in _CHANGING_TOOLS:
-        return ""
+        return []
     try:
         arguments = json.loads(call.arguments)
     except ValueError:
-        return ""
-    path = cast("dict[str, object]", arguments).get("path") if isinstance(arguments, dict) else None
-    return path if isinstance(path, str) else ""
+        return []
+    given = cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {}
+    path, patch = given.get("path"), given.get("input")
+    named = _PATCHED.findall(patch) if isinstance(patch, str) else []
+    return [path] if isinstance(path, str) else named

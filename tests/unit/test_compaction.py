@@ -75,3 +75,9 @@ def test_long_results_are_shortened_visibly() -> None:
     [shortened] = compaction.shorten_results([Message("tool", "a" * 5000, call_id="c")])
     assert len(shortened.text) < 1400
     assert "3800 characters cut" in shortened.text
+
+
+def test_files_named_in_patches_count_as_changed() -> None:
+    patch = "*** Begin Patch\n*** Update File: src/a b.py\n@@\n-x\n+y\n*** Add File: c.py\n+z\n*** End Patch"
+    call = ToolCall("p", "ApplyPatch", json.dumps({"input": patch}))
+    assert compaction.files_touched([Message("assistant", tool_calls=(call,))]) == ["src/a b.py", "c.py"]
