@@ -73,7 +73,7 @@ def furnish(top: Path) -> None:
         "home/.cache/pip",
     ):
         (top / name).mkdir(parents=True)
-    for name in ("data/sessions/s1/outputs", "config", "elsewhere", "home/work"):
+    for name in ("data/sessions/s1/outputs", "config", "elsewhere", "home/job"):
         (top / name).mkdir(parents=True)
     for name, text in {
         "project/src/a.py": "print('a')\n",
@@ -389,10 +389,10 @@ def test_a_workspace_with_the_home_folder_in_it_is_never_confined(tmp_path: Path
 
 
 def test_a_cache_that_is_the_home_folder_or_our_own_data_stays_read_only(prison: Prison) -> None:
-    more = [prison.home, prison.top, prison.top / "data", prison.home / "work"]
+    more = [prison.home, prison.top, prison.top / "data", prison.home / "job"]
     sandbox = Sandbox(prison.sandbox.found, prison.sandbox.boundary, more, environment=prison.sandbox.environment)
     other = Prison(prison.top, sandbox)
-    assert other.said("echo x > $HOME/work/new && cat $HOME/work/new") == "x\n"
+    assert other.said("echo x > $HOME/job/new && cat $HOME/job/new") == "x\n"
     assert other.run("echo x > $HOME/new").returncode != 0
     assert other.run("echo x > ../data/new").returncode != 0
     sandbox.close()
