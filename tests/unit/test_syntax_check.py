@@ -9,7 +9,7 @@ from kimi_code.repo.syntax_check import new_problem
         ("a.py", "x = 1\n", "x = 1\ny = (\n", r"'\('.* at line 2: y = \("),
         ("a.pyi", "x: int\n", "def f() -> int\n", "at line 1"),
         ("A.PY", "x = 1\n", "return 1\n", "outside function"),
-        ("a.json", "{}", '{\n"a": 1,\n}', "JSON: .* at line 3: }"),
+        ("a.json", "{}", '{\n"a": 1\n"b": 2}', 'JSON: .* at line 3: "b"'),
         ("a.toml", "a = 1\n", "a = 1\na = 2\n", "TOML: Cannot overwrite a value"),
         ("a.yaml", "a: 1\n", "a: 1\nb: [2\n", "YAML: "),
         ("a.yml", "a: &x 1\nb: *x\n", "b: *y\n", "undefined alias"),
