@@ -1,4 +1,4 @@
-"""Isolated working copies of one working tree, as it is at a moment: the facade. Nothing done in one reaches the user's.
+"""Isolated working copies of one working tree as it is at a moment: the facade. Nothing done in one reaches the user.
 
 A `Checkouts` is a moment, frozen; a `Checkout` is files of its own with a private git repository and a workspace.
 """
