@@ -104,6 +104,7 @@ async def open_session(opening: Opening) -> Assembled:
         requests.ask,
         scrubber.scrub,
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
+        each_edit=settings.review == "each",
     )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
     agent = Agent(

@@ -25,6 +25,11 @@ class RunFlags:
     add_dirs: tuple[str, ...] = ()
     permission_mode: str | None = None
     yolo: bool = False
+    review: str | None = None
+    apply: bool = False
+    patch_out: str | None = None
+    commit: bool = False
+    branch: str | None = None
     net: bool = False
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
