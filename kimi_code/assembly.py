@@ -16,6 +16,7 @@ from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
+from kimi_code.agent.stages import Stage
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
 from kimi_code.config.remember import remember
 from kimi_code.errors import ConfigError, UsageError
@@ -54,7 +55,10 @@ from kimi_code.values import frozen
 
 @frozen
 class Opening:
-    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer."""
+    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
+
+    `branch` is the new one that `--commit` commits on, "" for the one that is checked out.
+    """
 
     settings: Settings
     cwd: Path
@@ -63,6 +67,7 @@ class Opening:
     resume: str | None = None
     keep: bool = True
     attended: bool = False
+    branch: str = ""
 
 
 @frozen
@@ -79,6 +84,7 @@ async def open_session(opening: Opening) -> Assembled:
     settings = opening.settings
     root = git.find_root(opening.cwd)
     boundary, rules = _boundary(opening, root), _rules(settings)
+    await _check_commit(opening)
     resumed = _resumed(opening)
     meta = resumed.meta if resumed else Store(settings.data_dir).create()
     boundary = Boundary(boundary.roots, boundary.own, (meta.path,))
@@ -123,6 +129,8 @@ async def open_session(opening: Opening) -> Assembled:
         crash_file=meta.path / "crash.txt" if opening.keep else None,
     )
 
+    agent.stages = _stages(opening, agent)
+
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
@@ -143,6 +151,26 @@ async def open_session(opening: Opening) -> Assembled:
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
     return Assembled(session, opened, tuple(said))
+
+
+async def _check_commit(opening: Opening) -> None:
+    if not opening.settings.commit:
+        return
+    from kimi_code.repo.commit import CommitError, open_repository
+
+    try:
+        await open_repository(opening.cwd, branch=opening.branch)
+    except CommitError as error:
+        raise UsageError(f"--commit: {error.message}", hint=error.hint) from None
+
+
+def _stages(opening: Opening, agent: Agent) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    if opening.settings.commit and agent.snapshots is not None:
+        from kimi_code.agent.committing import Committing
+
+        stages.append(Committing(agent, opening.cwd, agent.snapshots, opening.branch))
+    return tuple(stages)
 
 
 def _sandbox(settings: Settings, boundary: Boundary) -> Sandbox:

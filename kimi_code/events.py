@@ -348,6 +348,34 @@ class ContextCompacted:
 
 
 @frozen
+class TurnReviewed:
+    """What a turn made in an isolated copy was decided on, before TurnEnded; not there when it made nothing.
+
+    `files` are what it made, relative to the top of the working tree, and `patch` is the file that holds all of it, as
+    `git apply` takes it. `problems` say why it was not applied: a path and a sentence each.
+    """
+
+    status: Literal["applied", "declined", "conflict", "refused"]
+    files: tuple[FileChange, ...]
+    patch: str
+    problems: tuple[str, ...] = ()
+
+
+@frozen
+class CommitCreated:
+    """The agent's changes were committed, before TurnEnded; `branch` is "" where HEAD is detached.
+
+    `left_out` are files whose changes are not part of it: a path and the reason each.
+    """
+
+    commit: str
+    branch: str
+    message: str
+    files: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@frozen
 class Notice:
     """Something a person should know; never needed to follow the work."""
 
@@ -372,6 +400,8 @@ Event = (
     | RequestClosed
     | PlanUpdated
     | ContextCompacted
+    | TurnReviewed
+    | CommitCreated
     | Notice
 )
 

@@ -111,6 +111,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
             continue_last=flags.continue_last,
             resume=flags.resume,
             keep=not flags.no_session,
+            branch=flags.branch or "",
         )
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)

@@ -20,8 +20,19 @@ from kimi_code.errors import (
     QuotaExceeded,
     UsageError,
 )
-from kimi_code.events import Approval, Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
-from kimi_code.headless.result import DeniedCall, RunResult
+from kimi_code.events import (
+    Approval,
+    CommitCreated,
+    Deny,
+    Notice,
+    Outcome,
+    Record,
+    RequestOpened,
+    SessionOpened,
+    ToolEnded,
+    TurnEnded,
+)
+from kimi_code.headless.result import Committed, DeniedCall, RunResult
 from kimi_code.headless.streams import tell, write
 from kimi_code.headless.text import TextProgress
 from kimi_code.session.session import Session, TurnChecks
@@ -40,6 +51,8 @@ _EXIT: dict[Outcome, int] = {
     Outcome.BUDGET: ExitCode.BUDGET,
     Outcome.AUTH: ExitCode.AUTH,
     Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Outcome.CONFLICT: ExitCode.FAILED,
+    Outcome.COMMIT_FAILED: ExitCode.FAILED,
     Outcome.INTERRUPTED: ExitCode.INTERRUPTED,
 }
 
@@ -64,6 +77,7 @@ class Run:
     _session: Session | None = None
     _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
     _rules: list[str] = field(default_factory=list[str])
+    _commit: Committed | None = None
     _ended: TurnEnded | None = None
     _signal: int | None = None
     _lost: OSError | None = None
@@ -108,6 +122,8 @@ class Run:
             self._session.reply(event.request_id, Deny(_NOBODY))
         elif isinstance(event, ToolEnded) and event.status == "denied":
             self._denied.append(DeniedCall(event.tool, event.title, event.summary))
+        elif isinstance(event, CommitCreated):
+            self._commit = Committed(event.commit, event.branch, event.files, event.left_out)
 
     def _result(self, session: Session, ended: TurnEnded) -> RunResult:
         status, exit_code, error = str(ended.outcome), _EXIT[ended.outcome], ended.error or None
@@ -129,6 +145,7 @@ class Run:
             error=error,
             output=ended.output,
             has_output=self.checks.output_schema is not None,
+            commit=self._commit,
         )
 
     def _finish(self, result: RunResult) -> int:
