@@ -145,7 +145,7 @@ class Checkout:
         if self._removed:
             return
         self._removed = True
-        self.ground.close()
+        await asyncio.to_thread(self.ground.close)  # the kernel forgets all that was looked at
         if self._cell is not None:
             await self._cell.aclose()
         self._delete(self._folder)

@@ -62,7 +62,7 @@ class Mirror:
             found = Path(real(self._ground, str(given)))
         except OSError:
             raise ToolError(f"{path} goes through a symlink that leads to itself. Use another path.") from None
-        if found.is_relative_to(self._user_top):
+        if found.is_relative_to(self._user_top) and not self._may_read(found):
             # A link to an absolute path of the user's tree means the same file of the copy.
             found = self._ground.top / found.relative_to(self._user_top)
         if not self._is_inside(found) and not self._may_read(found):
