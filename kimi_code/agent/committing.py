@@ -51,6 +51,9 @@ class Committing:
         """Nothing is paid for before a commit is possible at all."""
         await open_repository(self.folder, branch=self.branch)
 
+    def forget(self) -> None:
+        pass
+
     async def end(self, closing: Closing) -> None:
         """Commit, if the turn succeeded and changed something."""
         if closing.outcome is not Outcome.DONE:

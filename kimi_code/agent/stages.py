@@ -33,6 +33,10 @@ class Stage(Protocol):
         """Before the first step."""
         ...
 
+    def forget(self) -> None:
+        """The session is not kept: remove what is on disk of it, but never the only copy of somebody's work."""
+        ...
+
     async def end(self, closing: Closing) -> None:
         """After the last one, however the turn went; also where `begin` was never reached, or failed."""
         ...

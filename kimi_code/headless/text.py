@@ -81,7 +81,7 @@ class TextProgress:
 
     def _reviewed(self, reviewed: TurnReviewed) -> None:
         how = "applied" if reviewed.status == "applied" else "not applied"
-        self._line(self._paint(f"… {how}, of an isolated copy:", "2"))
+        self._line(self._paint(f"… changed in the copy, {how}:", "2"))
         for file in reviewed.files:
             self._line(self._paint(f"  {file.change:<8} {_fit(file.path, 100)}  +{file.added} −{file.removed}", "2"))
 

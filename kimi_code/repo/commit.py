@@ -4,8 +4,10 @@ A file that had uncommitted changes before the turn is committed as HEAD's versi
 they do not go on top cleanly it is left out, and said. The index is as the user left it, but for those files.
 """
 
+import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -20,6 +22,7 @@ from kimi_code.repo.trees import Entry, Trees
 from kimi_code.values import frozen
 
 _MODES = {"file": "100644", "executable": "100755", "symlink": "120000"}
+_STALE = 86_400  # seconds
 _ATTEMPTS = 3  # at an index that editors refresh meanwhile
 
 
@@ -233,6 +236,7 @@ async def create(repository: Repository, plan: Plan, message: str, *, branch: st
 
     Raises CommitError or HookError; then the repository is as it was.
     """
+    _sweep(repository)
     index = repository.folders.own / f"kimi-code-{uuid4().hex}.index"
     try:
         return await _create(repository, plan, message, branch, index)
@@ -241,6 +245,14 @@ async def create(repository: Repository, plan: Plan, message: str, *, branch: st
     finally:
         for path in (index, index.with_name(f"{index.name}.lock")):
             path.unlink(missing_ok=True)
+
+
+def _sweep(repository: Repository) -> None:
+    """Remove what a killed process left: private indexes, long out of use."""
+    for path in repository.folders.own.glob("kimi-code-*.index*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE:
+                path.unlink()
 
 
 async def _create(repository: Repository, plan: Plan, message: str, branch: str, index: Path) -> Created:

@@ -1,5 +1,6 @@
 """`--commit`: exactly the agent's changes, in the user's name, with the user's hooks; all else stays as it was."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,16 @@ async def test_no_repository_no_identity_and_unfinished_work_are_told_before_any
     (repository / ".git").rename(tmp_path / "away")
     with pytest.raises(UsageError, match="There is no git repository"):
         await lab.open()
+
+
+async def test_private_indexes_that_a_killed_run_left_are_swept_when_they_are_old(lab: Lab, repository: Path) -> None:
+    old, young = (repository / ".git" / f"kimi-code-{name}.index" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    await committed(lab, "echo new > new.txt")
+    assert not old.exists()
+    assert young.exists()
 
 
 async def test_an_index_that_is_locked_stops_the_commit_and_keeps_the_work(lab: Lab, repository: Path) -> None:
