@@ -27,7 +27,7 @@ from kimi_code.repo.search import Search
 from kimi_code.repo.shadow import Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
-from kimi_code.repo.workspace import Launch, Workspace
+from kimi_code.repo.workspace import Launch
 from kimi_code.values import frozen
 
 Isolation = Literal["overlay+bwrap", "copy+bwrap", "copy+landlock", "copy only"]
@@ -89,13 +89,14 @@ class Options:
 class Checkout:
     """One isolated copy. `workspace` and `search` are what tools work on it with.
 
-    Their paths are the user's own where there are mounts (`isolation` with bwrap).
+    Their paths are the user's own where there are mounts (`isolation` with bwrap). Permissions must judge paths by
+    `workspace.follow`: the links of the copy need not be those of the user's tree.
     """
 
     name: str
     isolation: Isolation
     start: str  # the commit it began with
-    workspace: Workspace
+    workspace: Mirror
     search: Search
     ground: Ground
     _moment: Moment

@@ -53,20 +53,27 @@ class Mirror:
 
     def resolve(self, path: str) -> Path:
         """As the protocol has it; raises ToolError for all that is not in the copy, too."""
+        try:
+            found = self.follow(path)
+        except ValueError:
+            raise ToolError(f"{path!r} is no path: it contains a NUL character.") from None
+        except OSError:
+            raise ToolError(f"{path} goes through a symlink that leads to itself. Use another path.") from None
+        if not self._is_inside(found) and not self._may_read(found):
+            raise self._outside(path)
+        return found
+
+    def follow(self, path: str) -> Path:
+        """Where `path` leads, in the copy or out of it. Raises OSError for a loop, ValueError for NUL bytes."""
         if "\0" in path:
-            raise ToolError(f"{path!r} is no path: it contains a NUL character.")
+            raise ValueError("the path contains a NUL byte")
         given = self._root / os.path.expanduser(path)  # noqa: PTH111  (never raises)
         if given.is_relative_to(self._user_top):
             given = self._ground.top / given.relative_to(self._user_top)
-        try:
-            found = Path(real(self._ground, str(given)))
-        except OSError:
-            raise ToolError(f"{path} goes through a symlink that leads to itself. Use another path.") from None
+        found = Path(real(self._ground, str(given)))
         if found.is_relative_to(self._user_top) and not self._may_read(found):
             # A link to an absolute path of the user's tree means the same file of the copy.
             found = self._ground.top / found.relative_to(self._user_top)
-        if not self._is_inside(found) and not self._may_read(found):
-            raise self._outside(path)
         return found
 
     def display(self, path: Path) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from kimi_code.errors import ToolError
 from kimi_code.permissions.confinement import Confinement, Mounts, find_mounts
+from kimi_code.permissions.paths import Boundary, locate
 from kimi_code.permissions.sandbox import Wanted, find
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
 from kimi_code.repo.merge import apply, merge
@@ -368,6 +369,18 @@ async def test_secrets_stay_hidden_in_a_copy(scene: Scene) -> None:
         "made.env\n"
     )
     assert "SECRET" not in await sh(checkout, "cat made.env")
+
+
+async def test_permissions_judge_a_path_by_where_the_copys_own_links_lead(scene: Scene) -> None:
+    (scene.top / ".env").write_text("PASSWORD=tiger\n")
+    checkout = await scene.create()
+    workspace = checkout.workspace
+    await sh(checkout, "ln -s .env src/notes; ln -s ../src/notes src/again; ln -s / src/out")
+    boundary = Boundary(workspace.roots, follow=workspace.follow)
+    assert locate("src/again", boundary).sensitive == ".env may hold secrets"
+    assert not locate("src/out/etc/passwd", boundary).inside
+    place = locate("src/b.py", boundary)
+    assert place.inside and not place.sensitive
 
 
 # --- Ignored folders -------------------------------------------------------------------------------------------------
