@@ -207,7 +207,8 @@ def _policy_inside(policy: Policy, checkout: Checkout, outside: Workspace) -> Po
     # Confined, paths into the user's tree mean the copy; unconfined, a command would reach the real one by them.
     roots = (*checkout.workspace.roots, *(outside.roots if confined else ()))
     own = tuple(folder for folder in policy.boundary.own if not any(root.is_relative_to(folder) for root in roots))
-    boundary = replace(policy.boundary, roots=tuple(dict.fromkeys(roots)), own=own)
+    follow = checkout.workspace.follow
+    boundary = replace(policy.boundary, roots=tuple(dict.fromkeys(roots)), own=own, follow=follow)
     return replace(policy, mode="plan" if policy.mode == "plan" else "auto", boundary=boundary, confined=confined)
 
 

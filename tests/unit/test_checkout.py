@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kimi_code.errors import ToolError
+from kimi_code.permissions.blocked import blocked
 from kimi_code.permissions.confinement import Confinement, Mounts, find_mounts
 from kimi_code.permissions.paths import Boundary, locate
 from kimi_code.permissions.sandbox import Wanted, find
@@ -216,6 +217,12 @@ async def test_folders_can_be_moved_removed_and_made_again(scene: Scene) -> None
     await put(checkout, "src/b.py", "back\n")
     assert await sh(checkout, "cat src/*.py") == "back\nagain\n"
     assert await changed(checkout) == {"src/b.py": "modified", "src/c.py": "created"}
+
+
+async def test_a_folder_that_an_overlay_cannot_rename_is_explained_to_the_model(scene: Scene) -> None:
+    checkout = await scene.create()
+    said = await sh(checkout, "git mv src moved && ls moved")
+    assert said == "b.py\n" or "use mv" in blocked(said, net=False)
 
 
 async def test_searches_look_into_the_copy_and_honour_its_ignore_files(scene: Scene) -> None:
