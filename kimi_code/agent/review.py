@@ -40,6 +40,10 @@ IN_A_COPY = (
     "You work in an isolated copy of the tree, where edits and confined commands are free. At the end of the turn the "
     "user reviews the whole diff and decides what of it is applied to the real tree."
 )
+_UNCONFINED = (
+    "The copy's commands cannot be confined here, so only harmless ones and those that a rule allows run; a rule's "
+    "commands could reach your own files by their paths."
+)
 
 
 @dataclass(slots=True)
@@ -87,6 +91,8 @@ class TurnReview:
         self._open = _Open(checkouts, checkout, scope.workspace, scope.tools, scope.policy)
         for note in checkouts.notes:
             self.agent.publish(Notice("info", note))
+        if checkout.isolation == "copy only" and scope.policy.mode != "plan":
+            self.agent.publish(Notice("warning", _UNCONFINED))
         scope.tools = self.searching(scope.tools, checkout.search)
         scope.policy = _policy_inside(scope.policy, checkout, scope.workspace)
         scope.workspace = checkout.workspace
