@@ -26,8 +26,8 @@ class Text:
 class Hunk:
     """Lines of a unified diff: each starts with ' ', '-' or '+'; starts count from 1.
 
-    `id` names it in a reply to an approval; it follows from path, place and content, so that it stays the same when
-    other hunks are left out. A hunk without one goes with its whole file.
+    `id` names it in a reply to an approval. It follows from the path, the place in the old text and the content, never
+    from other hunks, so that it holds when those are left out. A hunk without one goes with its whole file.
     """
 
     old_start: int

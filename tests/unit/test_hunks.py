@@ -55,7 +55,12 @@ def test_all_hunks_make_the_new_text_and_none_the_old(old: str, new: str) -> Non
     assert len({hunk.id for hunk in hunks}) == len(hunks)
 
 
-@given(LONG, SPARSE, st.sets(st.integers(0, 5)))
+def numbered(text: str) -> str:
+    return "".join(f"{number} {line}" for number, line in enumerate(text.splitlines(keepends=True)))
+
+
+# Of equal lines any may be taken for the one that went: a comparison of other texts may choose another.
+@given(LONG.map(numbered), SPARSE, st.sets(st.integers(0, 5)))
 def test_what_is_left_out_leaves_the_other_hunks_and_their_ids_as_they_were(
     old: str, edits: list[tuple[int, str]], chosen: set[int]
 ) -> None:
@@ -80,14 +85,17 @@ def test_any_pick_is_what_git_makes_of_a_patch_of_those_hunks(
     folder = tmp_path_factory.mktemp("git")
     (folder / "a").write_bytes(old.encode())
     if hunks:
-        patch = "--- a/a\n+++ b/a\n" + "".join(rendered(hunk, old, new) for hunk in hunks)
+        patch = "--- a/a\n+++ b/a\n" + "".join(rendered(hunks, number, old, new) for number in range(len(hunks)))
         apply = ("git", "apply", "--whitespace=nowarn", "--unidiff-zero")
         subprocess.run(apply, cwd=folder, input=patch.encode(), check=True)
     assert (folder / "a").read_bytes() == picked.encode()
 
 
-def rendered(hunk: Hunk, old: str, new: str) -> str:
-    """The hunk as a patch has it; what the last line lacks is said below it."""
+def rendered(hunks: Sequence[Hunk], number: int, old: str, new: str) -> str:
+    """One of the hunks as a patch of them all has it; what the last line lacks is said below it."""
+    hunk = hunks[number]
+    # Git looks for a hunk where the ones before it in the patch have moved its lines to.
+    moved = sum({"+": 1, "-": -1}.get(line[0], 0) for before in hunks[:number] for line in before.lines)
     counts = [sum(line[0] in marks for line in hunk.lines) for marks in (" -", " +")]
     starts = [
         start if count else start - 1 for start, count in zip((hunk.old_start, hunk.new_start), counts, strict=True)
