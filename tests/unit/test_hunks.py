@@ -97,9 +97,7 @@ def rendered(hunks: Sequence[Hunk], number: int, old: str, new: str) -> str:
     # Git looks for a hunk where the ones before it in the patch have moved its lines to.
     moved = sum({"+": 1, "-": -1}.get(line[0], 0) for before in hunks[:number] for line in before.lines)
     counts = [sum(line[0] in marks for line in hunk.lines) for marks in (" -", " +")]
-    starts = [
-        start if count else start - 1 for start, count in zip((hunk.old_start, hunk.new_start), counts, strict=True)
-    ]
+    starts = [hunk.old_start - (counts[0] == 0), hunk.old_start + moved - (counts[1] == 0)]
     text = f"@@ -{starts[0]},{counts[0]} +{starts[1]},{counts[1]} @@\n"
     at = [hunk.old_start - 1, hunk.new_start - 1]
     for line in hunk.lines:
