@@ -13,6 +13,8 @@ KimiError
 │   ├── NotAnApi             the server's answer is no API answer, such as a web page
 │   └── ModelUnavailable     unreachable, 5xx, cut off or silent; retried
 ├── BudgetExceeded           steps, tokens, money or time are used up (exit 4)
+├── SwarmError               a swarm cannot be started, run or resumed
+│   └── PlanError            a plan that cannot be run; names each task and what is wrong with it
 └── ToolError                a failure the model can mend; the text is written for the model
     └── PatchError           an edit that fits nowhere, or in more than one place
 """
@@ -119,6 +121,18 @@ class BudgetExceeded(KimiError):
     def __init__(self, message: str, *, budget: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.budget = budget
+
+
+class SwarmError(KimiError):
+    """A swarm cannot be started, run or resumed; the text says why."""
+
+
+class PlanError(SwarmError):
+    """A plan that cannot be run; `problems` has a sentence for each fault, the task named."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("The plan cannot be run:\n" + "\n".join(f"- {problem}" for problem in problems))
+        self.problems = problems
 
 
 class ToolError(KimiError):
