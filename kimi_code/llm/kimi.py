@@ -191,7 +191,7 @@ def retry_after(headers: Mapping[str, str], text: str, now: float) -> float | No
         _scaled(headers.get("retry-after-ms", ""), 0.001),
         _scaled(after, 1.0),
         _until_date(after, now),
-        _until_reset(headers.get("x-ratelimit-reset", ""), now),
+        reset_in(headers.get("x-ratelimit-reset", ""), now),
         _named_wait(text),
     ):
         if wait is not None and math.isfinite(wait):
@@ -213,7 +213,7 @@ def _until_date(text: str, now: float) -> float | None:
         return None
 
 
-def _until_reset(text: str, now: float) -> float | None:
+def reset_in(text: str, now: float) -> float | None:
     """Providers send seconds from now, a Unix time in seconds or milliseconds, or a duration such as 6m0s."""
     number = _scaled(text, 1.0)
     if number is not None:

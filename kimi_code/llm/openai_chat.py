@@ -7,7 +7,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -37,6 +37,7 @@ class OpenAIChat:
     """A Model behind an OpenAI-compatible `/chat/completions`.
 
     `silence_timeout` is the longest pause in seconds before and inside an answer; its whole length is not limited.
+    `observe` sees the headers of every answer, refusals included: how a limiter learns what the provider allows.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class OpenAIChat:
         headers: Mapping[str, str] | None = None,
         silence_timeout: float = 120.0,
         user_agent: str = f"kimi-code/{__version__}",
+        observe: Callable[[Mapping[str, str]], object] = lambda headers: None,
     ) -> None:
         self._base_url = base_url.strip().rstrip("/")
         self._api_key = api_key.strip()
@@ -56,6 +58,7 @@ class OpenAIChat:
         self._kind = kind
         self._headers = {"User-Agent": user_agent, **(headers or {})}
         self._silence_timeout = silence_timeout
+        self._observe = observe
         self._encoder = Encoder()
         self._refused: set[str] = set()
         self._connecting = threading.Lock()
@@ -210,11 +213,14 @@ class OpenAIChat:
                 timeout = names.timeout(LISTING_TIMEOUT, connect=CONNECT_TIMEOUT)
                 return await client.get(path, cast_to=names.response, stream=True, options={"timeout": timeout})
             headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
-            return await client.post(
+            response = await client.post(
                 path, content=body, cast_to=names.response, stream=True, options={"headers": headers}
             )
+            self._observe(response.headers)
+            return response
         except names.status_error as error:
             response = error.response
+            self._observe(response.headers)
             said = self._scrubbed(response.text)
             raise kimi.model_error(
                 response.status_code, said, response.headers, base_url=self._shown_url, model=self._profile.id
