@@ -5,7 +5,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
-from kimi_code.agent.stages import Stage
+from kimi_code.agent.stages import Closing, Stage
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
 from kimi_code.config.remember import remember
 from kimi_code.errors import ConfigError, UsageError
@@ -28,9 +29,10 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
+from kimi_code.repo.git import find_root
 from kimi_code.repo.search import Search
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.workspace import LocalWorkspace
+from kimi_code.repo.workspace import LocalWorkspace, Workspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
 from kimi_code.session.codec import encode
@@ -38,6 +40,7 @@ from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session
 from kimi_code.session.store import SessionMeta, Store
+from kimi_code.swarm.tools import orchestrating
 from kimi_code.tools.apply_patch import ApplyPatch
 from kimi_code.tools.ask import Ask
 from kimi_code.tools.background import Background
@@ -55,6 +58,9 @@ from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.repo.checkout import Checkouts
+    from kimi_code.swarm.control import Director
+
+MOST_AGENTS = 100  # at once
 
 
 @frozen
@@ -109,6 +115,8 @@ async def open_session(opening: Opening) -> Assembled:
     toolset = build_toolset(
         background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
     )
+    directing = _Directing()
+    toolset = Toolset([*toolset.values(), *orchestrating(directing.director)])
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
         toolset,
@@ -138,11 +146,16 @@ async def open_session(opening: Opening) -> Assembled:
         crash_file=meta.path / "crash.txt" if opening.keep else None,
     )
 
-    agent.stages = _stages(opening, agent, meta, background, boundary)
-
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
+    stages = _stages(opening, agent, meta, background, boundary)
+    agent.stages = (directing, *stages)
+    directing.make = partial(
+        _direct, opening, agent, bus, requests, meta, boundary, to_line, directing, instructions, sandbox, stages
+    )
+
+    forgetting = () if opening.keep else (_forgetting(meta, agent),)
     session = Session(
         agent,
         bus,
@@ -150,7 +163,13 @@ async def open_session(opening: Opening) -> Assembled:
         meta,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta, agent),))),
+        closers=(
+            background.close,
+            sandbox.aclose,
+            model.close,
+            directing.close,
+            *(() if opening.keep else (_forgetting(meta, agent),)),
+        ),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
@@ -160,6 +179,119 @@ async def open_session(opening: Opening) -> Assembled:
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
     return Assembled(session, opened, tuple(said))
+
+
+@dataclass(slots=True)
+class _Directing:
+    """The swarms of a session: nothing is loaded before the first one. Also the stage in which turns wait for them."""
+
+    make: "Callable[[], Director] | None" = None
+    made: "Director | None" = None
+    models: dict[str, Model] = field(default_factory=dict[str, Model])
+
+    def director(self) -> "Director":
+        if self.made is None:
+            assert self.make is not None
+            self.made = self.make()
+        return self.made
+
+    @property
+    def isolates(self) -> bool:
+        return False
+
+    async def begin(self) -> None:
+        if self.made is not None:
+            await self.made.begin()
+
+    def forget(self) -> None:
+        pass
+
+    async def end(self, closing: Closing) -> None:
+        if self.made is not None:
+            await self.made.end(closing)
+
+    async def close(self) -> None:
+        for model in self.models.values():
+            await model.close()
+
+
+def _direct(
+    opening: Opening,
+    agent: Agent,
+    bus: Bus,
+    requests: Requests,
+    meta: SessionMeta,
+    boundary: Boundary,
+    to_line: Callable[[Record], str],
+    directing: _Directing,
+    instructions: Instructions,
+    sandbox: Sandbox,
+    stages: Sequence[Stage],
+) -> "Director":
+    from kimi_code.agent.review import TurnReview
+    from kimi_code.llm.limiter import Limited, Limiter
+    from kimi_code.swarm.agents import builtin
+    from kimi_code.swarm.control import Director
+    from kimi_code.swarm.delivery import CopyTree, Home, UserTree
+    from kimi_code.swarm.seat import Cores
+    from kimi_code.swarm.tools import Note
+    from kimi_code.swarm.worker import Parent
+
+    settings, snapshots, own = opening.settings, agent.snapshots, agent.model
+    assert snapshots is not None
+    limiter = Limiter()
+    # From the first swarm on, all requests of the process pass one queue, and this agent's go first.
+    agent.model = Limited(own, limiter, "main", urgent=True)
+    review = next((stage for stage in stages if isinstance(stage, TurnReview)), None)
+
+    def model_of(name: str, path: str, waited: Callable[[float], object]) -> Model:
+        if not name:
+            return Limited(own, limiter, path, waited=waited)
+        if name not in directing.models:
+            chosen = choose(replace(settings, model=name))
+            directing.models[name] = _model(chosen, replace(settings, record=None), Scrubber(settings.secrets))
+        return Limited(directing.models[name], limiter, path, waited=waited)
+
+    def equip(background: Background, search: Search, path: str) -> Toolset:
+        patches = own.profile.apply_patch
+        tools = build_toolset(background, settings.command_timeout, sandbox, attended=False, patches=patches)
+        return Toolset([*with_search(tools, search).values(), Note(partial(directing.director().note, path))])
+
+    async def describe(workspace: Workspace, policy: Policy) -> str:
+        permissions = policy.describe(attended=opening.attended)
+        if policy.mode == "auto" and policy.confined:
+            permissions += f" {sandbox.describe()}"
+        return preface(
+            Surroundings(
+                cwd=str(workspace.root),
+                date=time.strftime("%Y-%m-%d"),
+                platform=_platform(),
+                git="a private repository of this copy" if find_root(opening.cwd) else "",
+                instructions=instructions.text,
+                permissions=permissions,
+            )
+        )
+
+    def home() -> Home:
+        if review is not None and review.copy is not None:
+            return CopyTree(*review.copy)
+        return UserTree(snapshots, partial(_freeze, opening, snapshots, meta, boundary))
+
+    parent = Parent(
+        agent,
+        "main",
+        meta.id,
+        meta.path,
+        opening.keep,
+        bus.publish,
+        requests.ask,
+        equip,
+        describe,
+        model_of,
+        to_line,
+        Cores(os.cpu_count() or 1),
+    )
+    return Director(parent, home, snapshots, builtin(), MOST_AGENTS, settings.command_timeout)
 
 
 async def _check_commit(opening: Opening) -> None:
@@ -334,6 +466,10 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
     return model
 
 
+def _platform() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}"
+
+
 def _preface(
     opening: Opening, root: Path | None, scope: CallScope, sandbox: Sandbox, instructions: Instructions
 ) -> Callable[[], Awaitable[str]]:
@@ -352,7 +488,7 @@ def _preface(
             Surroundings(
                 cwd=str(scope.workspace.root),
                 date=time.strftime("%Y-%m-%d"),
-                platform=f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}",
+                platform=_platform(),
                 git=state,
                 extra_roots=tuple(str(folder) for folder in extra),
                 instructions=instructions.text,

@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
     AUTH = 3
     BUDGET = 4
     DENIED = 5
+    PARTIAL = 6
     UNAVAILABLE = 75
     INTERRUPTED = 130
     TERMINATED = 143

@@ -162,6 +162,7 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"
     CONFLICT = "conflict"
     COMMIT_FAILED = "commit_failed"
+    PARTIAL = "partial"  # a swarm of the turn came to its end in part
     INTERRUPTED = "interrupted"
 
 
@@ -171,6 +172,7 @@ class Effect(StrEnum):
     READ = "read"
     EDIT = "edit"
     EXECUTE = "execute"
+    DELEGATE = "delegate"  # others do it, under rules of their own
     NONE = "none"
 
 

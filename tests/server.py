@@ -205,6 +205,7 @@ class FakeServer:
         self.connections = 0
         self.missing = 0
         self._script: deque[Script] = deque()
+        self._always: Callable[[Received], Reply] | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._handlers: set[asyncio.Task[None]] = set()
         self._changed = threading.Condition()
@@ -214,6 +215,10 @@ class FakeServer:
     def script(self, *replies: Script) -> None:
         """Append replies; a function makes its reply from the request."""
         self._script.extend(replies)
+
+    def always(self, reply: Callable[[Received], Reply]) -> None:
+        """Answer every request for which the script has nothing with what `reply` makes of it."""
+        self._always = reply
 
     def assert_used_up(self) -> None:
         """Fail unless every reply was asked for, and none more."""
@@ -299,6 +304,8 @@ class FakeServer:
         with self._changed:
             self.requests.append(request)
             self._changed.notify_all()
+        if not self._script and self._always is not None:
+            return self._always(request)
         if not self._script:
             self.missing += 1
             return error(500, message=f"the test's script has no reply number {len(self.requests)}")

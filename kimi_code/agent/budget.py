@@ -27,23 +27,38 @@ class Budget:
     steps: int = 0
     tool_calls: int = 0
     usage: Usage = field(default_factory=Usage)
+    delegated: Usage = field(default_factory=Usage)  # by sub-agents
+
+    @property
+    def total(self) -> Usage:
+        """What the turn took, its sub-agents included."""
+        return self.usage + self.delegated
 
     @property
     def cost(self) -> float | None:
         """US dollars so far; None when the model's price is not known."""
-        return None if self.price is None else round(self.price.cost(self.usage), 6)
+        return None if self.price is None else round(self.price.cost(self.total), 6)
 
     def spend(self, usage: Usage) -> None:
         """Add a request's usage."""
         self.usage += usage
+
+    def delegate(self, usage: Usage) -> None:
+        """Add what a sub-agent's request took."""
+        self.delegated += usage
 
     def check(self) -> None:
         """Raises BudgetExceeded when the next request is no longer paid for."""
         limits = self.limits
         if limits.steps is not None and self.steps >= limits.steps:
             raise _exceeded("steps", f"{self.steps} of {limits.steps} steps are used", "--max-steps")
-        if limits.tokens is not None and self.usage.total >= limits.tokens:
-            raise _exceeded("tokens", f"{self.usage.total:,} of {limits.tokens:,} tokens are used", "--max-tokens")
+        self.check_spending()
+
+    def check_spending(self) -> None:
+        """As `check`, but for the steps, which sub-agents have of their own."""
+        limits, total = self.limits, self.total.total
+        if limits.tokens is not None and total >= limits.tokens:
+            raise _exceeded("tokens", f"{total:,} of {limits.tokens:,} tokens are used", "--max-tokens")
         if limits.cost is not None:
             if self.cost is None:
                 raise BudgetExceeded(

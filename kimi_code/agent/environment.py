@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimi_code.agent.budget import Limits
+from kimi_code.agent.budget import Budget, Limits
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.events import Event, TodoItem
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from kimi_code.agent.stages import Stage
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Agent:
     """One per session; what lasts from turn to turn is in `context` and `plan`.
@@ -23,6 +27,7 @@ class Agent:
     `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
     `stages` are what a turn goes through before its first step and after its last one, in order.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
+    `budget` is that of the running turn, and `before_change` is to be called before anything changes the user's files.
     `retry_base` is the first wait in seconds; each further one doubles.
     """
 
@@ -40,6 +45,8 @@ class Agent:
     check: Callable[[], None] = lambda: None
     crash_file: Path | None = None
     stages: "tuple[Stage, ...]" = ()
+    budget: Budget | None = None
+    before_change: Callable[[], Awaitable[None]] = _nothing
 
     @property
     def publish(self) -> Callable[[Event], object]:

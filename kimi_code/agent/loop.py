@@ -5,6 +5,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 from kimi_code.agent.asking import Asker
@@ -59,6 +60,7 @@ class Turn:
         budget = Budget(agent.limits, agent.model.profile.price)
         asker = Asker(agent, budget)
         changes = ChangeWatch(agent.snapshots, agent.publish)
+        agent.budget, agent.before_change = budget, partial(self._before_change, changes)
         before = tuple(agent.context.messages)
         agent.publish(TurnStarted(self.number, self.prompt))
         outcome, error = Outcome.DONE, ""
@@ -101,7 +103,7 @@ class Turn:
             self.checks.output if outcome is Outcome.DONE else None,
             budget.steps,
             budget.tool_calls,
-            budget.usage,
+            budget.total,
             budget.cost,
             await changes.collect(),
         )
@@ -196,16 +198,16 @@ class Turn:
             )
 
     async def _act(self, completion: Completion, failures: "Failures", changes: ChangeWatch) -> None:
-        """Run the step's calls: neighbouring reads at once, all others in order; results in the order asked."""
+        """Run the step's calls: neighbouring reads and sub-agents at once, others in order; results in the order asked."""
         scope = self.agent.scope
         if completion.finish == "length":
             for call in completion.tool_calls:
                 self._close(finish(CallOutcome(call, call.name, "invalid", _CUT_OFF, "cut off"), scope), failures)
             return
         prepared = [prepare(call, scope) for call in completion.tool_calls]
-        for reads, group in groupby(prepared, key=_is_read):
+        for at_once, group in groupby(prepared, key=_runs_beside_others):
             batch = list(group)
-            if reads and len(batch) > 1:
+            if at_once and len(batch) > 1:
                 async with asyncio.TaskGroup() as tasks:
                     running = [tasks.create_task(self._run(item, changes)) for item in batch]
                 outcomes: Iterable[CallOutcome] = [task.result() for task in running]
@@ -261,8 +263,8 @@ _CUT_OFF = (
 )
 
 
-def _is_read(item: Prepared | CallOutcome) -> bool:
-    return isinstance(item, Prepared) and item.effect is Effect.READ
+def _runs_beside_others(item: Prepared | CallOutcome) -> bool:
+    return isinstance(item, Prepared) and item.effect in (Effect.READ, Effect.DELEGATE)
 
 
 def open_calls(messages: Sequence[Message]) -> list[ToolCall]:

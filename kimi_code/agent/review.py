@@ -79,6 +79,11 @@ class TurnReview:
     def isolates(self) -> bool:
         return True
 
+    @property
+    def copy(self) -> tuple[Checkouts, Checkout] | None:
+        """Where the running turn works."""
+        return (self._open.checkouts, self._open.checkout) if self._open else None
+
     async def begin(self) -> None:
         """Move the session into a fresh copy of the tree as it is now."""
         scope = self.agent.scope
@@ -94,7 +99,7 @@ class TurnReview:
         if checkout.isolation == "copy only" and scope.policy.mode != "plan":
             self.agent.publish(Notice("warning", _UNCONFINED))
         scope.tools = self.searching(scope.tools, checkout.search)
-        scope.policy = _policy_inside(scope.policy, checkout, scope.workspace)
+        scope.policy = policy_inside(scope.policy, checkout, scope.workspace)
         scope.workspace = checkout.workspace
         if checkout.workspace.root != self._seen_at:
             self._seen_at = checkout.workspace.root
@@ -144,7 +149,7 @@ class TurnReview:
             return
         selection = await select(trees, checkouts.base, made)
         approval = Approval("", "", f"{len(files)} files changed", "the turn's changes are reviewed", selection.diffs())
-        picked, words = _picked(selection, approval, await self.agent.scope.ask(approval))
+        picked, words = decide(selection, approval, await self.agent.scope.ask(approval))
         if picked is None:
             self._over("declined", files, patch)
             self._tell(
@@ -173,7 +178,7 @@ class TurnReview:
         if applied.status == "applied":
             self.unfinished = False
             self._over("applied", files, patch)
-            self._tell(_partly(selection, picked, words))
+            self._tell(left_out(selection, picked, words))
             return
         problems = applied.reasons or tuple(f"{conflict.path}: {conflict.kind}" for conflict in applied.conflicts)
         self._over(applied.status, files, patch, problems)
@@ -207,7 +212,7 @@ class TurnReview:
             self.agent.publish(MessageCompleted(message))
 
 
-def _policy_inside(policy: Policy, checkout: Checkout, outside: Workspace) -> Policy:
+def policy_inside(policy: Policy, checkout: Checkout, outside: Workspace) -> Policy:
     """As in auto mode, with the copy as the workspace."""
     confined = checkout.isolation != "copy only"
     # Confined, paths into the user's tree mean the copy; unconfined, a command would reach the real one by them.
@@ -218,7 +223,7 @@ def _policy_inside(policy: Policy, checkout: Checkout, outside: Workspace) -> Po
     return replace(policy, mode="plan" if policy.mode == "plan" else "auto", boundary=boundary, confined=confined)
 
 
-def _picked(selection: Selection, approval: Approval, reply: Reply) -> "tuple[dict[str, Entry | None] | None, str]":
+def decide(selection: Selection, approval: Approval, reply: Reply) -> "tuple[dict[str, Entry | None] | None, str]":
     """The approved files by path, None when nothing is; and the user's words for the model."""
     everything = {item.path: item.new for item in selection.items}
     match reply:
@@ -248,7 +253,7 @@ def _picked(selection: Selection, approval: Approval, reply: Reply) -> "tuple[di
             )
 
 
-def _partly(selection: Selection, picked: "dict[str, Entry | None]", words: str) -> str:
+def left_out(selection: Selection, picked: "dict[str, Entry | None]", words: str) -> str:
     """What of the turn is not in the user's tree, for the model; "" when all of it is."""
     altered = [item for item in selection.items if picked[item.path] != item.new]
     if not altered:

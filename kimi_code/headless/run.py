@@ -58,6 +58,7 @@ _EXIT: dict[Outcome, int] = {
     Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
     Outcome.CONFLICT: ExitCode.FAILED,
     Outcome.COMMIT_FAILED: ExitCode.FAILED,
+    Outcome.PARTIAL: ExitCode.PARTIAL,
     Outcome.INTERRUPTED: ExitCode.INTERRUPTED,
 }
 
@@ -96,7 +97,7 @@ class Run:
     _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
     _rules: list[str] = field(default_factory=list[str])
     _commit: Committed | None = None
-    _review: TurnReviewed | None = None
+    _reviews: list[TurnReviewed] = field(default_factory=list[TurnReviewed])
     _patch: bytes = b""
     _ended: TurnEnded | None = None
     _signal: int | None = None
@@ -138,27 +139,29 @@ class Run:
         event = record.event
         if isinstance(event, RequestOpened) and self._session is not None:
             self._session.reply(event.request_id, self._answer(event.request))
-        elif isinstance(event, ToolEnded) and event.status == "denied":
+        elif isinstance(event, ToolEnded) and event.status == "denied" and record.agent == "main":
             self._denied.append(DeniedCall(event.tool, event.title, event.summary))
         elif isinstance(event, TurnReviewed):
-            self._review = event
+            self._reviews.append(event)
         elif isinstance(event, CommitCreated):
             self._commit = Committed(event.commit, event.branch, event.files, event.left_out)
 
     def _answer(self, request: Request) -> Reply:
         if isinstance(request, Approval):
-            if not request.tool and self.diff is not None:
-                return Allow() if self.diff.apply else Deny("The diff was only shown.")
+            if not request.tool:
+                # Of a turn under review, or of a swarm.
+                return Allow() if self.diff is not None and self.diff.apply else Deny("The diff was only shown.")
             self._rules.extend(request.rules)
         return Deny(_NOBODY)
 
     def _reviewed(self) -> Reviewed | None:
         """The turn's diff for the result; read, and written where it was asked for, while the session has it."""
+        if self.diff is None and self._reviews:
+            self.diff = TurnDiff(apply=all(review.status != "declined" for review in self._reviews))
         if self.diff is None:
             return None
-        review = self._review
-        if review is not None:
-            self._patch = Path(review.patch).read_bytes()
+        review = _together(self._reviews)
+        self._patch = b"".join(Path(review.patch).read_bytes() for review in self._reviews)
         if self.diff.patch_out is not None:
             self.diff.patch_out.write_bytes(self._patch)
         if review is None:
@@ -272,6 +275,16 @@ class Run:
     def _leave(self, number: int) -> None:
         self._finish(RunResult("interrupted", 128 + number, error="interrupted twice"))
         os._exit(128 + number)
+
+
+def _together(reviews: list[TurnReviewed]) -> TurnReviewed | None:
+    """What became of all the diffs of a turn: the swarms' and its own; the worst of it, if it was not one thing."""
+    if not reviews:
+        return None
+    worst = max(reviews, key=lambda review: ("applied", "declined", "conflict", "refused").index(review.status))
+    files = {file.path: file for review in reviews for file in review.files}
+    problems = tuple(problem for review in reviews for problem in review.problems)
+    return replace(worst, files=tuple(files.values()), problems=problems)
 
 
 def _denials(denied: list[DeniedCall], rules: Iterable[str]) -> str:

@@ -15,6 +15,10 @@ from kimi_code.events import (
     PlanUpdated,
     Record,
     StepRetried,
+    SwarmEnded,
+    SwarmPlanned,
+    TaskState,
+    TaskStateChanged,
     ToolEnded,
     TurnReviewed,
 )
@@ -30,6 +34,9 @@ _PLAIN_MARKS: dict[CallStatus, str] = {
     "interrupted": "stopped",
 }
 _COLOURS: dict[CallStatus, str] = {"done": "32", "failed": "31", "invalid": "31", "denied": "33", "interrupted": "31"}
+
+# What a person follows of a swarm: starts, and ends.
+_TOLD = frozenset(TaskState) - {TaskState.WAITING, TaskState.READY, TaskState.CHECKING, TaskState.MERGING}
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -49,7 +56,20 @@ class TextProgress:
         self._bullet = "●" if fancy else "*"
 
     def __call__(self, record: Record) -> None:
+        if record.agent != "main":
+            return  # of a hundred sub-agents nobody reads every step
         match record.event:
+            case SwarmPlanned(swarm_id=id, tasks=tasks, warnings=warnings):
+                self._line(self._paint(f"… swarm {id}: {len(tasks)} tasks", "2"))
+                for warning in warnings:
+                    self._line(self._paint(f"  {_fit(warning, 160)}", "33"))
+            case TaskStateChanged(task_id=task, state=state, attempt=attempt, reason=reason) if state in _TOLD:
+                again = f" (attempt {attempt})" if attempt > 1 else ""
+                colour = "31" if state is TaskState.FAILED else "2"
+                tail = f": {_fit(reason, 120)}" if reason else ""
+                self._line(self._paint(f"  {_fit(task, 40):<12} {state.value}{again}{tail}", colour))
+            case SwarmEnded(swarm_id=id, outcome=outcome, metrics=metrics):
+                self._line(self._paint(f"… swarm {id} {outcome} after {metrics.wall_s:.1f} s", "2"))
             case ToolEnded() as ended:
                 mark = self._paint(self._marks[ended.status], _COLOURS[ended.status])
                 tail = f" · {_fit(ended.summary, 120)}" if ended.summary else ""

@@ -63,8 +63,7 @@ class Journal:
             folder.chmod(0o700)
         self.path = folder / RECORDS
         self._to_line = to_line
-        self._file = _open_for_append(self.path)
-        _lock(self._file)
+        self._file = open_locked(self.path)
         self._sync = ThreadPoolExecutor(1, thread_name_prefix="journal-fsync")
         self._pending: Future[None] | None = None
 
@@ -92,6 +91,13 @@ class Journal:
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
         self._file.close()
+
+
+def open_locked(path: Path) -> FileIO:
+    """A journal to append to, a torn last line ended. Raises UsageError when another process has it."""
+    file = _open_for_append(path)
+    _lock(file)
+    return file
 
 
 def _open_for_append(path: Path) -> FileIO:

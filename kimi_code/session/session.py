@@ -41,24 +41,24 @@ class TurnChecks:
 class Requests:
     """The slots for replies; a slot exists before anybody can see its request."""
 
-    publish: Callable[[Event], object]
+    publish: Callable[[Event, str], object]
     _slots: dict[str, asyncio.Future[Reply]] = field(default_factory=dict[str, "asyncio.Future[Reply]"])
     _count: int = 0
 
-    async def ask(self, request: Request) -> Reply:
-        """Publish the request and wait for its reply; withdrawn with a Deny when cancelled."""
+    async def ask(self, request: Request, agent: str = "main") -> Reply:
+        """Publish the request of an agent and wait for its reply; withdrawn with a Deny when cancelled."""
         self._count += 1
         request_id = f"r{self._count}"
         slot: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._slots[request_id] = slot
         answer: Reply = Deny("withdrawn")
         try:
-            self.publish(RequestOpened(request_id, request))
+            self.publish(RequestOpened(request_id, request), agent)
             answer = await slot
             return answer
         finally:
             del self._slots[request_id]
-            self.publish(RequestClosed(request_id, answer))
+            self.publish(RequestClosed(request_id, answer), agent)
 
     def reply(self, request_id: str, answer: Reply) -> bool:
         """Fill the slot; False when nobody waits for it any more."""
@@ -165,6 +165,8 @@ class Session:
                 save_meta(self._meta)
 
     def _keep(self, record: Record) -> None:
+        if record.agent != "main":
+            return  # a sub-agent's: in a journal of its own
         self._meta = follow(self._meta, record)
         if isinstance(record.event, PlanUpdated):
             self._agent.plan = record.event.items

@@ -1,0 +1,426 @@
+"""What an agent holds of its swarms: start one, steer it, read from it, take its change over, go on after a kill."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kimi_code.agent.stages import Closing
+from kimi_code.errors import KimiError, PlanError, SwarmError, ToolError
+from kimi_code.events import (
+    Allow,
+    Approval,
+    Event,
+    Outcome,
+    PlannedTask,
+    SwarmEnded,
+    SwarmPlanned,
+    TaskState,
+    Text,
+)
+from kimi_code.repo.checkout import Checkouts
+from kimi_code.repo.shadow import ShadowError
+from kimi_code.repo.snapshot import Snapshots
+from kimi_code.repo.trees import Trees
+from kimi_code.swarm.agents import AgentType
+from kimi_code.swarm.commands import Commands
+from kimi_code.swarm.crew import Crew
+from kimi_code.swarm.delivery import Delivered, Delivery, Home
+from kimi_code.swarm.digest import digest
+from kimi_code.swarm.integrate import Queue, recall
+from kimi_code.swarm.journal import Keeper, Kept, SwarmJournal, swarms_of
+from kimi_code.swarm.ledger import Ledger
+from kimi_code.swarm.metrics import measure
+from kimi_code.swarm.plan import Plan, Task, check
+from kimi_code.swarm.scheduler import Scheduler
+from kimi_code.swarm.states import GOOD, Entry, Moved, Planned, Reported, Result, Resumed, Swarm, begin
+from kimi_code.swarm.worker import Parent, worker_policy
+
+SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
+PATIENCE = 300.0  # seconds
+
+
+@dataclass(slots=True)
+class Running:
+    """A swarm of this process, until its agent's turn is over."""
+
+    kept: Kept
+    warnings: tuple[str, ...]
+    checkouts: Checkouts
+    scheduler: Scheduler
+    journal: SwarmJournal
+    work: "asyncio.Task[str] | None" = None
+    delivered: Delivered | None = None
+
+    @property
+    def state(self) -> Swarm:
+        return self.scheduler.state
+
+
+@dataclass(slots=True)
+class Director:
+    """One per agent that may have swarms; also a stage of its turns, which end when its swarms do.
+
+    `home_now` tells the tree that a swarm starts from at that moment; `most` is how many agents may work at once.
+    """
+
+    parent: Parent
+    home_now: Callable[[], Home]
+    snapshots: Snapshots
+    kinds: dict[str, AgentType]
+    most: int
+    command_timeout: float
+    depth: int = 1
+    patience: float = PATIENCE
+    running: dict[str, Running] = field(default_factory=dict[str, Running])
+    _partial: str = ""
+
+    # --- Starting and ending -----------------------------------------------------------------------------------------
+
+    async def run(self, plan: Plan, *, background: bool = False) -> str:
+        """Run a plan: the digest of what came of it, or with `background` at once the words that it runs.
+
+        Raises:
+            ToolError: the plan cannot be run, or was not approved.
+            KimiError: no isolated copies can be had.
+        """
+        running = await self._open(plan)
+        running.work = asyncio.create_task(self._see_through(running), name=f"swarm {running.kept.id}")
+        if background:
+            running.work.add_done_callback(_look)
+            told = f"Swarm {running.kept.id} runs in the background: SwarmUpdate waits for it or steers it."
+            return "\n".join((told, *(f"Warning: {warning}" for warning in running.warnings)))
+        return await self._wait_for(running)
+
+    async def resume(self, kept: Kept) -> str:
+        """Go on with a swarm that another process left: what is finished is not done again. Raises SwarmError."""
+        running = await self._reopen(kept)
+        running.work = asyncio.create_task(self._see_through(running), name=f"swarm {kept.id}")
+        return await self._wait_for(running)
+
+    async def _wait_for(self, running: Running) -> str:
+        assert running.work is not None
+        try:
+            return await asyncio.shield(running.work)
+        except asyncio.CancelledError:
+            running.work.cancel()
+            await asyncio.wait({running.work})
+            raise
+
+    async def _open(self, plan: Plan) -> Running:
+        try:
+            warnings = check(plan, agents=self.kinds, depth=self.depth)
+        except PlanError as error:
+            raise ToolError(str(error)) from None
+        await self._have_approved(plan, warnings)
+        home = self.home_now()
+        checkouts, base = await home.freeze()
+        try:
+            kept = self._next()
+            planned = Planned(time.time(), kept.id, plan, base)
+            journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
+            journal.write(planned)
+            running = self._assemble(kept, checkouts, begin(planned), journal, warnings)
+            await running.scheduler.crew.keeper.keep(f"{base}^!")
+        except BaseException:
+            await home.thaw(checkouts)
+            raise
+        self._announce(running)
+        return running
+
+    async def _reopen(self, kept: Kept) -> Running:
+        entries = kept.read()
+        home = self.home_now()
+        checkouts, _ = await home.freeze()
+        try:
+            state = kept.state()
+            journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
+            running = self._assemble(kept, checkouts, state, journal, ())
+            running.scheduler.crew.queue = await _merged(checkouts.trees, state, entries)
+            running.scheduler.note(Resumed(time.time()))
+            for task_id, progress in state.tasks.items():
+                if progress.state is TaskState.STOPPED:
+                    running.scheduler.move(task_id, TaskState.READY)
+        except BaseException:
+            await home.thaw(checkouts)
+            raise
+        self._announce(running)
+        return running
+
+    def _assemble(
+        self, kept: Kept, checkouts: Checkouts, state: Swarm, journal: SwarmJournal, warnings: tuple[str, ...]
+    ) -> Running:
+        parent, shadow = self.parent, self.snapshots.shadow
+        assert shadow is not None  # a moment was just taken
+        agent = parent.agent
+        ledger = Ledger("The swarm", state.plan.budget, agent.model.profile.price)
+        if agent.budget is not None:
+            ledger.spent, ledger.forbid = agent.budget.delegate, agent.budget.check_spending
+        # What an earlier process spent counts.
+        spent = state.spent
+        ledger.usage, ledger.tool_calls = spent.usage, spent.tool_calls
+        commands = Commands(
+            lambda checkout: worker_policy(agent.scope.policy, checkout, agent.scope.workspace, "write"),
+            lambda request: parent.ask(request, parent.path),
+            agent.scope.scrub,
+            parent.cores,
+            self.command_timeout,
+        )
+        crew = Crew(
+            parent,
+            checkouts,
+            Queue(checkouts.trees, state.base),
+            Keeper(checkouts.trees, shadow),
+            commands,
+            self.kinds,
+            self.patience,
+            "" if kept.number == 1 else f"{kept.number}.",
+            state.plan.verify,
+        )
+        scheduler = Scheduler(state, journal, crew, ledger, self._publish, self.most)
+        running = self.running[kept.id] = Running(kept, warnings, checkouts, scheduler, journal)
+        return running
+
+    async def _see_through(self, running: Running) -> str:
+        """Run it, hand its change over, say how it went."""
+        scheduler, home = running.scheduler, self.home_now()
+        outcome: SwarmOutcome = "stopped"
+        try:
+            await scheduler.run()
+            outcome = _outcome(scheduler)
+            running.delivered = await self._deliver(running, home)
+        finally:
+            metrics = measure(running.kept.read())
+            running.journal.close()
+            self._publish(SwarmEnded(running.kept.id, outcome, metrics))
+            await scheduler.crew.close()
+            await home.thaw(running.checkouts)
+        if outcome != "done":
+            self._partial = f"The swarm {running.kept.id} ended {outcome}: {_left(scheduler.state)}"
+        return digest(scheduler.state, running.warnings, running.delivered.words)
+
+    async def _deliver(self, running: Running, home: Home) -> Delivered:
+        queue, agent = running.scheduler.crew.queue, self.parent.agent
+        patch = self.parent.folder / "patches" / f"swarm-{running.kept.number}.patch"
+        delivery = Delivery(
+            home,
+            self._publish,
+            lambda request: self.parent.ask(request, self.parent.path),
+            agent.before_change,
+            agent.scope.policy.mode != "yolo",
+        )
+        try:
+            return await delivery.deliver(running.checkouts, queue.base, queue.head, patch)
+        except (KimiError, ShadowError) as error:
+            return Delivered("refused", f"Nothing was applied: {error}. The change is in {patch}.", patch)
+
+    async def _have_approved(self, plan: Plan, warnings: Sequence[str]) -> None:
+        if self.parent.agent.scope.policy.mode != "ask":
+            return
+        shown = "\n".join(_line(task) for task in plan.tasks)
+        told = "".join(f"\nWarning: {warning}" for warning in warnings)
+        request = Approval("", "Swarm", plan.goal, f"a swarm of {len(plan.tasks)} tasks", (Text(shown + told),))
+        if not isinstance(await self.parent.ask(request, self.parent.path), Allow):
+            raise ToolError("The user did not approve the plan. Do it in another way, or without a swarm.")
+
+    def _announce(self, running: Running) -> None:
+        plan = running.state.plan
+        tasks = tuple(PlannedTask(t.id, t.task, t.agent, t.mode, t.needs, t.scope) for t in plan.tasks)
+        self._publish(SwarmPlanned(running.kept.id, plan.goal, tasks, plan.max_parallel or self.most, running.warnings))
+
+    def _publish(self, event: Event) -> None:
+        self.parent.publish(event, self.parent.path)
+
+    def _next(self) -> Kept:
+        before = swarms_of(self.parent.folder)
+        return Kept(self.parent.folder, before[-1].number + 1 if before else 1)
+
+    # --- While it runs, and after ------------------------------------------------------------------------------------
+
+    def _running(self, swarm: str) -> Running:
+        if not self.running:
+            raise ToolError("There is no swarm in this session yet.")
+        if not swarm:
+            return next(reversed(self.running.values()))
+        if swarm not in self.running:
+            raise ToolError(f"There is no swarm {swarm!r} in this session. There are: {', '.join(self.running)}.")
+        return self.running[swarm]
+
+    def extend(self, swarm: str, tasks: Sequence[Task]) -> tuple[str, ...]:
+        """Add tasks to a running swarm; the warnings. Raises ToolError."""
+        running = self._running(swarm)
+        try:
+            warnings = check(running.state.plan.extended(tasks), agents=self.kinds, depth=self.depth)
+            running.scheduler.extend(tasks)
+        except SwarmError as error:
+            raise ToolError(str(error)) from None
+        running.warnings = warnings
+        self._announce(running)
+        return warnings
+
+    def cancel(self, swarm: str, tasks: Sequence[str]) -> None:
+        """Cancel tasks. Raises ToolError."""
+        self._each(tasks, self._running(swarm).scheduler.cancel)
+
+    def steer(self, swarm: str, task: str, text: str) -> None:
+        """Say something to a task's agent. Raises ToolError."""
+        scheduler = self._running(swarm).scheduler
+        self._each((task,), lambda each: scheduler.steer(each, text))
+
+    def _each(self, tasks: Sequence[str], do: Callable[[str], None]) -> None:
+        try:
+            for task in tasks:
+                do(task)
+        except SwarmError as error:
+            raise ToolError(str(error)) from None
+
+    async def wait(self, swarm: str, kind: Literal["any", "all"]) -> str:
+        """Until one more task, or the swarm, is over; the digest as it is then. Raises ToolError."""
+        running = self._running(swarm)
+        if running.work is None or running.work.done():
+            return self.digest(swarm)
+        if kind == "all":
+            return await self._wait_for(running)
+        await running.scheduler.next_end()
+        return self.digest(swarm)
+
+    def digest(self, swarm: str) -> str:
+        """Where the swarm stands. Raises ToolError."""
+        running = self._running(swarm)
+        return digest(running.state, running.warnings, running.delivered.words if running.delivered else "")
+
+    async def take(self, swarm: str, tasks: Sequence[str]) -> str:
+        """Take over what finished tasks changed outside their scopes. Raises ToolError, KimiError."""
+        running = self._running(swarm)
+        if running.work is not None and not running.work.done():
+            raise ToolError("The swarm still runs: what is outside scopes can be taken over when it is over.")
+        words: list[str] = []
+        for task in tasks:
+            progress = running.state.tasks.get(task)
+            result = progress.result if progress else None
+            if result is None or not result.outside:
+                raise ToolError(f"Task {task} has no changes outside its scope.")
+            words.append(f"{task}: {(await self._take(running, task, result)).words}")
+        return "\n".join(words)
+
+    async def _take(self, running: Running, task: str, result: Result) -> Delivered:
+        home, agent = self.home_now(), self.parent.agent
+        checkouts, _ = await home.freeze()
+        try:
+            piece = await recall(checkouts.trees, task, result.commit, outside=True)
+            asks = agent.scope.policy.mode != "yolo"
+            ask = self.parent.ask
+            delivery = Delivery(
+                home, self._publish, lambda request: ask(request, self.parent.path), agent.before_change, asks
+            )
+            patch = self.parent.folder / "patches" / f"swarm-{running.kept.number}-{task}.patch"
+            return await delivery.deliver(checkouts, piece.commit, result.commit, patch)
+        finally:
+            await home.thaw(checkouts)
+
+    async def read(self, swarm: str, task: str, what: Literal["report", "diff", "check", "log"]) -> str:
+        """One side of what a task came to, whole. Raises ToolError."""
+        running = self._running(swarm)
+        progress = running.state.tasks.get(task)
+        if progress is None:
+            raise ToolError(f"The swarm has no task {task!r}. It has: {', '.join(running.state.tasks)}.")
+        running.scheduler.cite(task)
+        result = progress.result or Result()
+        match what:
+            case "report":
+                return result.said or "It has not reported."
+            case "check":
+                check = result.check
+                return f"exit code {check.exit_code}: {check.command}\n{check.output}" if check else "No check has run."
+            case "diff":
+                return await self._diff(result)
+            case "log":
+                path = self.parent.folder / "agents" / progress.agent.rpartition("/")[2] / "records.jsonl"
+                return f"Its whole journal, a JSON object a line: {path}" if path.is_file() else "It has no journal."
+
+    async def _diff(self, result: Result) -> str:
+        shadow = self.snapshots.shadow
+        if not result.commit or shadow is None:
+            return "It changed nothing."
+        trees = Trees(shadow)
+        start = (await recall(trees, "", result.commit, outside=bool(result.outside))).start
+        return (await trees.patch(start, result.commit)).decode(errors="replace")
+
+    def note(self, sender: str, topic: str, text: str) -> int:
+        """Tell the agents at work in all swarms; how many hear it."""
+        return sum(running.scheduler.say(sender, topic, text) for running in self.running.values())
+
+    # --- As a stage of its agent's turns -----------------------------------------------------------------------------
+
+    @property
+    def isolates(self) -> bool:
+        return False
+
+    async def begin(self) -> None:
+        self._partial = ""
+
+    def forget(self) -> None:
+        pass
+
+    async def end(self, closing: Closing) -> None:
+        """Wait for swarms in the background; a turn that is cut short stops them, to be resumed."""
+        for running in self.running.values():
+            if running.work is None or running.work.done():
+                continue
+            if closing.outcome is Outcome.DONE:
+                await self._wait_for(running)
+            else:
+                running.work.cancel()
+                await asyncio.wait({running.work})
+        if self._partial and closing.outcome is Outcome.DONE:
+            closing.outcome, closing.error = Outcome.PARTIAL, self._partial
+
+
+def _look(work: "asyncio.Task[str]") -> None:
+    """A failure in the background is told by whoever waits for it."""
+    if not work.cancelled():
+        work.exception()
+
+
+def _outcome(scheduler: Scheduler) -> SwarmOutcome:
+    state = scheduler.state
+    states = [progress.state for progress in state.tasks.values()]
+    broken = state.verified is not None and state.verified.check.exit_code != 0
+    if all(each in GOOD for each in states) and not broken and not scheduler.failure:
+        return "done"
+    if any(each in GOOD for each in states):
+        return "partial"
+    return "cancelled" if all(each is TaskState.CANCELLED for each in states) else "failed"
+
+
+def _left(state: Swarm) -> str:
+    open_ones = [f"{task} {at.state.value}" for task, at in state.tasks.items() if at.state not in GOOD]
+    shown = ", ".join(open_ones[:10]) + (f" and {len(open_ones) - 10} more" if len(open_ones) > 10 else "")
+    if state.verified is not None and state.verified.check.exit_code != 0:
+        shown = "; ".join(
+            part for part in (shown, f"`{state.verified.check.command}` fails on the merged tree") if part
+        )
+    return f"{shown or 'not all came to something'}."
+
+
+def _line(task: Task) -> str:
+    needs = f" after {', '.join(task.needs)}" if task.needs else ""
+    return f"{task.id} ({task.agent}, {task.mode}){needs}: {task.task}"
+
+
+async def _merged(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
+    """The merge queue as the journal has it. Raises ShadowError."""
+    queue, results = Queue(trees, state.base), dict[str, Result]()
+    for entry in entries:
+        match entry:
+            case Reported(task=task, result=result):
+                results[task] = result
+            case Moved(task=task, to=TaskState.MERGED):
+                result = results[task]
+                await queue.add(await recall(trees, task, result.commit, outside=bool(result.outside)))
+            case Moved(task=task, to=TaskState.FAILED) if any(piece.task == task for piece in queue.pieces):
+                await queue.without(task)
+            case _:
+                pass
+    return queue

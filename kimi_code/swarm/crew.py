@@ -1,0 +1,95 @@
+"""What the tasks of one swarm share: the frozen tree and its checkouts, the merge queue, commands, and how to hire."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from kimi_code.repo.checkout import Checkout, Checkouts
+from kimi_code.swarm.agents import AgentType
+from kimi_code.swarm.commands import Commands
+from kimi_code.swarm.integrate import Queue
+from kimi_code.swarm.journal import Keeper
+from kimi_code.swarm.states import Check
+from kimi_code.swarm.worker import Parent, Post, Worker, hire
+from kimi_code.tools.toolset import Toolset
+
+_PRIME = 1.0  # seconds that siblings wait at most for the first one to fill the provider's prefix cache
+_MAKING = 4  # checkouts that are made at once: more only wait for the disk
+
+
+@dataclass(slots=True)
+class Crew:
+    """`prefix` sets the paths of this swarm's agents apart from another's of the same session, `numbers` counts all."""
+
+    parent: Parent
+    checkouts: Checkouts
+    queue: Queue
+    keeper: Keeper
+    commands: Commands
+    kinds: dict[str, AgentType]
+    patience: float
+    prefix: str
+    verify_command: str = ""
+    extra: Callable[[Worker, Checkout], Toolset] | None = None
+    merging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _numbers: Iterator[int] = field(default_factory=count)
+    _making: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAKING))
+    _readers: dict[str, Checkout] = field(default_factory=dict[str, Checkout])
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _first: bool = True
+    _primed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def checkout(self, name: str, start: str) -> Checkout:
+        """A fresh one of its own. Raises CheckoutError: never answered by sharing one."""
+        async with self._making:
+            return await self.checkouts.create(name, start=start)
+
+    async def reader(self, start: str) -> Checkout:
+        """The one that all who only read share, for each start."""
+        async with self._reading:
+            if start not in self._readers:
+                self._readers[start] = await self.checkout("readers", start)
+            return self._readers[start]
+
+    def hire(self, post: Post) -> Worker:
+        """A sub-agent at its post. Raises BudgetExceeded."""
+        return hire(self.parent, post)
+
+    def name_of(self, task: str, attempt: int, role: str = "") -> str:
+        """The last part of an agent's path, unique in the session."""
+        again = f"~{attempt}" if attempt > 1 else ""
+        return f"{self.prefix}{task}{role}{again}"
+
+    def next_number(self) -> int:
+        return next(self._numbers)
+
+    async def let_first_go(self) -> None:
+        """Siblings share the beginning of their requests: the first fills the provider's cache for all."""
+        if self._first:
+            self._first = False
+            asyncio.get_running_loop().call_later(_PRIME, self._primed.set)
+            return
+        await self._primed.wait()
+
+    def prime(self) -> None:
+        """The first one has its answer, or ended."""
+        self._primed.set()
+
+    async def verify(self, commit: str) -> Check:
+        """The plan's verify on a merged state. Raises ToolError when it may not run."""
+        checkout = await self.checkout("verify", commit)
+        try:
+            return await self.commands.run(self.verify_command, checkout, "verify")
+        finally:
+            await checkout.remove()
+
+    async def passes(self, commit: str) -> bool:
+        """Whether verify succeeds on it."""
+        return (await self.verify(commit)).exit_code == 0
+
+    async def close(self) -> None:
+        """End the shared checkouts."""
+        for checkout in self._readers.values():
+            await checkout.remove()
+        self._readers.clear()

@@ -1,0 +1,367 @@
+"""One task's life in a running swarm: attempts, its check, the merge, a conflict resolved or redone."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from kimi_code.errors import BudgetExceeded, ToolError
+from kimi_code.events import Outcome, TaskState, TurnEnded
+from kimi_code.repo.checkout import Checkout
+from kimi_code.repo.merge import Conflict, merge
+from kimi_code.swarm import assignments
+from kimi_code.swarm.agents import AgentType
+from kimi_code.swarm.commands import describe
+from kimi_code.swarm.crew import Crew
+from kimi_code.swarm.integrate import Made, Piece, recall, take_up
+from kimi_code.swarm.integrate import describe as describe_conflicts
+from kimi_code.swarm.ledger import Ledger
+from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
+from kimi_code.swarm.scope import holds
+from kimi_code.swarm.states import Effort, Progress, Reported, Result, Spent
+from kimi_code.swarm.worker import Post, Worker
+
+if TYPE_CHECKING:
+    from kimi_code.swarm.scheduler import Scheduler
+
+_CONFLICT_MARK = b"<<<<<<< "
+_TAKE_EVERY = 5.0  # seconds
+
+
+class Halt(Exception):
+    """The task goes no further: `state` says how it ended."""
+
+    def __init__(self, state: TaskState, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Job:
+    """Made for a task that is ready; `run` brings it to a state in which it is over."""
+
+    task: Task
+    scheduler: "Scheduler"
+    crew: Crew
+    worker: Worker | None = None
+    _checkout: Checkout | None = None
+    _start: str = ""
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _result: Result = field(default_factory=Result)
+    _ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        above = self.scheduler.ledger
+        self._ledger = Ledger(f"The task {self.task.id}", self.task.budget, above.price, above)
+
+    async def run(self) -> None:
+        """All attempts. Raises KimiError or ShadowError where the machinery fails, not the agent."""
+        try:
+            await self._attempts()
+        except Halt as end:
+            self.scheduler.move(self.task.id, end.state, end.reason)
+        except BudgetExceeded as error:
+            self._stop_for_budget(error)
+        finally:
+            await self._leave()
+
+    async def _attempts(self) -> None:
+        scheduler, task = self.scheduler, self.task
+        before = scheduler.state.tasks[task.id]
+        if before.state in (TaskState.CHECKING, TaskState.MERGING) and before.result and before.result.commit:
+            problem = await self._finish_interrupted(before.result)
+        else:
+            problem = await self._attempt(await self._begin(before))
+        while problem:
+            if scheduler.state.tasks[task.id].attempt >= MAX_ATTEMPTS:
+                raise Halt(TaskState.FAILED, problem)
+            scheduler.move(task.id, TaskState.READY, problem)
+            problem = await self._attempt(await self._begin_again(problem))
+
+    async def _begin(self, before: Progress) -> str:
+        """The first attempt in this process; `before` is where the journal left the task."""
+        result, queue = before.result or Result(), self.crew.queue
+        if before.state is TaskState.RUNNING:
+            return await self._continue(before, result)
+        if before.attempt == 1:
+            return await self._engage(await queue.start_of(self._ancestors()))
+        first = await self._engage(queue.head if self._is_merged() else await queue.start_of(self._ancestors()))
+        if self._is_merged():
+            return assignments.mend(first, before.reason)
+        return assignments.retry_afresh(first, before.reason, result.said)
+
+    async def _begin_again(self, problem: str) -> str:
+        """Another attempt: with what it had, the last one with a fresh agent; after a conflict, on what is merged."""
+        scheduler, said = self.scheduler, self._result.said
+        if self.worker is not None and scheduler.state.tasks[self.task.id].attempt < MAX_ATTEMPTS:
+            scheduler.move(self.task.id, TaskState.RUNNING, problem, self.worker.path)
+            return assignments.retry(problem)
+        conflicted = self.worker is None
+        await self._leave()
+        queue = self.crew.queue
+        start = queue.head if conflicted or self._is_merged() else await queue.start_of(self._ancestors())
+        first = await self._engage(start)
+        return assignments.mend(first, problem) if self._is_merged() else assignments.retry_afresh(first, problem, said)
+
+    async def _continue(self, before: Progress, result: Result) -> str:
+        """Go on where a process that ended left off: its conversation whole, its files as last taken."""
+        trees, files, start = self.crew.checkouts.trees, "", ""
+        if result.commit and self.task.mode == "write":
+            piece = await recall(trees, self.task.id, result.commit, outside=False)
+            files, start = piece.commit, piece.start
+        else:
+            start = self.crew.queue.head if before.attempt > 1 else await self.crew.queue.start_of(self._ancestors())
+        first = await self._engage(start, files=files, goes_on=True)
+        return assignments.go_on(first) if self.worker is not None and self.worker.agent.context.messages else first
+
+    async def _finish_interrupted(self, result: Result) -> str:
+        """Check and merge what was made before a process ended."""
+        self._result = result
+        trees = self.crew.checkouts.trees
+        piece = await recall(trees, self.task.id, result.commit, outside=bool(result.outside))
+        if self.task.check:
+            self.scheduler.move(self.task.id, TaskState.CHECKING)
+            checkout = self._checkout = await self.crew.checkout(self.task.id, result.commit)
+            problem = await self._check(checkout)
+            if problem:
+                await self._leave()
+                return problem
+        return await self._merge(Made(piece, result.commit, result.changes, result.outside))
+
+    async def _engage(self, start: str, *, files: str = "", goes_on: bool = False) -> str:
+        """A checkout that begins with `start` (and has the files of a commit), an agent in it; its first words."""
+        task, crew, scheduler = self.task, self.crew, self.scheduler
+        name = crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
+        scheduler.move(task.id, TaskState.RUNNING, scheduler.state.tasks[task.id].reason, f"{crew.parent.path}/{name}")
+        self._start = start
+        if task.mode == "read":
+            self._checkout = await crew.reader(start)
+        else:
+            self._checkout = await crew.checkout(task.id, files or start)
+        self.worker = self._hire(name, crew.kinds[task.agent], self._checkout, goes_on=goes_on)
+        needed = {need: scheduler.state.tasks[need].result or Result() for need in task.needs}
+        isolation = "" if task.mode == "read" else self._checkout.isolation
+        return assignments.assign(scheduler.state.plan, task, self.worker.path, needed, isolation)
+
+    async def _attempt(self, prompt: str) -> str:
+        """Work, check, merge; "" when the task is over, else why another attempt is needed. Raises Halt."""
+        worker, checkout = self.worker, self._checkout
+        assert worker is not None and checkout is not None
+        await self.crew.let_first_go()
+        taking = asyncio.create_task(self._take_now_and_then(worker, checkout))
+        try:
+            ended = await worker.work(prompt)
+        finally:
+            taking.cancel()
+            self.crew.prime()
+        self._result = Result(said=ended.text, output=ended.output, refused=tuple(worker.refused))
+        problem = self._judge(ended, worker)
+        if self.task.mode == "read":
+            self._report()
+            if not problem:
+                self.scheduler.move(self.task.id, TaskState.DONE)
+            return problem
+        await worker.settle()
+        made = await self._take_up(checkout)
+        if problem:
+            return problem
+        if self.task.check:
+            self.scheduler.move(self.task.id, TaskState.CHECKING)
+            problem = await self._check(checkout)
+            if problem:
+                return problem
+        if made.piece.commit == made.piece.start:
+            self.scheduler.move(self.task.id, TaskState.DONE)
+            return ""
+        return await self._merge(made)
+
+    def _judge(self, ended: TurnEnded, worker: Worker) -> str:
+        """Why the turn did not do, "" when it did. Raises Halt where another attempt makes no sense."""
+        self.scheduler.heard(ended.outcome)
+        if ended.outcome is Outcome.DONE:
+            return ""
+        why = worker.stuck or ended.error or ended.outcome.value
+        if self.scheduler.fatal:
+            self._report()
+            raise Halt(TaskState.STOPPED, self.scheduler.fatal)
+        if ended.outcome is Outcome.BUDGET:
+            self._report()
+            used_up = self.scheduler.ledger.exhausted()
+            raise Halt(TaskState.STOPPED if used_up else TaskState.FAILED, used_up or why)
+        return why
+
+    def _is_merged(self) -> bool:
+        return any(piece.task == self.task.id for piece in self.crew.queue.pieces)
+
+    # --- Evidence ----------------------------------------------------------------------------------------------------
+
+    async def _take_up(self, checkout: Checkout) -> Made:
+        """Its files as they are, as a commit that outlives us, and what of them is in its scope."""
+        trees = self.crew.checkouts.trees
+        commit = await self._commit(checkout)
+        made = await take_up(trees, self.task.id, self._start, commit, self.task.scope)
+        if made.whole != self._start:
+            await self.crew.keeper.keep(made.whole, self.crew.queue.base)
+        self._result = replace(
+            self._result,
+            commit=made.whole if made.whole != self._start else "",
+            changes=made.changes if made.piece.commit != made.piece.start else (),
+            outside=made.outside,
+        )
+        self._report()
+        return made
+
+    async def _commit(self, checkout: Checkout) -> str:
+        trees = self.crew.checkouts.trees
+        async with self._taking:
+            tree = await checkout.take()
+        same = tree == await trees.tree(self._start)
+        return self._start if same else await trees.commit(tree, f"{self.task.id}\n", self._start)
+
+    async def _take_now_and_then(self, worker: Worker, checkout: Checkout) -> None:
+        """So that a kill costs no more than the last seconds of a long task."""
+        if self.task.mode == "read":
+            return
+        last = self._start
+        while True:
+            await asyncio.sleep(_TAKE_EVERY)
+            if not worker.take_changed():
+                continue
+            commit = await self._commit(checkout)
+            if commit != last:
+                last = commit
+                await self.crew.keeper.keep(commit, self.crew.queue.base)
+                self._result = replace(self._result, commit=commit)
+                self._report()
+
+    async def _check(self, checkout: Checkout) -> str:
+        try:
+            check = await self.crew.commands.run(self.task.check, checkout, "check")
+        except ToolError as error:
+            raise Halt(TaskState.FAILED, error.message) from None
+        self._result = replace(self._result, check=check)
+        self._report()
+        return "" if check.exit_code == 0 else f"The check {describe(check)}"
+
+    def _report(self) -> None:
+        self.scheduler.note(Reported(time.time(), self.task.id, self._result))
+
+    # --- Merging -----------------------------------------------------------------------------------------------------
+
+    async def _merge(self, made: Made) -> str:
+        scheduler = self.scheduler
+        scheduler.move(self.task.id, TaskState.MERGING)
+        conflicts = await self._add(made.piece)
+        if conflicts:
+            await self._leave()
+            piece = await self._resolve(made.piece, conflicts)
+            conflicts = await self._add(piece) if piece is not None else conflicts
+        if not conflicts:
+            scheduler.move(self.task.id, TaskState.MERGED)
+            return ""
+        return f"It does not go together with what was merged before it:\n{describe_conflicts(conflicts)}"
+
+    async def _add(self, piece: Piece) -> tuple[Conflict, ...]:
+        queue, asked = self.crew.queue, time.monotonic()
+        async with self.crew.merging:
+            self.scheduler.waited(self.task.id, "merge", time.monotonic() - asked)
+            conflicts = await queue.add(piece)
+            if not conflicts:
+                await self.crew.keeper.keep(queue.head, f"{queue.head}^")
+        return conflicts
+
+    async def _resolve(self, piece: Piece, conflicts: Sequence[Conflict]) -> Piece | None:
+        """Have both sides brought together by an agent of its own; None when that did not succeed."""
+        trees, crew = self.crew.checkouts.trees, self.crew
+        head = crew.queue.head
+        paths = [conflict.path for conflict in conflicts]
+        before = await trees.files(piece.start, paths)
+        rest = await trees.edit(piece.commit, {path: before.get(path) for path in paths})
+        merged = await merge(trees, piece.start, head, rest)
+        start = await trees.commit(merged.tree or head, f"{self.task.id}, without its conflicts\n", head)
+        ours = self._others_of(paths)
+        attempt = self.scheduler.state.tasks[self.task.id].attempt
+        checkout = await crew.checkout(f"{self.task.id}-resolver", start)
+        kind = crew.kinds.get("resolver") or crew.kinds["coder"]
+        worker = self._hire(
+            crew.name_of(self.task.id, attempt, "+resolver"), kind, checkout, replace(self.task, output_schema=None)
+        )
+        self.worker = worker
+        try:
+            ended = await worker.work(assignments.resolve(ours, self.task, conflicts))
+            await worker.settle()
+            if ended.outcome is not Outcome.DONE:
+                return None
+            tree = await checkout.take()
+            marked = any(_CONFLICT_MARK in entry.content for entry in (await trees.files(tree, paths)).values())
+            touched = [change.path for change in await trees.changes(start, tree, renames=False)]
+            strays = [path for path in touched if path not in paths and not holds(self.task.scope, path)]
+            if marked or strays or not touched:
+                return None
+            if self.task.check and await self._check(checkout):
+                return None
+            commit = await trees.commit(tree, f"{self.task.id}, brought together with what was merged\n", head)
+            await crew.keeper.keep(commit, head)
+            changes = await trees.changes(head, commit, renames=False)
+            self._result = replace(self._result, commit=commit, changes=changes, outside=())
+            self._report()
+            return Piece(self.task.id, head, commit)
+        finally:
+            self.worker = None
+            await worker.close()
+            await checkout.remove()
+
+    def _others_of(self, paths: Sequence[str]) -> list[Task]:
+        """The merged tasks that changed any of the paths."""
+        state = self.scheduler.state
+        return [
+            state.plan[task_id]
+            for task_id in dict.fromkeys(piece.task for piece in self.crew.queue.pieces)
+            if (result := state.tasks[task_id].result) is not None
+            and any(change.path in paths for change in result.changes)
+        ]
+
+    # --- People ------------------------------------------------------------------------------------------------------
+
+    def _hire(
+        self, name: str, kind: AgentType, checkout: Checkout, task: Task | None = None, *, goes_on: bool = False
+    ) -> Worker:
+        task = task or self.task
+        crew, scheduler = self.crew, self.scheduler
+
+        def spent(effort: Effort) -> None:
+            scheduler.note(Spent(time.time(), self.task.id, effort))
+
+        post = Post(
+            name,
+            crew.next_number(),
+            task,
+            kind,
+            checkout,
+            self.task.mode,
+            self._ledger,
+            crew.patience,
+            spent,
+            lambda cause, seconds: scheduler.waited(self.task.id, cause, seconds),
+            crew.prime,
+            goes_on,
+        )
+        return crew.hire(post)
+
+    def _ancestors(self) -> frozenset[str]:
+        return self.scheduler.ancestors(self.task.id)
+
+    def _stop_for_budget(self, error: BudgetExceeded) -> None:
+        whole = self.scheduler.ledger.exhausted()
+        self.scheduler.move(self.task.id, TaskState.STOPPED if whole else TaskState.FAILED, whole or error.message)
+
+    async def _leave(self) -> None:
+        """End the agent and its checkout."""
+        worker, self.worker = self.worker, None
+        checkout, self._checkout = self._checkout, None
+        if worker is not None:
+            await worker.close()
+        if checkout is not None and self.task.mode == "write":
+            await checkout.remove()

@@ -1,0 +1,141 @@
+"""A swarm on disk: its entries a line each, append-only, and the objects of its commits where they outlive a kill.
+
+A line is written before anybody acts on it. `kill -9` at any byte: a torn last line is dropped, the rest is the truth.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from kimi_code.errors import SwarmError
+from kimi_code.repo.shadow import Shadow
+from kimi_code.repo.trees import Trees
+from kimi_code.session.journal import open_locked
+from kimi_code.swarm.states import Entry, Swarm, replay
+from kimi_code.values import frozen
+
+SWARMS = "swarms"
+_SUFFIX = ".jsonl"
+
+
+@frozen
+class Kept:
+    """A swarm in a session's folder. Its id is the session's and a number: "k3m9xw2a7c-1"."""
+
+    session: Path
+    number: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.session.name}-{self.number}"
+
+    @property
+    def path(self) -> Path:
+        return self.session / SWARMS / f"{self.number}{_SUFFIX}"
+
+    def read(self) -> list[Entry]:
+        """The entries that can be read, in order; a torn last line is left out. Raises SwarmError for a torn middle."""
+        return read(self.path)
+
+    def state(self) -> Swarm:
+        """What the entries add up to. Raises SwarmError when they add up to nothing."""
+        try:
+            return replay(self.read())
+        except ValueError as error:
+            raise SwarmError(f"The journal of swarm {self.id} cannot be used: {error}.", hint=str(self.path)) from None
+
+
+def swarms_of(session: Path) -> list[Kept]:
+    """The swarms of a session's folder, oldest first."""
+    numbers = [int(path.stem) for path in (session / SWARMS).glob(f"*{_SUFFIX}") if path.stem.isdecimal()]
+    return [Kept(session, number) for number in sorted(numbers)]
+
+
+def find(sessions: Path, prefix: str) -> Kept:
+    """The swarm whose id starts with `prefix`. Raises SwarmError when there is none or more than one."""
+    wanted, dash, number = prefix.rpartition("-")
+    folders = [folder for folder in sessions.glob(f"{wanted if dash else prefix}*") if folder.is_dir()]
+    found = [kept for folder in folders for kept in swarms_of(folder)]
+    if dash:
+        found = [kept for kept in found if str(kept.number) == number]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise SwarmError(f"There is no swarm {prefix!r}.", hint="`kimi-code swarm status` lists those of this folder.")
+    names = ", ".join(kept.id for kept in found[:5])
+    raise SwarmError(f"{prefix!r} is the beginning of {len(found)} swarms: {names}.", hint="Give more of the id.")
+
+
+def encode(entry: Entry) -> str:
+    """One line without its newline."""
+    return json.dumps(_adapter().dump_python(entry, mode="json"), ensure_ascii=True, separators=(",", ":"))
+
+
+def decode(line: str | bytes) -> Entry:
+    """The entry in a line. Raises ValueError."""
+    return _adapter().validate_json(line)
+
+
+@cache
+def _adapter() -> Any:
+    # pydantic is loaded with the first swarm.
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Entry)
+
+
+def read(path: Path) -> list[Entry]:
+    """As `Kept.read`."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise SwarmError(f"The swarm's journal {path} cannot be read: {error.strerror}.") from None
+    return list(_entries(path, [line for line in lines if line.strip()]))
+
+
+def _entries(path: Path, lines: list[bytes]) -> Iterator[Entry]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield decode(line)
+        except ValueError as error:
+            # Only a write that was cut short may be lost: anything else would bring back another state.
+            if number == len(lines) or not line.rstrip().endswith(b"}"):
+                continue
+            raise SwarmError(f"{path}, line {number}, is no entry of a swarm's journal: {error}") from None
+
+
+class SwarmJournal:
+    """Appends. Raises UsageError when another process goes on with the swarm, OSError where it cannot be written."""
+
+    def __init__(self, kept: Kept, scrub: Callable[[str], str] = str) -> None:
+        kept.path.parent.mkdir(parents=True, exist_ok=True)
+        self._scrub = scrub
+        self._file: FileIO = open_locked(kept.path)
+
+    def write(self, entry: Entry) -> None:
+        """Append, and hand over to the system at once."""
+        line = memoryview(self._scrub(encode(entry)).encode("ascii") + b"\n")
+        while line:
+            line = line[self._file.write(line) :]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(slots=True)
+class Keeper:
+    """Copies commits from a moment's store, which goes with its checkouts, into the lasting one of the working tree."""
+
+    trees: Trees
+    lasting: Shadow
+
+    async def keep(self, commit: str, *known: str) -> None:
+        """All that `commit` has and none of `known`. Raises ShadowError."""
+        revisions = "\n".join((commit, *(f"^{each}" for each in known), ""))
+        # --local: what is borrowed from the user's repository or the lasting store need not be copied.
+        pack = await self.trees.ask("pack-objects", "--revs", "--local", "--stdout", "-q", input=revisions.encode())
+        await self.lasting.ask("unpack-objects", "-q", input=pack)

@@ -1,0 +1,233 @@
+"""The tools by which a model has other agents work: Agent, Swarm, SwarmUpdate, SwarmRead, and Note among those."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from kimi_code.errors import PlanError, ToolError
+from kimi_code.events import Block, Effect
+from kimi_code.swarm.plan import Allowance, Plan, Task
+from kimi_code.swarm.proposal import BudgetProposal, SwarmProposal, TasksProposal
+from kimi_code.tools.tool import Params, ToolContext, ToolResult
+
+if TYPE_CHECKING:
+    from kimi_code.swarm.control import Director
+
+_MOST = 30_000  # characters of one answer of SwarmRead
+_NOTE = 1_000  # characters
+
+
+class AgentParams(Params):
+    name: str = Field(description="Short: letters, digits, dashes.")
+    task: str = Field(description="All it needs to know: it does not see this conversation.")
+    agent: str = Field(default="", description="An agent type; coder unless given, explorer for mode read.")
+    mode: Literal["read", "write"] = "read"
+    model: str = ""
+    check: str = Field(default="", description="A command that must exit 0 before its work is taken.")
+    budget: BudgetProposal | None = None
+    background: bool = False
+
+
+class Agent:
+    """Have a sub-agent do one task with a context of its own, to keep yours for what matters: a broad search, a look
+    at many files (mode read), a change that needs no talk (mode write, in a copy that is merged). Several calls in one
+    message run at once. For many tasks use Swarm."""
+
+    name: ClassVar[str] = "Agent"
+    effect: ClassVar[Effect] = Effect.DELEGATE
+    params: ClassVar[type[Params]] = AgentParams
+
+    def __init__(self, director: "Callable[[], Director]") -> None:
+        self._director = director
+
+    def title(self, params: AgentParams) -> str:
+        return f"{params.name}: {_first(params.task)}"
+
+    def targets(self, params: AgentParams) -> Sequence[str]:
+        return ()
+
+    async def preview(self, params: AgentParams, ctx: ToolContext) -> Sequence[Block]:
+        return ()
+
+    async def run(self, params: AgentParams, ctx: ToolContext) -> ToolResult:
+        kind = params.agent or ("coder" if params.mode == "write" else "explorer")
+        task = Task(params.name, params.task, params.mode, kind, check=params.check, model=params.model)
+        budget = params.budget.allowance() if params.budget else Allowance()
+        plan = Plan(_first(params.task), (task,), budget=budget)
+        return ToolResult(await self._director().run(plan, background=params.background), summary=params.mode)
+
+
+class SwarmParams(SwarmProposal):
+    background: bool = Field(default=False, description="Go on meanwhile; SwarmUpdate waits for it.")
+
+
+class Swarm:
+    """Have many sub-agents work at once on tasks that you cut, each in a copy of its own; what they change is merged,
+    checked and given over as one change. Pays where parts can be done apart: many files alike, many failing tests,
+    several questions about a large code base. Where one step needs the last, or a few edits do it, do it yourself:
+    serial is better there. Give each task its scope, what it needs to know, and a check that proves it; let tasks need
+    others only where they build on them. Use template and items for many alike."""
+
+    name: ClassVar[str] = "Swarm"
+    effect: ClassVar[Effect] = Effect.DELEGATE
+    params: ClassVar[type[Params]] = SwarmParams
+
+    def __init__(self, director: "Callable[[], Director]") -> None:
+        self._director = director
+
+    def title(self, params: SwarmParams) -> str:
+        return f"{len(params.tasks) + len(params.items)} tasks: {_first(params.goal)}"
+
+    def targets(self, params: SwarmParams) -> Sequence[str]:
+        return ()
+
+    async def preview(self, params: SwarmParams, ctx: ToolContext) -> Sequence[Block]:
+        return ()
+
+    async def run(self, params: SwarmParams, ctx: ToolContext) -> ToolResult:
+        try:
+            plan = params.plan()
+        except PlanError as error:
+            raise ToolError(str(error)) from None
+        text = await self._director().run(plan, background=params.background)
+        return ToolResult(text, summary=f"{len(plan.tasks)} tasks")
+
+
+class SwarmUpdateParams(Params):
+    swarm: str = Field(default="", description="Its id; the newest unless given.")
+    add: TasksProposal | None = Field(default=None, description="More tasks for a running swarm.")
+    cancel: list[str] = Field(default_factory=list, description="Ids of tasks to stop.")
+    steer: str = Field(default="", description="The id of a task at work, to whose agent `text` is said.")
+    text: str = ""
+    take: list[str] = Field(
+        default_factory=list, description="Ids of finished tasks, what they changed outside their scope is applied."
+    )
+    wait: Literal["", "any", "all"] = Field(default="", description="Until one more task, or the swarm, is over.")
+
+
+class SwarmUpdate:
+    """Steer a swarm in the background, wait for it, or take over what its tasks changed outside their scopes."""
+
+    name: ClassVar[str] = "SwarmUpdate"
+    effect: ClassVar[Effect] = Effect.DELEGATE
+    params: ClassVar[type[Params]] = SwarmUpdateParams
+
+    def __init__(self, director: "Callable[[], Director]") -> None:
+        self._director = director
+
+    def title(self, params: SwarmUpdateParams) -> str:
+        done = [
+            f"add {len(params.add.tasks) + len(params.add.items)}" if params.add else "",
+            f"cancel {', '.join(params.cancel)}" if params.cancel else "",
+            f"steer {params.steer}" if params.steer else "",
+            f"take {', '.join(params.take)}" if params.take else "",
+            f"wait for {params.wait}" if params.wait else "",
+        ]
+        return "; ".join(part for part in done if part) or "look"
+
+    def targets(self, params: SwarmUpdateParams) -> Sequence[str]:
+        return ()
+
+    async def preview(self, params: SwarmUpdateParams, ctx: ToolContext) -> Sequence[Block]:
+        return ()
+
+    async def run(self, params: SwarmUpdateParams, ctx: ToolContext) -> ToolResult:
+        director, said = self._director(), list[str]()
+        if params.add is not None:
+            try:
+                tasks = params.add.values()
+            except PlanError as error:
+                raise ToolError(str(error)) from None
+            warnings = director.extend(params.swarm, tasks)
+            said += [f"Added {', '.join(task.id for task in tasks)}.", *(f"Warning: {each}" for each in warnings)]
+        if params.cancel:
+            director.cancel(params.swarm, params.cancel)
+            said.append(f"Cancelled {', '.join(params.cancel)}.")
+        if params.steer:
+            director.steer(params.swarm, params.steer, params.text)
+            said.append(f"Told {params.steer}.")
+        if params.take:
+            said.append(await director.take(params.swarm, params.take))
+        if params.wait:
+            said.append(await director.wait(params.swarm, params.wait))
+        elif not said:
+            said.append(director.digest(params.swarm))
+        return ToolResult("\n".join(said), summary=self.title(params))
+
+
+class SwarmReadParams(Params):
+    id: str = Field(description="The task's id.")
+    what: Literal["report", "diff", "check", "log"] = "report"
+    swarm: str = Field(default="", description="Its id; the newest unless given.")
+
+
+class SwarmRead:
+    """Read what a task of a swarm came to, in full: its report, its diff, its check's output, where its log is."""
+
+    name: ClassVar[str] = "SwarmRead"
+    effect: ClassVar[Effect] = Effect.READ
+    params: ClassVar[type[Params]] = SwarmReadParams
+
+    def __init__(self, director: "Callable[[], Director]") -> None:
+        self._director = director
+
+    def title(self, params: SwarmReadParams) -> str:
+        return f"{params.what} of {params.id}"
+
+    def targets(self, params: SwarmReadParams) -> Sequence[str]:
+        return ()
+
+    async def preview(self, params: SwarmReadParams, ctx: ToolContext) -> Sequence[Block]:
+        return ()
+
+    async def run(self, params: SwarmReadParams, ctx: ToolContext) -> ToolResult:
+        text = await self._director().read(params.swarm, params.id, params.what)
+        if len(text) <= _MOST:
+            return ToolResult(text or "(nothing)")
+        path = ctx.spill / f"{ctx.call_id}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="replace")
+        return ToolResult(f"{text[:_MOST]}\n[{len(text):,} characters in all: {path}]")
+
+
+class NoteParams(Params):
+    topic: str
+    text: str = Field(description="A fact that others need now; at most 1,000 characters.")
+
+
+class Note:
+    """Tell the other agents at work on this what they have to know before they are done: a thing that moved, a trap."""
+
+    name: ClassVar[str] = "Note"
+    effect: ClassVar[Effect] = Effect.NONE
+    params: ClassVar[type[Params]] = NoteParams
+
+    def __init__(self, tell: Callable[[str, str], int]) -> None:
+        """`tell` takes the topic and the text, and returns how many hear it."""
+        self._tell = tell
+
+    def title(self, params: NoteParams) -> str:
+        return params.topic
+
+    def targets(self, params: NoteParams) -> Sequence[str]:
+        return ()
+
+    async def preview(self, params: NoteParams, ctx: ToolContext) -> Sequence[Block]:
+        return ()
+
+    async def run(self, params: NoteParams, ctx: ToolContext) -> ToolResult:
+        if len(params.text) > _NOTE:
+            raise ToolError(f"A note may have {_NOTE:,} characters, this one has {len(params.text):,}. Say it shorter.")
+        heard = self._tell(" ".join(params.topic.split())[:80], params.text)
+        return ToolResult(f"Told {heard} agents.", summary=f"to {heard}")
+
+
+def orchestrating(director: "Callable[[], Director]") -> list[Any]:
+    """The tools of an agent that may have swarms."""
+    return [Agent(director), Swarm(director), SwarmUpdate(director), SwarmRead(director)]
+
+
+def _first(text: str) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= 80 else line[:79] + "…"

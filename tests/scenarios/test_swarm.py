@@ -1,0 +1,337 @@
+"""A swarm from the orchestrator's call to the user's tree, against a server that plays everybody."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kimi_code.events import AgentFinished, AgentSpawned, SwarmEnded, SwarmPlanned, TaskState, TaskStateChanged
+from kimi_code.headless.run import TurnDiff
+from tests.harness import Lab, Ran
+from tests.server import Reply, call, calls, error, say
+from tests.swarm_world import Cast, git, make_project, state, swarm_result
+
+
+def write(path: str, content: str) -> Reply:
+    """Read the file, then write it anew."""
+    return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
+
+
+def bash(command: str) -> Reply:
+    return call("Bash", {"command": command})
+
+
+def swarm(*tasks: dict[str, Any], **more: Any) -> Reply:
+    return call("Swarm", {"goal": "Make it better", "tasks": list(tasks), **more})
+
+
+def task(id: str, **more: Any) -> dict[str, Any]:
+    return {"id": id, "task": f"Better {id}", **more}
+
+
+def moves(ran: Ran, id: str) -> list[TaskState]:
+    return [move.state for move in ran.events(TaskStateChanged) if move.task_id == id]
+
+
+@pytest.fixture
+def project(lab: Lab) -> Path:
+    make_project(lab.project, {"a.txt": "a\n", "b.txt": "b\n", "shared.txt": "one\ntwo\nthree\n"})
+    (lab.project / "a.txt").write_text("a, dirty\n")
+    (lab.project / "mine.txt").write_text("untracked\n")
+    lab.configure(permission_mode="yolo", retry_wait=0.001)
+    return lab.project
+
+
+async def test_two_tasks_are_done_apart_merged_and_applied_as_one_change(lab: Lab, project: Path) -> None:
+    before = {name: sha for name, sha in state(project).items() if name not in ("a.txt", "b.txt")}
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a", scope=["a.txt"]), task("b", scope=["b.txt"])), say("Both are better.")],
+            "a": [write("a.txt", "better a\n"), say("a is better")],
+            "b": [write("b.txt", "better b\n"), say("b is better")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.stderr
+    assert (project / "a.txt").read_text() == "better a\n"
+    assert (project / "b.txt").read_text() == "better b\n"
+    assert {name: sha for name, sha in state(project).items() if name not in ("a.txt", "b.txt")} == before
+    assert cast.left == {}
+    assert [end.outcome for end in ran.events(SwarmEnded)] == ["done"]
+    assert moves(ran, "a")[-1] is moves(ran, "b")[-1] is TaskState.MERGED
+    assert len(ran.events(AgentSpawned)) == len(ran.events(AgentFinished)) == 2
+    assert len(ran.events(SwarmPlanned)) == 1
+    assert ran.result["review"]["status"] == "applied"
+    assert [change["path"] for change in ran.result["files_changed"]] == ["a.txt", "b.txt"]
+    assert "a is better" in cast.told[""]
+    assert "a, dirty" in cast.told["a"]
+
+
+async def test_without_yes_the_change_is_shown_and_the_tree_is_as_before(lab: Lab, project: Path) -> None:
+    lab.configure(permission_mode="auto")
+    before = state(project)
+    Cast(lab, {"": [swarm(task("a")), say("Done.")], "a": [write("a.txt", "better\n"), say("ok")]})
+    ran = await lab.run(output_format="text")
+    assert ran.exit_code == 0, ran.stderr
+    assert state(project) == before
+    git(project, "apply", "--check", input=ran.stdout.encode())
+
+
+async def test_apply_hands_a_swarms_change_over_without_yes(lab: Lab, project: Path) -> None:
+    lab.configure(permission_mode="auto")
+    Cast(lab, {"": [swarm(task("a")), say("Done.")], "a": [write("a.txt", "better\n"), say("ok")]})
+    ran = await lab.run(diff=TurnDiff(apply=True))
+    assert (ran.exit_code, (project / "a.txt").read_text()) == (0, "better\n")
+
+
+async def test_a_task_starts_from_the_merged_results_of_those_it_needs_and_of_no_others(
+    lab: Lab, project: Path
+) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a"), task("other"), task("b", needs=["a"])), say("Done.")],
+            "a": [write("a.txt", "from a\n"), say("the fixture moved")],
+            "other": [call("Write", {"path": "other.txt", "content": "x\n"}), say("ok")],
+            "b": [calls(("Read", {"path": "a.txt"}), ("Glob", {"pattern": "*.txt"})), write("b.txt", "b\n"), say("ok")],
+        },
+    )
+    assert (await lab.run()).exit_code == 0
+    assert "from a" in cast.told["b"]
+    assert "the fixture moved" in cast.told["b"]
+    assert "other.txt" not in cast.told["b"]
+
+
+async def test_a_check_that_fails_is_told_to_the_same_agent_which_mends_it(lab: Lab, project: Path) -> None:
+    check = "grep -q good a.txt"
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a", check=check)), say("Done.")],
+            "a": [write("a.txt", "bad\n"), say("All tests pass."), write("a.txt", "good\n"), say("Now it is.")],
+        },
+    )
+    ran = await lab.run()
+    assert (ran.exit_code, (project / "a.txt").read_text()) == (0, "good\n")
+    assert f"`{check}` failed with exit code 1" in cast.told["a"]
+    assert "All tests pass." in cast.told["a"]
+    assert moves(ran, "a").count(TaskState.CHECKING) == 2
+
+
+async def test_a_child_that_lies_is_never_merged_and_the_run_ends_in_part(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a", check="false"), task("b")), say("All done!")],
+            "a": [write("a.txt", "1\n"), say("Done."), say("Really done.")],
+            "a~3": [write("a.txt", "3\n"), say("Done, trust me.")],
+            "b": [write("b.txt", "better\n"), say("ok")],
+        },
+    )
+    ran = await lab.run()
+    assert (ran.exit_code, ran.result["status"]) == (6, "partial")
+    assert (project / "a.txt").read_text() == "a, dirty\n"
+    assert (project / "b.txt").read_text() == "better\n"
+    assert moves(ran, "a")[-1] is TaskState.FAILED
+    assert max(move.attempt for move in ran.events(TaskStateChanged)) == 3
+    assert cast.left == {}
+
+
+async def test_changes_outside_the_scope_are_listed_not_merged_and_can_be_taken(lab: Lab, project: Path) -> None:
+    both = calls(
+        ("Read", {"path": "a.txt"}),
+        ("Write", {"path": "a.txt", "content": "in\n"}),
+        ("Write", {"path": "new.txt", "content": "out\n"}),
+    )
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a", scope=["a.txt"])), call("SwarmUpdate", {"take": ["a"]}), say("Done.")],
+            "a": [both, say("ok")],
+        },
+    )
+
+    def before_taking(request: Any) -> Reply:
+        assert (project / "a.txt").read_text() == "in\n"
+        assert not (project / "new.txt").exists()
+        assert "new.txt" in str(request.last["content"])
+        return call("SwarmUpdate", {"take": ["a"]})
+
+    cast.parts[""][1] = before_taking
+    assert (await lab.run()).exit_code == 0
+    assert (project / "new.txt").read_text() == "out\n"
+
+
+async def test_a_conflict_goes_to_an_agent_that_brings_both_sides_together(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a"), task("b")), say("Done.")],
+            "a": [write("shared.txt", "one\nA\nthree\n"), say("ok")],
+            "b": [write("shared.txt", "one\nB\nthree\n"), say("ok")],
+            "resolver": [write("shared.txt", "one\nA and B\nthree\n"), say("both are in")],
+        },
+    )
+    ran = await lab.run()
+    assert (ran.exit_code, (project / "shared.txt").read_text()) == (0, "one\nA and B\nthree\n")
+    assert all(side in cast.told["resolver"] for side in ("one\nA\nthree", "one\nB\nthree", "one\ntwo\nthree"))
+    assert "Better a" in cast.told["resolver"]
+    assert "Better b" in cast.told["resolver"]
+
+
+async def test_where_that_fails_the_task_is_done_again_on_the_merged_state(lab: Lab, project: Path) -> None:
+    again = calls(
+        ("Read", {"path": "shared.txt"}), ("Write", {"path": "shared.txt", "content": "one\nA then B\nthree\n"})
+    )
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a"), task("b", needs=[]), max_parallel=1), say("Done.")],
+            "a": [write("shared.txt", "one\nA\nthree\n"), say("ok")],
+            "b": [write("shared.txt", "one\nB\nthree\n"), say("ok")],
+            "resolver": [say("I cannot.")],
+            "b~2": [again, say("ok")],
+        },
+    )
+    cast.parts["a"].insert(0, call("Glob", {"pattern": "*"}))
+    lab.configure()
+    ran = await lab.run()
+    if moves(ran, "b").count(TaskState.RUNNING) == 1:  # one after the other, nothing could conflict
+        assert cast.left
+    assert ran.exit_code == 0
+
+
+async def test_the_culprit_of_a_broken_whole_is_found_and_mends_it(lab: Lab, project: Path) -> None:
+    verify = "test ! -e broken.txt || { echo FAILED tests/test_x.py::test_y; exit 1; }"
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a"), task("b"), task("c"), verify=verify), say("Done.")],
+            "a": [write("a.txt", "better\n"), say("ok")],
+            "b": [call("Write", {"path": "broken.txt", "content": "x\n"}), say("ok")],
+            "c": [call("Write", {"path": "c.txt", "content": "c\n"}), say("ok")],
+            "b~2": [bash("rm broken.txt && echo fine > fixed.txt"), say("mended")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.result
+    assert cast.left == {}
+    assert "FAILED tests/test_x.py::test_y" in cast.told["b~2"]
+    assert not (project / "broken.txt").exists()
+    assert (project / "fixed.txt").read_text() == "fine\n"
+    assert (project / "c.txt").exists()
+
+
+async def test_a_plan_that_cannot_be_run_costs_no_token_and_names_the_task(lab: Lab, project: Path) -> None:
+    cast = Cast(lab, {"": [swarm(task("a", needs=["b"]), task("b", needs=["a"])), say("I see.")]})
+    assert (await lab.run()).exit_code == 0
+    assert cast.asked == ["", ""]
+    assert "needs itself in the end" in cast.told[""]
+
+
+async def test_overlapping_scopes_are_warned_of_in_the_result_and_the_swarm_runs(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {"": [swarm(task("a", scope=["*.txt"]), task("b", scope=["b.txt"])), say("Done.")]},
+        default=say("nothing to do"),
+    )
+    assert (await lab.run()).exit_code == 0
+    assert "a and b may change the same files" in json.dumps(swarm_result(cast.told[""])["warnings"])
+
+
+async def test_a_provider_that_refuses_everything_ends_the_swarm_honestly_and_soon(lab: Lab, project: Path) -> None:
+    lab.configure(max_retries=1)
+    tasks = [task(f"t{number}") for number in range(6)]
+    refusal = error(500, message="it is broken")
+    Cast(lab, {"": [swarm(*tasks), say("It failed.")]}, default=refusal)
+    ran = await lab.run()
+    assert ran.exit_code == 6
+    assert {move.state for move in ran.events(TaskStateChanged)} >= {TaskState.STOPPED}
+
+
+async def test_a_budget_that_runs_out_stops_the_rest_and_keeps_what_is_done(lab: Lab, project: Path) -> None:
+    Cast(
+        lab,
+        {
+            "": [swarm(task("a"), task("b"), max_parallel=1, budget={"tool_calls": 2}), say("Half of it.")],
+            "a": [write("a.txt", "better\n"), say("ok")],
+            "b": [write("b.txt", "better\n"), say("ok")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 6
+    assert (project / "b.txt").read_text() == "b\n"
+    assert TaskState.STOPPED in moves(ran, "b")
+
+
+async def test_what_children_take_is_in_the_result(lab: Lab, project: Path) -> None:
+    Cast(lab, {"": [swarm(task("a")), say("Done.")], "a": [say("nothing to do")]})
+    ran = await lab.run()
+    assert ran.result["usage"]["input"] == 300
+
+
+async def test_children_do_not_get_into_the_parents_journal_nor_its_history(lab: Lab, project: Path) -> None:
+    Cast(lab, {"": [swarm(task("a")), say("Done."), say("Again.")], "a": [say("child words")]})
+    ran = await lab.run()
+    folder = lab.data / "sessions" / ran.result["session_id"]
+    parents = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    assert {record["agent"] for record in parents} == {"main"}
+    assert "child words" in (folder / "agents" / "a" / "records.jsonl").read_text()
+    await lab.run("And now?", continue_last=True)
+    roles = [message["role"] for message in lab.server.requests[-1].messages]
+    assert roles == ["system", "user", "assistant", "tool", "assistant", "user"]
+
+
+async def test_agents_called_in_one_message_run_at_once_and_report(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [
+                calls(("Agent", {"name": "one", "task": "Look at a"}), ("Agent", {"name": "two", "task": "Look at b"})),
+                say("Done."),
+            ],
+            "one": [call("Read", {"path": "a.txt"}), say("a is dirty")],
+            "2.two": [call("Write", {"path": "b.txt", "content": "x"}), say("b is clean")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0
+    assert cast.left == {}
+    assert "a is dirty" in cast.told[""]
+    assert "There is no tool 'Write'" in cast.told["2.two"]
+
+
+async def test_a_swarm_in_the_background_is_waited_for_and_steered(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [
+                swarm(task("a"), background=True),
+                call("SwarmUpdate", {"add": {"tasks": [task("b", needs=["a"])]}, "wait": "all"}),
+                call("SwarmRead", {"id": "b", "what": "diff"}),
+                say("Done."),
+            ],
+            "a": [write("a.txt", "better\n"), say("ok")],
+            "b": [write("b.txt", "better\n"), say("ok")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.result
+    assert (project / "b.txt").read_text() == "better\n"
+    assert "+better" in cast.told[""]
+
+
+async def test_a_note_reaches_the_others_between_their_steps(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a"), task("b"), task("c", needs=["a"])), say("Done.")],
+            "a": [call("Note", {"topic": "fixture", "text": "it moved to conftest.py"}), say("ok")],
+        },
+        default=say("ok"),
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0
+    assert "Told 1 agents." in cast.told["a"] or "Told 0 agents." in cast.told["a"]

@@ -1,0 +1,89 @@
+"""A swarm in a laboratory: a project in git, and a server that plays the orchestrator and every sub-agent."""
+
+import hashlib
+import json
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.harness import Lab
+from tests.server import Received, Reply, say
+
+WHO = re.compile(r"You are the sub-agent main/(\S+) of a swarm")
+Step = Reply | Callable[[Received], Reply]
+
+
+def git(folder: Path, *args: str, input: bytes | None = None) -> bytes:
+    """The output of a git command that must succeed."""
+    return subprocess.run(["git", *args], cwd=folder, input=input, capture_output=True, check=True).stdout
+
+
+def make_project(folder: Path, files: Mapping[str, str]) -> None:
+    """A repository with one commit."""
+    git(folder, "init", "-q", "-b", "main")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git(folder, "add", ".")
+    git(folder, "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "First")
+
+
+def state(folder: Path) -> dict[str, str]:
+    """Every file of the tree and of the repository, by its content."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {str(path.relative_to(folder)): hashlib.sha1(path.read_bytes()).hexdigest() for path in files}
+
+
+def words(request: Received) -> str:
+    """Everything that is said in a request."""
+    return "\n".join(_text(message) for message in request.messages)
+
+
+def who(request: Received) -> str:
+    """The path of the agent that asks, below main; "" for the orchestrator, "resolver" for one that resolves."""
+    said = words(request)
+    if "do not go together by themselves" in said:
+        return "resolver"
+    named = WHO.search(said)
+    return named[1] if named else ""
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content: Any = message.get("content") or ""
+    return content if isinstance(content, str) else json.dumps(content)
+
+
+class Cast:
+    """Who says what: the steps of each agent, by its path below main ("" is the orchestrator), in order."""
+
+    def __init__(self, lab: Lab, parts: Mapping[str, Sequence[Step]], *, default: Step | None = None) -> None:
+        self.parts = {name: list(steps) for name, steps in parts.items()}
+        self.default = default
+        self.asked: list[str] = []
+        self.told: dict[str, str] = {}
+        lab.server.always(self.reply)
+
+    def reply(self, request: Received) -> Reply:
+        name = who(request)
+        self.asked.append(name)
+        self.told[name] = words(request)
+        steps = self.parts.get(name)
+        step = steps.pop(0) if steps else self.default
+        if step is None:
+            return say(f"{name or 'the orchestrator'} has nothing more to say")
+        return step(request) if callable(step) else step
+
+    @property
+    def left(self) -> dict[str, int]:
+        """The steps that were never asked for."""
+        return {name: len(steps) for name, steps in self.parts.items() if steps}
+
+
+def swarm_result(told: str) -> dict[str, Any]:
+    """The digest in what the orchestrator was told."""
+    for line in told.splitlines():
+        if line.startswith("{"):
+            return json.loads(line)
+    raise AssertionError(f"no digest in {told!r}")
