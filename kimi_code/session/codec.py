@@ -61,19 +61,20 @@ def to_wire(record: Record) -> dict[str, object]:
         "at": round(record.at, 3),
     }
     for name in _field_names(type(event)):
-        wire[name] = _plain(getattr(event, name))
+        wire[name] = plain(getattr(event, name))
     return wire
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Our values as JSON has them: dicts, lists, strings, numbers; what is none of these as its text."""
     if value is None or isinstance(value, str | int | float | bool):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in cast("list[object]", value)]
+        return [plain(item) for item in cast("list[object]", value)]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+        return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     if is_dataclass(value):
-        return {name: _plain(getattr(value, name)) for name in _field_names(type(value))}
+        return {name: plain(getattr(value, name)) for name in _field_names(type(value))}
     return str(value)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from kimi_code.errors import ConfigError
 from kimi_code.swarm.agents import builtin, gather, parse
+from kimi_code.swarm.prompts import CHILD, ORCHESTRATOR, child, orchestrator
 
 GOOD = """\
 ---
@@ -74,3 +75,11 @@ def test_the_project_goes_before_the_user_and_the_user_before_ours_and_a_bad_fil
     assert found.types["coder"].description == "the project's"
     assert found.problems == ("b.md: it must begin with front matter between two lines of ---.",)
     assert "- coder: the project's\n- debugger: Finds" in found.listing()
+
+
+def test_what_all_sub_agents_share_comes_first_in_their_words() -> None:
+    kinds = gather({}, {})
+    assert {child(kind.instructions).startswith(CHILD) for kind in kinds.types.values()} == {True}
+    told = orchestrator(kinds.listing())
+    assert told.startswith(ORCHESTRATOR)
+    assert [name for name in kinds.types if f"\n- {name}: " not in told] == []
