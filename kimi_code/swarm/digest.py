@@ -1,7 +1,6 @@
 """What the orchestrator is told of a swarm: one JSON object of bounded size, whatever the sub-agents wrote. Pure."""
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -137,7 +136,7 @@ def _share(swarm: Swarm, tasks: list[dict[str, Any]], room: int) -> None:
     reports = [(told, _words(swarm.tasks[told["id"]].result)) for told in tasks]
     wanting = [(told, text) for told, text in reports if text]
     frame = len(_json({"said": ""}))
-    wanting.sort(key=lambda pair: _length(pair[1]))
+    wanting.sort(key=lambda pair: _length(pair[1][:_SAID_MOST]))
     for place, (told, text) in enumerate(wanting):
         share = room // (len(wanting) - place) - frame
         if share < 20:
@@ -161,19 +160,19 @@ def clip(text: str, room: int, *, end: bool = False) -> str:
     if _length(plain) <= room and len(text) <= 8 * room:
         return plain
     kept = plain[::-1] if end else plain
-    size, cut = 1, 0
-    for cut, letter in enumerate(kept):  # noqa: B007
-        size += _length(letter)
-        if size > room:
-            break
-    else:
-        cut = len(kept)
+    size, cut = 1, 0  # with the dots
+    while cut < len(kept) and (size := size + _WIDTHS.get(kept[cut], 1)) <= room:
+        cut += 1
     return "…" + plain[len(plain) - cut :] if end else plain[:cut] + "…"
 
 
+# What a visible letter takes in JSON, where that is not 1.
+_WIDTHS = {'"': 2, "\\": 2, "<": 6, ">": 6}
+
+
 def _visible(text: str) -> str:
-    """Control characters, lone surrogates and those that turn or hide text become spaces."""
-    return "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in text)
+    """Spaces in place of control characters, lone surrogates, and what turns or hides text."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _length(text: str) -> int:
