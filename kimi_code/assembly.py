@@ -22,8 +22,9 @@ from kimi_code.agent.stages import Closing, Stage
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
 from kimi_code.config.remember import remember
 from kimi_code.errors import ConfigError, UsageError
-from kimi_code.events import Notice, Record, SessionOpened
+from kimi_code.events import MessageCompleted, Notice, Record, SessionOpened
 from kimi_code.llm.model import Model
+from kimi_code.messages import Message
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
@@ -59,6 +60,8 @@ from kimi_code.values import frozen
 if TYPE_CHECKING:
     from kimi_code.repo.checkout import Checkouts
     from kimi_code.swarm.control import Director
+    from kimi_code.swarm.journal import Kept
+    from kimi_code.swarm.plan import Plan
 
 MOST_AGENTS = 100  # at once
 
@@ -67,7 +70,9 @@ MOST_AGENTS = 100  # at once
 class Opening:
     """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
 
-    `branch` is the new one that `--commit` commits on, "" for the one that is checked out.
+    At most `max_agents` sub-agents work at once. The first turn begins with `plan` run as a swarm, or with `swarm`,
+    which another process left, brought to its end. `branch` is the new one that `--commit` commits on, "" for the one
+    that is checked out.
     """
 
     settings: Settings
@@ -78,6 +83,9 @@ class Opening:
     keep: bool = True
     attended: bool = False
     branch: str = ""
+    max_agents: int = MOST_AGENTS
+    plan: "Plan | None" = None
+    swarm: "Kept | None" = None
 
 
 @frozen
@@ -150,6 +158,7 @@ async def open_session(opening: Opening) -> Assembled:
         return scrubber.scrub(encode(record))
 
     stages = _stages(opening, agent, meta, background, boundary)
+    directing.agent, directing.plan, directing.left = agent, opening.plan, opening.swarm
     agent.stages = (directing, *stages)
     directing.make = partial(
         _direct, opening, agent, bus, requests, meta, boundary, to_line, directing, instructions, sandbox, stages
@@ -163,13 +172,7 @@ async def open_session(opening: Opening) -> Assembled:
         meta,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(
-            background.close,
-            sandbox.aclose,
-            model.close,
-            directing.close,
-            *(() if opening.keep else (_forgetting(meta, agent),)),
-        ),
+        closers=(background.close, sandbox.aclose, model.close, directing.close, *forgetting),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
@@ -188,6 +191,9 @@ class _Directing:
     make: "Callable[[], Director] | None" = None
     made: "Director | None" = None
     models: dict[str, Model] = field(default_factory=dict[str, Model])
+    agent: Agent | None = None
+    plan: "Plan | None" = None
+    left: "Kept | None" = None
 
     def director(self) -> "Director":
         if self.made is None:
@@ -202,6 +208,18 @@ class _Directing:
     async def begin(self) -> None:
         if self.made is not None:
             await self.made.begin()
+        plan, self.plan = self.plan, None
+        left, self.left = self.left, None
+        if plan is not None:
+            self._tell(await self.director().run(plan))
+        elif left is not None:
+            self._tell(await self.director().resume(left))
+
+    def _tell(self, text: str) -> None:
+        if self.agent is not None:
+            message = Message("user", f"The result of the swarm:\n{text}", source="notice")
+            self.agent.context.add(message)
+            self.agent.publish(MessageCompleted(message))
 
     def forget(self) -> None:
         pass
@@ -291,7 +309,7 @@ def _direct(
         to_line,
         Cores(os.cpu_count() or 1),
     )
-    return Director(parent, home, snapshots, builtin(), MOST_AGENTS, settings.command_timeout)
+    return Director(parent, home, snapshots, builtin(), opening.max_agents, settings.command_timeout)
 
 
 async def _check_commit(opening: Opening) -> None:

@@ -27,7 +27,7 @@ kimi-code: a terminal coding agent
 
 
 # Modules of this package, each with a Typer called `app`; imported when they are asked for.
-COMMANDS = ("doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
+COMMANDS = ("swarm", "doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
 
 
 class RootGroup(TyperGroup):
@@ -337,6 +337,11 @@ def _run(flags: RunFlags) -> int:
         from dataclasses import replace
 
         flags = replace(flags, prompt="-")
+    return run_flags(flags)
+
+
+def run_flags(flags: RunFlags) -> int:
+    """Run one prompt; returns the exit code."""
     from kimi_code.cli.run import run
 
     _collect_garbage_again()

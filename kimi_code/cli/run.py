@@ -9,6 +9,8 @@ from kimi_code.values import frozen
 if TYPE_CHECKING:
     from kimi_code.config import Settings
     from kimi_code.headless.run import Opened, OutputFormat, TurnDiff
+    from kimi_code.swarm.journal import Kept
+    from kimi_code.swarm.plan import Plan
 
 
 @frozen
@@ -41,6 +43,10 @@ class RunFlags:
     output_schema: str | None = None
     no_session: bool = False
     trust: bool = False
+    max_agents: int | None = None
+    swarm_plan: str | None = None
+    swarm_resume: str | None = None
+    swarms: bool = False
 
 
 @frozen
@@ -100,6 +106,8 @@ def _prepare(flags: RunFlags) -> _Prepared:
     _import_sdk_meanwhile(settings)
     diff = _turn_diff(flags, settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
+    plan = _read_plan(flags.swarm_plan, cwd)
+    left = _find_left(flags.swarm_resume, settings, cwd)
     prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
 
     async def open_session() -> "Opened":
@@ -111,9 +119,12 @@ def _prepare(flags: RunFlags) -> _Prepared:
             cwd,
             find_places(os.environ, cwd).user_file.parent,
             continue_last=flags.continue_last,
-            resume=flags.resume,
+            resume=left.session.name if left else flags.resume,
             keep=not flags.no_session,
             branch=flags.branch or "",
+            max_agents=flags.max_agents or assembly.MOST_AGENTS,
+            plan=plan,
+            swarm=left,
         )
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
@@ -128,7 +139,12 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
 
     if flags.branch is not None and not settings.commit:
         raise UsageError("--branch names the branch of --commit, which was not given.", hint="Add --commit.")
+    target = None if flags.patch_out is None else cwd / Path(flags.patch_out).expanduser()
+    if target is not None and (target.is_dir() or not target.parent.is_dir()):
+        raise UsageError(f"--patch-out {target} cannot be written: no such folder, or it is one.")
     if settings.review != "turn":
+        if flags.swarms:
+            return TurnDiff(flags.apply, target) if flags.apply or target else None
         for given, name in ((flags.apply, "--apply"), (flags.patch_out is not None, "--patch-out")):
             if given:
                 raise UsageError(f"{name} is about the diff of --review turn, which was not given.", hint="Add it.")
@@ -139,10 +155,42 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
             "committed.",
             hint="Add --apply, or leave out --commit.",
         )
-    target = None if flags.patch_out is None else cwd / Path(flags.patch_out).expanduser()
-    if target is not None and (target.is_dir() or not target.parent.is_dir()):
-        raise UsageError(f"--patch-out {target} cannot be written: no such folder, or it is one.")
     return TurnDiff(flags.apply, target)
+
+
+def _read_plan(given: str | None, cwd: Path) -> "Plan | None":
+    if given is None:
+        return None
+    from kimi_code.errors import KimiError, UsageError
+    from kimi_code.swarm.plan import check
+    from kimi_code.swarm.proposal import read_plan
+
+    path = cwd / Path(given).expanduser()
+    try:
+        plan = read_plan(path.read_text(encoding="utf-8"), given)
+        check(plan)
+        return plan
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--plan {path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+    except KimiError as error:
+        raise UsageError(str(error)) from None
+
+
+def _find_left(given: str | None, settings: "Settings", cwd: Path) -> "Kept | None":
+    """The swarm to go on with; "" is the newest unfinished one of the folder. Raises UsageError."""
+    if given is None:
+        return None
+    from kimi_code.errors import KimiError, UsageError
+    from kimi_code.swarm.journal import find, newest_unfinished
+
+    folder = settings.data_dir / "sessions"
+    try:
+        left = find(folder, given) if given else newest_unfinished(settings.data_dir, cwd)
+        if not left.is_unfinished():
+            raise UsageError(f"The swarm {left.id} is over: there is nothing to resume.")
+    except KimiError as error:
+        raise UsageError(str(error)) from None
+    return left
 
 
 def _import_sdk_meanwhile(settings: "Settings") -> None:

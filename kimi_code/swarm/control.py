@@ -39,6 +39,7 @@ from kimi_code.swarm.worker import Parent, worker_policy
 
 SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
 PATIENCE = 300.0  # seconds
+_LISTEN_EVERY = 0.5  # seconds
 
 
 @dataclass(slots=True)
@@ -137,7 +138,8 @@ class Director:
             state = kept.state()
             journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
             running = self._assemble(kept, checkouts, state, journal, ())
-            running.scheduler.crew.queue = await _merged(checkouts.trees, state, entries)
+            crew = running.scheduler.crew
+            crew.queue, crew.left = await _merged(checkouts.trees, state, entries), _left_behind(state, entries)
             running.scheduler.note(Resumed(time.time()))
             for task_id, progress in state.tasks.items():
                 if progress.state is TaskState.STOPPED:
@@ -186,11 +188,13 @@ class Director:
         """Run it, hand its change over, say how it went."""
         scheduler, home = running.scheduler, self.home_now()
         outcome: SwarmOutcome = "stopped"
+        listening = asyncio.create_task(_listen(running))
         try:
             await scheduler.run()
             outcome = _outcome(scheduler)
             running.delivered = await self._deliver(running, home)
         finally:
+            listening.cancel()
             metrics = measure(running.kept.read())
             running.journal.close()
             self._publish(SwarmEnded(running.kept.id, outcome, metrics))
@@ -211,7 +215,9 @@ class Director:
             agent.scope.policy.mode != "yolo",
         )
         try:
-            return await delivery.deliver(running.checkouts, queue.base, queue.head, patch)
+            delivered = await delivery.deliver(running.checkouts, queue.base, queue.head, patch)
+            running.kept.hand_over(delivered.status)
+            return delivered
         except (KimiError, ShadowError) as error:
             return Delivered("refused", f"Nothing was applied: {error}. The change is in {patch}.", patch)
 
@@ -377,6 +383,15 @@ class Director:
             closing.outcome, closing.error = Outcome.PARTIAL, self._partial
 
 
+async def _listen(running: Running) -> None:
+    """Hear whether another process asks to cancel the swarm."""
+    while True:  # there is no event for a file that another process makes
+        await asyncio.sleep(_LISTEN_EVERY)
+        if running.kept.cancel_mark.exists():
+            break
+    running.scheduler.cancel_all("cancelled by the user")
+
+
 def _look(work: "asyncio.Task[str]") -> None:
     """A failure in the background is told by whoever waits for it."""
     if not work.cancelled():
@@ -407,6 +422,18 @@ def _left(state: Swarm) -> str:
 def _line(task: Task) -> str:
     needs = f" after {', '.join(task.needs)}" if task.needs else ""
     return f"{task.id} ({task.agent}, {task.mode}){needs}: {task.task}"
+
+
+def _left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | None]:
+    """The tasks that were under way, and when their files were taken last in that attempt."""
+    taken: dict[str, float | None] = {}
+    for entry in entries:
+        if isinstance(entry, Moved) and entry.to is TaskState.RUNNING:
+            taken[entry.task] = None
+        elif isinstance(entry, Reported) and entry.result.commit:
+            taken[entry.task] = entry.at
+    going = (TaskState.RUNNING, TaskState.STOPPED)
+    return {task: at for task, at in taken.items() if state.tasks[task].state in going}
 
 
 async def _merged(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:

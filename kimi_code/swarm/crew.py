@@ -1,7 +1,7 @@
 """What the tasks of one swarm share: the frozen tree and its checkouts, the merge queue, commands, and how to hire."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -12,7 +12,6 @@ from kimi_code.swarm.integrate import Queue
 from kimi_code.swarm.journal import Keeper
 from kimi_code.swarm.states import Check
 from kimi_code.swarm.worker import Parent, Post, Worker, hire
-from kimi_code.tools.toolset import Toolset
 
 _PRIME = 1.0  # seconds that siblings wait at most for the first one to fill the provider's prefix cache
 _MAKING = 4  # checkouts that are made at once: more only wait for the disk
@@ -20,7 +19,10 @@ _MAKING = 4  # checkouts that are made at once: more only wait for the disk
 
 @dataclass(slots=True)
 class Crew:
-    """`prefix` sets the paths of this swarm's agents apart from another's of the same session, `numbers` counts all."""
+    """`prefix` sets the paths of this swarm's agents apart from another's of the same session.
+
+    `left` are the tasks that another process was at, and when their files were taken last, if they were.
+    """
 
     parent: Parent
     checkouts: Checkouts
@@ -31,7 +33,7 @@ class Crew:
     patience: float
     prefix: str
     verify_command: str = ""
-    extra: Callable[[Worker, Checkout], Toolset] | None = None
+    left: dict[str, float | None] = field(default_factory=dict[str, float | None])
     merging: asyncio.Lock = field(default_factory=asyncio.Lock)
     _numbers: Iterator[int] = field(default_factory=count)
     _making: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAKING))

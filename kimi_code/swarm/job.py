@@ -20,7 +20,7 @@ from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
 from kimi_code.swarm.scope import holds
 from kimi_code.swarm.states import Effort, Progress, Reported, Result, Spent
-from kimi_code.swarm.worker import Post, Worker
+from kimi_code.swarm.worker import Post, Until, Worker
 
 if TYPE_CHECKING:
     from kimi_code.swarm.scheduler import Scheduler
@@ -83,7 +83,7 @@ class Job:
     async def _begin(self, before: Progress) -> str:
         """The first attempt in this process; `before` is where the journal left the task."""
         result, queue = before.result or Result(), self.crew.queue
-        if before.state is TaskState.RUNNING:
+        if self.task.id in self.crew.left:
             return await self._continue(before, result)
         if before.attempt == 1:
             return await self._engage(await queue.start_of(self._ancestors()))
@@ -108,12 +108,13 @@ class Job:
     async def _continue(self, before: Progress, result: Result) -> str:
         """Go on where a process that ended left off: its conversation whole, its files as last taken."""
         trees, files, start = self.crew.checkouts.trees, "", ""
-        if result.commit and self.task.mode == "write":
-            piece = await recall(trees, self.task.id, result.commit, outside=False)
-            files, start = piece.commit, piece.start
+        taken_at = self.crew.left.pop(self.task.id)
+        if taken_at is not None and self.task.mode == "write":
+            piece = await recall(trees, self.task.id, result.commit, outside=bool(result.outside))
+            files, start = result.commit, piece.start
         else:
             start = self.crew.queue.head if before.attempt > 1 else await self.crew.queue.start_of(self._ancestors())
-        first = await self._engage(start, files=files, goes_on=True)
+        first = await self._engage(start, files=files, until=Until(taken_at, reads=self.task.mode == "read"))
         return assignments.go_on(first) if self.worker is not None and self.worker.agent.context.messages else first
 
     async def _finish_interrupted(self, result: Result) -> str:
@@ -130,7 +131,7 @@ class Job:
                 return problem
         return await self._merge(Made(piece, result.commit, result.changes, result.outside))
 
-    async def _engage(self, start: str, *, files: str = "", goes_on: bool = False) -> str:
+    async def _engage(self, start: str, *, files: str = "", until: Until | None = None) -> str:
         """A checkout that begins with `start` (and has the files of a commit), an agent in it; its first words."""
         task, crew, scheduler = self.task, self.crew, self.scheduler
         name = crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
@@ -140,7 +141,7 @@ class Job:
             self._checkout = await crew.reader(start)
         else:
             self._checkout = await crew.checkout(task.id, files or start)
-        self.worker = self._hire(name, crew.kinds[task.agent], self._checkout, goes_on=goes_on)
+        self.worker = self._hire(name, crew.kinds[task.agent], self._checkout, until=until)
         needed = {need: scheduler.state.tasks[need].result or Result() for need in task.needs}
         isolation = "" if task.mode == "read" else self._checkout.isolation
         return assignments.assign(scheduler.state.plan, task, self.worker.path, needed, isolation)
@@ -153,18 +154,25 @@ class Job:
         taking = asyncio.create_task(self._take_now_and_then(worker, checkout))
         try:
             ended = await worker.work(prompt)
+        except asyncio.CancelledError:
+            # Another process may go on with it: with its files as they are now.
+            await worker.settle()
+            if self.task.mode == "write":
+                await self._take_up(checkout)
+            raise
         finally:
             taking.cancel()
             self.crew.prime()
         self._result = Result(said=ended.text, output=ended.output, refused=tuple(worker.refused))
-        problem = self._judge(ended, worker)
         if self.task.mode == "read":
             self._report()
+            problem = self._judge(ended, worker)
             if not problem:
                 self.scheduler.move(self.task.id, TaskState.DONE)
             return problem
         await worker.settle()
         made = await self._take_up(checkout)
+        problem = self._judge(ended, worker)
         if problem:
             return problem
         if self.task.check:
@@ -184,10 +192,8 @@ class Job:
             return ""
         why = worker.stuck or ended.error or ended.outcome.value
         if self.scheduler.fatal:
-            self._report()
             raise Halt(TaskState.STOPPED, self.scheduler.fatal)
         if ended.outcome is Outcome.BUDGET:
-            self._report()
             used_up = self.scheduler.ledger.exhausted()
             raise Halt(TaskState.STOPPED if used_up else TaskState.FAILED, used_up or why)
         return why
@@ -229,12 +235,12 @@ class Job:
             await asyncio.sleep(_TAKE_EVERY)
             if not worker.take_changed():
                 continue
+            taken_at = time.time()
             commit = await self._commit(checkout)
             if commit != last:
                 last = commit
                 await self.crew.keeper.keep(commit, self.crew.queue.base)
-                self._result = replace(self._result, commit=commit)
-                self._report()
+                self.scheduler.note(Reported(taken_at, self.task.id, replace(self._result, commit=commit)))
 
     async def _check(self, checkout: Checkout) -> str:
         try:
@@ -326,7 +332,7 @@ class Job:
     # --- People ------------------------------------------------------------------------------------------------------
 
     def _hire(
-        self, name: str, kind: AgentType, checkout: Checkout, task: Task | None = None, *, goes_on: bool = False
+        self, name: str, kind: AgentType, checkout: Checkout, task: Task | None = None, until: Until | None = None
     ) -> Worker:
         task = task or self.task
         crew, scheduler = self.crew, self.scheduler
@@ -346,7 +352,7 @@ class Job:
             spent,
             lambda cause, seconds: scheduler.waited(self.task.id, cause, seconds),
             crew.prime,
-            goes_on,
+            until,
         )
         return crew.hire(post)
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from kimi_code.errors import SwarmError
+from kimi_code.events import TaskState
 from kimi_code.repo.shadow import Shadow
 from kimi_code.repo.trees import Trees
 from kimi_code.session.journal import open_locked
-from kimi_code.swarm.states import Entry, Swarm, replay
+from kimi_code.session.store import Store
+from kimi_code.swarm.states import GOOD, Entry, Swarm, replay
 from kimi_code.values import frozen
 
 SWARMS = "swarms"
@@ -36,6 +38,32 @@ class Kept:
     @property
     def path(self) -> Path:
         return self.session / SWARMS / f"{self.number}{_SUFFIX}"
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether its change was applied, or declined."""
+        return self._mark.exists()
+
+    @property
+    def _mark(self) -> Path:
+        return self.path.with_suffix(".delivered")
+
+    @property
+    def cancel_mark(self) -> Path:
+        """The file by which another process asks the one that runs it to cancel it."""
+        return self.path.with_suffix(".cancel")
+
+    def hand_over(self, status: str) -> None:
+        """Note that it was."""
+        self._mark.write_text(status, encoding="utf-8")
+
+    def is_unfinished(self) -> bool:
+        """Whether going on with it makes sense. Raises SwarmError."""
+        lost = (TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED)
+        states = [progress.state for progress in self.state().tasks.values()]
+        return any(state not in GOOD and state not in lost for state in states) or not (
+            self.handed_over or all(state is TaskState.CANCELLED for state in states)
+        )
 
     def read(self) -> list[Entry]:
         """The entries that can be read, in order; a torn last line is left out. Raises SwarmError for a torn middle."""
@@ -68,6 +96,20 @@ def find(sessions: Path, prefix: str) -> Kept:
         raise SwarmError(f"There is no swarm {prefix!r}.", hint="`kimi-code swarm status` lists those of this folder.")
     names = ", ".join(kept.id for kept in found[:5])
     raise SwarmError(f"{prefix!r} is the beginning of {len(found)} swarms: {names}.", hint="Give more of the id.")
+
+
+def of_folder(data_dir: Path, cwd: Path | None) -> list[Kept]:
+    """The swarms of the sessions of a folder (None: of all), newest session first."""
+    metas = Store(data_dir).list()
+    return [kept for meta in metas if cwd is None or meta.cwd == str(cwd) for kept in reversed(swarms_of(meta.path))]
+
+
+def newest_unfinished(data_dir: Path, cwd: Path) -> Kept:
+    """The newest of a folder that can go on. Raises SwarmError when there is none."""
+    for kept in of_folder(data_dir, cwd):
+        if kept.is_unfinished():
+            return kept
+    raise SwarmError(f"There is no unfinished swarm of {cwd}.", hint="`kimi-code swarm status --all` lists all.")
 
 
 def encode(entry: Entry) -> str:

@@ -147,6 +147,12 @@ class Scheduler:
         else:
             self.move(task, TaskState.CANCELLED, reason)
 
+    def cancel_all(self, reason: str) -> None:
+        """Cancel whatever is not over."""
+        for task_id, progress in list(self.state.tasks.items()):
+            if progress.state not in OVER or progress.state is TaskState.STOPPED:
+                self.cancel(task_id, reason)
+
     def steer(self, task: str, text: str) -> None:
         """Say something to the agent of a task. Raises SwarmError when none is at work."""
         self._progress(task)

@@ -2,20 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
-from kimi_code.agent.context import Context
+from kimi_code.agent.context import Context, fold
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.prompt import SYSTEM
 from kimi_code.agent.review import policy_inside
 from kimi_code.events import (
     AgentFinished,
     AgentSpawned,
+    ContextCompacted,
     Effect,
     Event,
     Outcome,
@@ -30,13 +31,14 @@ from kimi_code.events import (
     TurnEnded,
 )
 from kimi_code.llm.model import Model
+from kimi_code.messages import Message
 from kimi_code.permissions.policy import Policy
 from kimi_code.repo.checkout import Checkout
 from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import Workspace
+from kimi_code.session import journal
 from kimi_code.session.bus import Bus
 from kimi_code.session.journal import Journal
-from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session, TurnChecks
 from kimi_code.session.store import SessionMeta
 from kimi_code.swarm.agents import AgentType
@@ -80,11 +82,22 @@ class Parent:
 
 
 @frozen
+class Until:
+    """How much of an earlier conversation still holds: up to when the files were taken (None: until they changed).
+
+    Of one that only reads, all of it does.
+    """
+
+    taken_at: float | None
+    reads: bool = False
+
+
+@frozen
 class Post:
     """What one sub-agent is hired for. `name` is the last part of its path, `number` counts agents of the process.
 
     `patience` are the seconds without a sign of life after which it is nudged, and stopped after as many again.
-    `goes_on`: with the conversation that its journal holds.
+    `until`: with the conversation of its journal.
     """
 
     name: str
@@ -98,8 +111,7 @@ class Post:
     spent: Callable[[Effort], None] = lambda _: None
     waited: Callable[[Cause, float], None] = lambda cause, seconds: None
     answered: Callable[[], None] = lambda: None
-    goes_on: bool = False
-    extra: Callable[["Worker"], Toolset] | None = None
+    until: Until | None = None
 
 
 @dataclass(slots=True)
@@ -239,8 +251,9 @@ def hire(parent: Parent, post: Post) -> Worker:
     path = f"{parent.path}/{post.name}"
     folder = parent.folder / "agents" / post.name
     meta = SessionMeta(post.name, folder)
-    resumed = resume(meta) if post.goes_on else Resumed(meta)
-    background, bus = Background(), Bus(last_seq=resumed.last_seq)
+    records = journal.read(meta.journal).records if post.until else ()
+    messages = _conversation(records, post.until) if post.until else []
+    background, bus = Background(), Bus(last_seq=max((record.seq for record in records), default=0))
     checkout, above = post.checkout, parent.agent.scope
     policy = worker_policy(above.policy, checkout, above.workspace, post.mode)
     scratch = folder / "tmp" if checkout.isolation == "copy only" else None
@@ -285,16 +298,14 @@ def hire(parent: Parent, post: Post) -> Worker:
         agent,
         bus,
         Requests(bus.publish),
-        resumed.meta,
+        meta,
         journal=Journal(folder, parent.to_line) if parent.keep else None,
         to_line=parent.to_line,
         closers=(background.close,),
     )
     worker = Worker(parent, post, path, agent, session, background)
-    if post.extra is not None:
-        scope.tools = Toolset([*toolset.values(), *post.extra(worker).values()])
     system = f"{SYSTEM}\n\n{post.kind.instructions}" if post.kind.instructions else SYSTEM
-    agent.context = Context(system, scope.tools.schemas(), f"{parent.session_id}.{post.name}", list(resumed.messages))
+    agent.context = Context(system, scope.tools.schemas(), f"{parent.session_id}.{post.name}", messages)
     bus.subscribe(worker.hear)
     parent.publish(
         AgentSpawned(
@@ -307,7 +318,25 @@ def hire(parent: Parent, post: Post) -> Worker:
         ),
         path,
     )
+    if records:
+        # What is left out here must stay out when yet another process goes on.
+        bus.publish(ContextCompacted(0, agent.context.tokens, tuple(messages)))
     return worker
+
+
+def _conversation(records: Sequence[Record], until: Until) -> list[Message]:
+    """The whole steps of a journal that the files still bear out."""
+    held: list[Record] = []
+    steps = 0
+    for record in records:
+        event = record.event
+        changes = isinstance(event, ToolStarted) and event.effect is not Effect.READ and not until.reads
+        if changes and (until.taken_at is None or record.at > until.taken_at):
+            break
+        held.append(record)
+        if isinstance(event, StepEnded | ContextCompacted):
+            steps = len(held)
+    return fold(record.event for record in held[:steps])
 
 
 def worker_policy(policy: Policy, checkout: Checkout, outside: Workspace, mode: Mode) -> Policy:
