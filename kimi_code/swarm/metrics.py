@@ -100,6 +100,8 @@ def course(entries: Iterable[Entry]) -> Course:
             _level(swarm.plan, before, levels)
         if isinstance(entry, Waited):
             waits.append((entry.task, entry.cause, max(now - entry.seconds, 0.0), now))
+        if not isinstance(entry, Planned | Extended | Moved):
+            continue  # the others change no state
         for task_id, progress in swarm.tasks.items():
             old = before.tasks.get(task_id) if before else None
             if old is None:

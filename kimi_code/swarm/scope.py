@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 # Scopes are globs relative to the top of the working tree, in git's manner: `*` and `?` stay inside a name, `**` spans
 # folders, and a folder's name holds all that is below it.
+_KEPT = 4096
+_SPECIAL = frozenset("*?[")
 _PIECE = re.compile(r"\*\*|\*|\?|\[[^]]+\]|.", re.DOTALL)
 
 
@@ -30,6 +32,7 @@ def overlap(ours: Sequence[str], theirs: Sequence[str]) -> tuple[str, str] | Non
     return next(((a, b) for a in ours for b in theirs if _meet(a, b)), None)
 
 
+@lru_cache(_KEPT)
 def _parts(pattern: str) -> tuple[str, ...]:
     return tuple(part for part in pattern.replace("\\", "/").split("/") if part not in ("", "."))
 
@@ -39,7 +42,7 @@ def _literally(pattern: str, path: str) -> bool:
     return path == name or path.startswith(f"{name}/")
 
 
-@cache
+@lru_cache(_KEPT)
 def _compiled(pattern: str) -> re.Pattern[str]:
     *folders, last = _parts(pattern) or ("**",)
     source = "".join("(?:[^/]+/)*" if part == "**" else _name(part) + "/" for part in folders)
@@ -79,7 +82,7 @@ def _meet(one: str, other: str) -> bool:
     return _paths_meet((*_parts(one), "**"), (*_parts(other), "**"))
 
 
-@cache
+@lru_cache(_KEPT)
 def _paths_meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     if not one or not other:
         return all(part == "**" for part in one or other)
@@ -90,9 +93,10 @@ def _paths_meet(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return _names_meet(one[0], other[0]) and _paths_meet(one[1:], other[1:])
 
 
-@cache
 def _names_meet(one: str, other: str) -> bool:
     """Whether one name can match both; of character classes it only asks whether some character may be in them."""
+    if _SPECIAL.isdisjoint(one) and _SPECIAL.isdisjoint(other):
+        return one == other
     a, b = _PIECE.findall(one), _PIECE.findall(other)
     reached = {(0, 0)}
     frontier = [(0, 0)]

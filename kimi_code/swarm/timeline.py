@@ -56,7 +56,10 @@ def timeline(entries: Iterable[Entry]) -> Timeline:
     """The picture of a journal. Raises ValueError as `states.replay` does."""
     read = course(entries)
     critical = set(critical_path(read))
-    rows = [_row(read, task, task in critical) for task in read.swarm.tasks]
+    waits: dict[str, list[Bar]] = {}
+    for task, cause, start, end in sorted(read.waits, key=lambda wait: wait[2]):
+        waits.setdefault(task, []).append(Bar(start, end, "wait", cause))
+    rows = [_row(read, task, waits.get(task, []), task in critical) for task in read.swarm.tasks]
     rows.sort(key=lambda row: row.bars[0].start if row.bars else read.wall)
     title = f"{read.swarm.swarm_id} · {clip(read.swarm.plan.goal, 80)}"
     return Timeline(title, read.wall, tuple(rows), tuple(_caption(of_course(read))))
@@ -92,23 +95,23 @@ def _before(read: Course, task: str, starts: dict[str, float], ends: dict[str, f
     return max(candidates, key=lambda other: ends[other], default=None)
 
 
-def _row(read: Course, task: str, critical: bool) -> Row:
+def _row(read: Course, task: str, waits: Sequence[Bar], critical: bool) -> Row:
     spans = [span for span in read.spans if span.task == task and span.state in _KINDS]
     state = read.swarm.tasks[task].state
-    bars = [bar for span in spans for bar in _bars(span, read.waits)]
+    bars = [bar for span in spans for bar in _bars(span, waits)]
     ends = [span.end for span in spans if span.state in ACTIVE]
     return Row(task, state, tuple(bars), critical, max(ends, default=None) if state is TaskState.MERGED else None)
 
 
-def _bars(span: Span, waits: Sequence[tuple[str, str, float, float]]) -> Iterator[Bar]:
-    """The span, cut by what was waited for inside it."""
+def _bars(span: Span, waits: Sequence[Bar]) -> Iterator[Bar]:
+    """The span, cut by what was waited for inside it; `waits` in the order of their starts."""
     kind, at = _KINDS[span.state], span.start
-    for task, cause, start, end in sorted(waits, key=lambda wait: wait[2]):
-        start, end = max(start, at), min(end, span.end)
-        if task == span.task and end > start and kind != "queue":
+    for wait in waits if kind != "queue" else ():
+        start, end = max(wait.start, at), min(wait.end, span.end)
+        if end > start:
             if start > at:
                 yield Bar(at, start, kind)
-            yield Bar(start, end, "wait", cause)
+            yield Bar(start, end, "wait", wait.cause)
             at = end
     if span.end > at:
         yield Bar(at, span.end, kind)
