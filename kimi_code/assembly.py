@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,8 @@ from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session
 from kimi_code.session.store import SessionMeta, Store
+from kimi_code.swarm.prompts import orchestrator
+from kimi_code.swarm.roster import Roster
 from kimi_code.swarm.tools import orchestrating
 from kimi_code.tools.apply_patch import ApplyPatch
 from kimi_code.tools.ask import Ask
@@ -71,7 +73,8 @@ class Opening:
     """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
 
     At most `max_agents` sub-agents work at once. The first turn begins with `plan` run as a swarm, or with `swarm`,
-    which another process left, brought to its end. `branch` is the new one that `--commit` commits on, "" for the one
+    which another process left, brought to its end. `trust` uses the project's own agent
+    types. `branch` is the new one that `--commit` commits on, "" for the one
     that is checked out.
     """
 
@@ -84,6 +87,7 @@ class Opening:
     attended: bool = False
     branch: str = ""
     max_agents: int = MOST_AGENTS
+    trust: bool = False
     plan: "Plan | None" = None
     swarm: "Kept | None" = None
 
@@ -123,7 +127,7 @@ async def open_session(opening: Opening) -> Assembled:
     toolset = build_toolset(
         background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
     )
-    directing = _Directing()
+    directing, roster = _Directing(), _roster(opening, tree)
     toolset = Toolset([*toolset.values(), *orchestrating(directing.director)])
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
@@ -138,9 +142,15 @@ async def open_session(opening: Opening) -> Assembled:
         each_edit=settings.review == "each",
     )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
+    system = f"{SYSTEM}\n\n{orchestrator(roster.listing())}"
     agent = Agent(
         model,
-        Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
+        Context(
+            system,
+            toolset.schemas(),
+            meta.id,
+            list(resumed.messages) if resumed else [],
+        ),
         scope,
         _preface(opening, root, scope, sandbox, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
@@ -157,11 +167,21 @@ async def open_session(opening: Opening) -> Assembled:
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
-    stages = _stages(opening, agent, meta, background, boundary)
     directing.agent, directing.plan, directing.left = agent, opening.plan, opening.swarm
-    agent.stages = (directing, *stages)
+    agent.stages = (directing, *_stages(opening, agent, meta, background, boundary))
     directing.make = partial(
-        _direct, opening, agent, bus, requests, meta, boundary, to_line, directing, instructions, sandbox, stages
+        _direct,
+        opening,
+        agent,
+        bus,
+        requests,
+        meta,
+        boundary,
+        to_line,
+        directing,
+        instructions,
+        sandbox,
+        roster,
     )
 
     forgetting = () if opening.keep else (_forgetting(meta, agent),)
@@ -244,11 +264,10 @@ def _direct(
     directing: _Directing,
     instructions: Instructions,
     sandbox: Sandbox,
-    stages: Sequence[Stage],
+    roster: Roster,
 ) -> "Director":
     from kimi_code.agent.review import TurnReview
     from kimi_code.llm.limiter import Limited, Limiter
-    from kimi_code.swarm.agents import builtin
     from kimi_code.swarm.control import Director
     from kimi_code.swarm.delivery import CopyTree, Home, UserTree
     from kimi_code.swarm.seat import Cores
@@ -256,11 +275,14 @@ def _direct(
     from kimi_code.swarm.worker import Parent
 
     settings, snapshots, own = opening.settings, agent.snapshots, agent.model
+    catalogue = roster.catalogue()
+    for problem in catalogue.problems:
+        bus.publish(Notice("warning", problem))
     assert snapshots is not None
     limiter = Limiter()
     # From the first swarm on, all requests of the process pass one queue, and this agent's go first.
     agent.model = Limited(own, limiter, "main", urgent=True)
-    review = next((stage for stage in stages if isinstance(stage, TurnReview)), None)
+    review = next((stage for stage in agent.stages if isinstance(stage, TurnReview)), None)
 
     def model_of(name: str, path: str, waited: Callable[[float], object]) -> Model:
         if not name:
@@ -309,7 +331,17 @@ def _direct(
         to_line,
         Cores(os.cpu_count() or 1),
     )
-    return Director(parent, home, snapshots, builtin(), opening.max_agents, settings.command_timeout)
+    return Director(parent, home, snapshots, dict(catalogue.types), opening.max_agents, settings.command_timeout)
+
+
+def _roster(opening: Opening, tree: Path) -> Roster:
+    project = tree / ".kimi-code"
+    trusted = (project / "agents").is_dir() and opening.trust
+    if (project / "agents").is_dir() and not trusted:
+        from kimi_code.config.trust import Trust
+
+        trusted = Trust(opening.settings.data_dir).state(project) == "trusted"
+    return Roster(opening.config_dir / "agents", project / "agents" if trusted else None)
 
 
 async def _check_commit(opening: Opening) -> None:

@@ -122,6 +122,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
             resume=left.session.name if left else flags.resume,
             keep=not flags.no_session,
             branch=flags.branch or "",
+            trust=flags.trust,
             max_agents=flags.max_agents or assembly.MOST_AGENTS,
             plan=plan,
             swarm=left,

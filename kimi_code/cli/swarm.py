@@ -3,6 +3,7 @@
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -173,3 +174,54 @@ def _find(ctx: typer.Context, id: str) -> "Kept":
         return find(load_settings(flags).data_dir / "sessions", id)
     except SwarmError as error:
         raise UsageError(error.message, hint=error.hint) from None
+
+
+@app.command()
+def report(
+    ctx: typer.Context,
+    id: SwarmId,
+    as_json: Annotated[bool, typer.Option("--json", help="The numbers and verdicts as JSON.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="The timeline as an SVG image.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="The timeline as a page.")] = None,
+    rollout: Annotated[
+        Path | None, typer.Option("--rollout", metavar="FILE", help="The episode with its rewards, as JSON lines.")
+    ] = None,
+) -> None:
+    """What a swarm was worth: its timeline, critical path, speed-up, and a verdict in words."""
+    import shutil
+
+    from kimi_code.errors import SwarmError
+    from kimi_code.session import journal
+    from kimi_code.session.codec import plain
+    from kimi_code.swarm import timeline
+    from kimi_code.swarm.metrics import measure
+    from kimi_code.swarm.rollout import rollout as episode
+
+    kept = _find(ctx, id)
+    try:
+        entries = kept.read()
+        picture, numbers = timeline.timeline(entries), measure(entries)
+    except (SwarmError, ValueError) as error:
+        raise UsageError(f"The swarm {kept.id} cannot be reported: {error}") from None
+    if svg is not None:
+        _write(svg, timeline.svg(picture))
+    if html is not None:
+        _write(html, timeline.html(picture))
+    if rollout is not None:
+        records = journal.read(kept.session / journal.RECORDS).records
+        _write(rollout, "".join(f"{line}\n" for line in episode(entries, records)))
+    if as_json:
+        say_json({"id": kept.id, "goal": kept.state().plan.goal, "metrics": plain(numbers)})
+    elif not (svg or html or rollout):
+        width = shutil.get_terminal_size((100, 24)).columns
+        ascii_only = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+        for line in timeline.lines(picture, width, ascii_only=ascii_only):
+            say(line)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from None
+    say(f"Written: {path}", to=sys.stderr)

@@ -15,6 +15,7 @@ from kimi_code.events import (
     Outcome,
     PlannedTask,
     SwarmEnded,
+    SwarmMetrics,
     SwarmPlanned,
     TaskState,
     Text,
@@ -39,6 +40,10 @@ from kimi_code.swarm.worker import Parent, worker_policy
 
 SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
 PATIENCE = 300.0  # seconds
+_UNCONFINED = (
+    "Commands cannot be confined on this machine: file tools and git keep agents apart, but what a command does with "
+    "paths outside its copy is not stopped."
+)
 _LISTEN_EVERY = 0.5  # seconds
 
 
@@ -117,6 +122,8 @@ class Director:
         await self._have_approved(plan, warnings)
         home = self.home_now()
         checkouts, base = await home.freeze()
+        if checkouts.isolation == "copy only":
+            warnings = (*warnings, _UNCONFINED)
         try:
             kept = self._next()
             planned = Planned(time.time(), kept.id, plan, base)
@@ -188,6 +195,7 @@ class Director:
         """Run it, hand its change over, say how it went."""
         scheduler, home = running.scheduler, self.home_now()
         outcome: SwarmOutcome = "stopped"
+        metrics = SwarmMetrics()
         listening = asyncio.create_task(_listen(running))
         try:
             await scheduler.run()
@@ -202,7 +210,7 @@ class Director:
             await home.thaw(running.checkouts)
         if outcome != "done":
             self._partial = f"The swarm {running.kept.id} ended {outcome}: {_left(scheduler.state)}"
-        return digest(scheduler.state, running.warnings, running.delivered.words)
+        return digest(scheduler.state, running.warnings, running.delivered.words, metrics)
 
     async def _deliver(self, running: Running, home: Home) -> Delivered:
         queue, agent = running.scheduler.crew.queue, self.parent.agent

@@ -44,6 +44,7 @@ from kimi_code.session.store import SessionMeta
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.ledger import Ledger, Metered
 from kimi_code.swarm.plan import Mode, Task
+from kimi_code.swarm.prompts import child
 from kimi_code.swarm.seat import Cores, Seat, environment_for
 from kimi_code.swarm.states import Cause, Effort
 from kimi_code.tools.background import Background
@@ -304,7 +305,7 @@ def hire(parent: Parent, post: Post) -> Worker:
         closers=(background.close,),
     )
     worker = Worker(parent, post, path, agent, session, background)
-    system = f"{SYSTEM}\n\n{post.kind.instructions}" if post.kind.instructions else SYSTEM
+    system = f"{SYSTEM}\n\n{child(post.kind.instructions)}"
     agent.context = Context(system, scope.tools.schemas(), f"{parent.session_id}.{post.name}", messages)
     bus.subscribe(worker.hear)
     parent.publish(
