@@ -8,9 +8,9 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'swarm run:--plan' 'swarm run:--max-agents' 'swarm run:--output-format' 'swarm resume:--max-agents' 'swarm resume:--output-format' 'swarm report:--svg' 'swarm report:--html' 'swarm report:--rollout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
-            case ':demo' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':swarm' 'swarm:run' 'swarm:resume' 'swarm:status' 'swarm:cancel' 'swarm:report' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -19,6 +19,7 @@ end
 
 complete -c kimi-code -f
 complete -c kimi-code -n __kimi_code_at -a demo -d 'Watch the agent fix a bug; needs no key'
+complete -c kimi-code -n __kimi_code_at -a swarm -d 'Big tasks by many agents at once'
 complete -c kimi-code -n __kimi_code_at -a doctor -d 'Check what a run needs'
 complete -c kimi-code -n __kimi_code_at -a models -d 'List the models the server offers'
 complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export and delete sessions'
@@ -58,6 +59,32 @@ complete -c kimi-code -n __kimi_code_at -s h -l help -d 'Show this message and e
 complete -c kimi-code -n '__kimi_code_at demo' -l live -d 'Let a real model do it, with your key.'
 complete -c kimi-code -n '__kimi_code_at demo' -l fast -d 'Without the pauses that make it readable.'
 complete -c kimi-code -n '__kimi_code_at demo' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at swarm' -a run -d 'Have a goal reached, or a plan done, by many agents at once'
+complete -c kimi-code -n '__kimi_code_at swarm' -a resume -d 'Go on with a swarm that was interrupted; what is finished is not done again'
+complete -c kimi-code -n '__kimi_code_at swarm' -a status -d 'The swarms of this folder, newest first'
+complete -c kimi-code -n '__kimi_code_at swarm' -a cancel -d 'Cancel what is not over of a swarm, in whichever process it runs; what is merged is kept'
+complete -c kimi-code -n '__kimi_code_at swarm' -a report -d 'What a swarm was worth: its timeline, critical path, speed-up, and a verdict in words'
+complete -c kimi-code -n '__kimi_code_at swarm' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -l plan -r -F -d 'A plan in YAML, run as it is.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -s y -l yolo -d 'Nothing is asked; the change is applied.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -l apply -d 'Apply the change; else it is printed.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -l max-agents -x -d 'At once; 100 unless given.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -l output-format -x -a 'text json jsonl' -d 'What standard output is.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -s y -l yolo -d 'Nothing is asked; the change is applied.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -l apply -d 'Apply the change; else it is printed.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -l max-agents -x -d 'At once; 100 unless given.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -l output-format -x -a 'text json jsonl' -d 'What standard output is.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at swarm status' -l all -d 'Of all folders, not of this one only.'
+complete -c kimi-code -n '__kimi_code_at swarm status' -l json -d 'As JSON.'
+complete -c kimi-code -n '__kimi_code_at swarm status' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at swarm cancel' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at swarm report' -l json -d 'The numbers and verdicts as JSON.'
+complete -c kimi-code -n '__kimi_code_at swarm report' -l svg -r -F -d 'The timeline as an SVG image.'
+complete -c kimi-code -n '__kimi_code_at swarm report' -l html -r -F -d 'The timeline as a page.'
+complete -c kimi-code -n '__kimi_code_at swarm report' -l rollout -r -F -d 'The episode with its rewards, as JSON lines.'
+complete -c kimi-code -n '__kimi_code_at swarm report' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at doctor' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at doctor' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at models' -l json -d 'As JSON.'

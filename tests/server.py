@@ -233,6 +233,13 @@ class FakeServer:
         """Block until no client is connected."""
         self._wait(lambda: not self._open, "the clients to disconnect", timeout)
 
+    async def prepare(self, request: Received) -> None:
+        """Before a request is answered; for servers that are slow."""
+
+    def wait_until_stopped(self) -> None:
+        """Block as long as it serves."""
+        self._thread.join()
+
     def stop(self) -> None:
         """Drop every connection and end the thread."""
         if self._thread.is_alive():
@@ -281,6 +288,7 @@ class FakeServer:
         try:
             while (request := await _receive(reader)) is not None:
                 closing = request.headers.get("connection", "").lower() == "close"
+                await self.prepare(request)
                 if not await _send(writer, self._reply_to(request), closing):
                     break
             if not writer.is_closing():

@@ -21,6 +21,7 @@ from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, 
 from kimi_code.config.settings import Settings, builtin_providers
 
 TOOLS = ("Read", "Write", "Edit", "ApplyPatch", "Grep", "Glob", "Bash", "Todo", "Ask")
+SWARM_TOOLS = ("Agent", "Swarm", "SwarmUpdate", "SwarmRead", "Note")
 
 _MADE = "<!-- Made by `python -m kimi_code.cli.reference`; edit the code, not this page. -->\n"
 
@@ -181,8 +182,11 @@ def _variables() -> Iterator[tuple[str, str]]:
 
 def tools() -> str:
     """What the model can call, in the words it reads."""
+    own = [getattr(importlib.import_module(f"kimi_code.tools.{_module(name)}"), name) for name in TOOLS]
+    swarm = importlib.import_module("kimi_code.swarm.tools")
+    all_tools = [*own, *(getattr(swarm, name) for name in SWARM_TOOLS)]
     return "# Tools\n\nThe model reads these words, and nothing else about a tool.\n\n" + "\n".join(
-        _tool(getattr(importlib.import_module(f"kimi_code.tools.{_module(name)}"), name)) for name in TOOLS
+        map(_tool, all_tools)
     )
 
 
@@ -235,6 +239,7 @@ def exit_codes() -> str:
         errors.ExitCode.AUTH: "no key, a wrong key, or no access",
         errors.ExitCode.BUDGET: "a limit was reached: steps, tokens, cost, time, quota, context",
         errors.ExitCode.DENIED: "something was denied, and no `--verify` passed in spite of it",
+        errors.ExitCode.PARTIAL: "a swarm came to its end in part: what is good of it is merged, the rest is told",
         errors.ExitCode.UNAVAILABLE: "the provider could not be reached or kept failing: try again later",
         errors.ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
         errors.ExitCode.TERMINATED: "terminated (SIGTERM)",

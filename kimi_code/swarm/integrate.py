@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kimi_code.events import FileChange
-from kimi_code.repo.merge import Conflict, merge
+from kimi_code.repo.merge import Conflict, Merged, merge
 from kimi_code.repo.trees import Trees
 from kimi_code.swarm.scope import holds
 from kimi_code.values import frozen
@@ -65,17 +65,32 @@ class Queue:
     pieces: list[Piece] = field(default_factory=list[Piece])
     head: str = ""
     _starts: dict[frozenset[str], str] = field(default_factory=dict[frozenset[str], str])
+    _heads: set[str] = field(default_factory=set[str])
 
     def __post_init__(self) -> None:
         self.head = self.head or self.base
+        self._heads = {self.base, self.head}
 
     async def add(self, piece: Piece) -> tuple[Conflict, ...]:
         """Put one more piece on top; () when that went well, else nothing was changed. Raises ShadowError."""
-        merged = await merge(self.trees, piece.start, self.head, piece.commit)
+        merged = await self._put(self.head, piece)
         if not merged.conflicts:
             self.head = await self.trees.commit(merged.tree, f"{piece.task}\n", self.head)
+            self._heads.add(self.head)
             self.pieces.append(piece)
         return merged.conflicts
+
+    async def _put(self, head: str, piece: Piece) -> Merged:
+        """The piece on top of `head`."""
+        if piece.start == head:
+            return Merged(await self.trees.tree(piece.commit))
+        if piece.start in self._heads and head == self.head:
+            # Its start is an ancestor of both sides, so that git finds it by itself: a tenth of the processes.
+            flags = ("-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "-z", "--no-messages")
+            code, output, _ = await self.trees.run(*flags, head, piece.commit)
+            if code == 0:
+                return Merged(output.partition(b"\0")[0].decode())
+        return await merge(self.trees, piece.start, head, piece.commit)
 
     async def without(self, task: str) -> bool:
         """Take a task's pieces out again; False, and nothing was changed, where others cannot do without them."""
@@ -83,7 +98,7 @@ class Queue:
         head = await self.fold(left)
         if head is None:
             return False
-        self.pieces, self.head = left, head
+        self.pieces, self.head, self._heads = left, head, {self.base, head}
         self._starts.clear()
         return True
 

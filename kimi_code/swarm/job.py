@@ -273,10 +273,7 @@ class Job:
         queue, asked = self.crew.queue, time.monotonic()
         async with self.crew.merging:
             self.scheduler.waited(self.task.id, "merge", time.monotonic() - asked)
-            conflicts = await queue.add(piece)
-            if not conflicts:
-                await self.crew.keeper.keep(queue.head, f"{queue.head}^")
-        return conflicts
+            return await queue.add(piece)
 
     async def _resolve(self, piece: Piece, conflicts: Sequence[Conflict]) -> Piece | None:
         """Have both sides brought together by an agent of its own; None when that did not succeed."""

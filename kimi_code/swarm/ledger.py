@@ -46,6 +46,11 @@ class Ledger:
             ledger.tool_calls += tool_calls
             ledger.spent(usage)
 
+    def call(self, calls: int) -> None:
+        """See that an answer's tool calls may be made. Raises BudgetExceeded before any of them is."""
+        for ledger in self._chain():
+            ledger._limit("calls", ledger.tool_calls + calls, ledger.allowance.tool_calls, "tool calls")
+
     def hire(self) -> None:
         """Count an agent's start. Raises BudgetExceeded when there may be no more."""
         for ledger in self._chain():
@@ -68,6 +73,7 @@ class Ledger:
         try:
             for ledger in self._chain():
                 ledger._check(1)
+                ledger._limit("calls", ledger.tool_calls + 1, ledger.allowance.tool_calls, "tool calls")
         except BudgetExceeded as error:
             return error.message
         return ""
@@ -83,7 +89,8 @@ class Ledger:
     def _check(self, tokens: int) -> None:
         self.forbid()
         self._limit("tokens", self.usage.total + self._reserved + tokens, self.allowance.tokens, "tokens")
-        self._limit("calls", self.tool_calls + 1, self.allowance.tool_calls, "tool calls")
+        # The last call still needs an answer to it.
+        self._limit("calls", self.tool_calls, self.allowance.tool_calls, "tool calls")
         if self.allowance.seconds is not None:
             self._limit("time", time.monotonic() - self.started, self.allowance.seconds, "seconds")
         if self.allowance.cost is not None:
@@ -128,6 +135,7 @@ class Metered:
                         chunk.usage or Usage(reserved - _FIRST_ANSWER, output=_FIRST_ANSWER),
                         len(chunk.tool_calls),
                     )
+                    self._ledger.call(calls)
                     self._expected = usage.total + _FIRST_ANSWER
                 yield chunk
         finally:

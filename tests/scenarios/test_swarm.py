@@ -10,7 +10,7 @@ from kimi_code.events import AgentFinished, AgentSpawned, SwarmEnded, SwarmPlann
 from kimi_code.headless.run import TurnDiff
 from tests.harness import Lab, Ran
 from tests.server import Reply, call, calls, error, say
-from tests.swarm_world import Cast, git, make_project, state, swarm_result
+from tests.swarm_world import Cast, git, make_project, state, swarm_result, who
 
 
 def write(path: str, content: str) -> Reply:
@@ -335,3 +335,23 @@ async def test_a_note_reaches_the_others_between_their_steps(lab: Lab, project: 
     ran = await lab.run()
     assert ran.exit_code == 0
     assert "Told 1 agents." in cast.told["a"] or "Told 0 agents." in cast.told["a"]
+
+
+async def test_a_hundred_agents_at_once_use_their_calls_to_the_last_one_and_all_are_merged(
+    lab: Lab, project: Path
+) -> None:
+    tasks = [task(f"t{number}") for number in range(100)]
+
+    def work(request: Any) -> Reply:
+        id = who(request)
+        if any(message["role"] == "tool" for message in request.messages):
+            return say(f"{id} is done")
+        return call("Write", {"path": f"made/{id}.txt", "content": id})
+
+    Cast(lab, {"": [swarm(*tasks, budget={"tool_calls": 100}), say("Done.")]}, default=work)
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.result
+    assert sorted(path.stem for path in (project / "made").iterdir()) == sorted(each["id"] for each in tasks)
+    told = str(lab.server.requests[-1].last["content"])
+    assert len(told) < 24_000
+    assert len(json.loads(told)["tasks"]) == 100
