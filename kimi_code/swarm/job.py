@@ -144,7 +144,9 @@ class Job:
         self.worker = self._hire(name, crew.kinds[task.agent], self._checkout, until=until)
         needed = {need: scheduler.state.tasks[need].result or Result() for need in task.needs}
         isolation = "" if task.mode == "read" else self._checkout.isolation
-        return assignments.assign(scheduler.state.plan, task, self.worker.path, needed, isolation)
+        return assignments.assign(
+            scheduler.state.plan, task, self.worker.path, needed, isolation, tuple(scheduler.board)
+        )
 
     async def _attempt(self, prompt: str) -> str:
         """Work, check, merge; "" when the task is over, else why another attempt is needed. Raises Halt."""
