@@ -198,7 +198,7 @@ class Turn:
             )
 
     async def _act(self, completion: Completion, failures: "Failures", changes: ChangeWatch) -> None:
-        """Run the step's calls: neighbouring reads and sub-agents at once, others in order; results in the order asked."""
+        """Run the step's calls: neighbouring reads and sub-agents at once, others in order; results as asked."""
         scope = self.agent.scope
         if completion.finish == "length":
             for call in completion.tool_calls:

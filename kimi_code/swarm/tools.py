@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from kimi_code.errors import PlanError, ToolError
 from kimi_code.events import Block, Effect
@@ -96,7 +96,17 @@ class Swarm:
 
 class SwarmUpdateParams(Params):
     swarm: str = Field(default="", description="Its id; the newest unless given.")
-    add: TasksProposal | None = Field(default=None, description="More tasks for a running swarm.")
+    add: list[dict[str, Any]] = Field(
+        default_factory=list[dict[str, Any]], description="More tasks for a running swarm, as Swarm takes them."
+    )
+
+    @field_validator("add")
+    @classmethod
+    def _are_tasks(cls, add: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        # Their schema would be sent a second time with every request.
+        TasksProposal.model_validate({"tasks": add})
+        return add
+
     cancel: list[str] = Field(default_factory=list, description="Ids of tasks to stop.")
     steer: str = Field(default="", description="The id of a task at work, to whose agent `text` is said.")
     text: str = ""
@@ -118,7 +128,7 @@ class SwarmUpdate:
 
     def title(self, params: SwarmUpdateParams) -> str:
         done = [
-            f"add {len(params.add.tasks) + len(params.add.items)}" if params.add else "",
+            f"add {len(params.add)}" if params.add else "",
             f"cancel {', '.join(params.cancel)}" if params.cancel else "",
             f"steer {params.steer}" if params.steer else "",
             f"take {', '.join(params.take)}" if params.take else "",
@@ -134,11 +144,8 @@ class SwarmUpdate:
 
     async def run(self, params: SwarmUpdateParams, ctx: ToolContext) -> ToolResult:
         director, said = self._director(), list[str]()
-        if params.add is not None:
-            try:
-                tasks = params.add.values()
-            except PlanError as error:
-                raise ToolError(str(error)) from None
+        if params.add:
+            tasks = TasksProposal.model_validate({"tasks": params.add}).values()
             warnings = director.extend(params.swarm, tasks)
             said += [f"Added {', '.join(task.id for task in tasks)}.", *(f"Warning: {each}" for each in warnings)]
         if params.cancel:

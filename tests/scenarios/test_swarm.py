@@ -312,7 +312,7 @@ async def test_a_swarm_in_the_background_is_waited_for_and_steered(lab: Lab, pro
         {
             "": [
                 swarm(task("a"), background=True),
-                call("SwarmUpdate", {"add": {"tasks": [task("b", needs=["a"])]}, "wait": "all"}),
+                call("SwarmUpdate", {"add": [task("b", needs=["a"])], "wait": "all"}),
                 call("SwarmRead", {"id": "b", "what": "diff"}),
                 say("Done."),
             ],
