@@ -81,6 +81,7 @@ class Director:
     patience: float = PATIENCE
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     _partial: str = ""
+    _numbers: int = 0
 
     # --- Starting and ending -----------------------------------------------------------------------------------------
 
@@ -120,12 +121,11 @@ class Director:
         except PlanError as error:
             raise ToolError(str(error)) from None
         await self._have_approved(plan, warnings)
-        home = self.home_now()
+        home, kept = self.home_now(), self._next()
         checkouts, base = await home.freeze()
         if checkouts.isolation == "copy only":
             warnings = (*warnings, _UNCONFINED)
         try:
-            kept = self._next()
             planned = Planned(time.time(), kept.id, plan, base)
             journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
             journal.write(planned)
@@ -247,8 +247,10 @@ class Director:
         self.parent.publish(event, self.parent.path)
 
     def _next(self) -> Kept:
+        # In the order asked, also where several are about to start.
         before = swarms_of(self.parent.folder)
-        return Kept(self.parent.folder, before[-1].number + 1 if before else 1)
+        self._numbers = max(self._numbers, before[-1].number if before else 0) + 1
+        return Kept(self.parent.folder, self._numbers)
 
     # --- While it runs, and after ------------------------------------------------------------------------------------
 
