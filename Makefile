@@ -41,6 +41,7 @@ bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks.headless
 	$(BIN)/python -m benchmarks.headless --profile
 	$(BIN)/python -m benchmarks.edits
+	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.imports
 
 clean:
