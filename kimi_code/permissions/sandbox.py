@@ -278,7 +278,7 @@ class Sandbox:
                 return (*shared, *(net if self.net else ()))
             case "landlock":
                 signals = () if int(self.found.version) >= 6 else ("signals to your other processes",)
-                names = ("names, sizes, modes and times of files being seen, and owners, modes and times being changed",)
+                names = ("names, sizes, modes and times of files being seen; owners, modes and times being changed",)
                 net = ("reaching any host, and programs of this machine that listen on ports",) if self.net else ()
                 return (*shared, *names, "new files beside .git or a secret being refused", *signals, *net)
             case None:

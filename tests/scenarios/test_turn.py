@@ -325,8 +325,21 @@ async def test_tokens_used_up_exit_4(lab: Lab) -> None:
 async def test_a_cost_limit_without_a_known_price_is_refused(lab: Lab) -> None:
     lab.configure(max_cost=1.0)
     ran = await lab.run()
-    if ran.exit_code == 4:
-        assert "price" in ran.result["error"]
+    assert ran.exit_code == 4
+    assert "price" in ran.result["error"]
+
+
+async def test_what_a_turn_costs_is_told_and_the_limit_ends_it(lab: Lab) -> None:
+    (lab.project / "a").write_text("x")
+    lab.configure(model="fake/kimi-k2.5", max_cost=1.2)
+    # A million fresh tokens are 60 cents, a million cached ones 10, a million written ones 3 dollars.
+    lab.server.script(
+        call("Read", {"path": "a"}, usage=usage_of(2_000_000, 100_000, cached=1_000_000)),
+        call("Read", {"path": "a"}, usage=usage_of(1_000_000, 0)),
+    )
+    ran = await lab.run()
+    assert (ran.exit_code, ran.result["cost_usd"]) == (4, 1.6)
+    assert "1.2" in ran.result["error"]
 
 
 async def test_the_time_limit_ends_a_silent_turn_with_4_and_a_failing_one_with_75(lab: Lab) -> None:
