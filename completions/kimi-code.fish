@@ -8,7 +8,7 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
             case ':demo' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
@@ -43,6 +43,11 @@ complete -c kimi-code -n __kimi_code_at -s y -l yolo -d 'Allow everything that n
 complete -c kimi-code -n __kimi_code_at -l net -d 'Let confined commands reach the network.'
 complete -c kimi-code -n __kimi_code_at -l allow -x -d 'Allow this, such as "Bash(make test)"; repeatable.'
 complete -c kimi-code -n __kimi_code_at -l deny -x -d 'Never allow this; wins over all else; repeatable.'
+complete -c kimi-code -n __kimi_code_at -l review -x -a 'each turn none' -d 'each: ask for every edit. turn: work in a copy, show the diff. none: as the mode says.'
+complete -c kimi-code -n __kimi_code_at -l apply -d 'With --review turn: apply what was made.'
+complete -c kimi-code -n __kimi_code_at -l patch-out -r -F -d 'With --review turn: write the diff here, for `git apply`.'
+complete -c kimi-code -n __kimi_code_at -l commit -d 'Commit what the agent changed, and nothing else.'
+complete -c kimi-code -n __kimi_code_at -l branch -x -d 'With --commit: on this new branch; yours stays checked out.'
 complete -c kimi-code -n __kimi_code_at -l trust -d 'Use the project\'s .kimi-code/config.toml in this run.'
 complete -c kimi-code -n __kimi_code_at -l max-steps -x -d 'At most N requests to the model.'
 complete -c kimi-code -n __kimi_code_at -l max-tokens -x -d 'At most N tokens, input and output.'

@@ -28,6 +28,11 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['']['--net'] = $null
     $flags['']['--allow'] = @()
     $flags['']['--deny'] = @()
+    $flags['']['--review'] = @('each', 'turn', 'none')
+    $flags['']['--apply'] = $null
+    $flags['']['--patch-out'] = @()
+    $flags['']['--commit'] = $null
+    $flags['']['--branch'] = @()
     $flags['']['--trust'] = $null
     $flags['']['--max-steps'] = @()
     $flags['']['--max-tokens'] = @()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kimi_code import __version__
 from kimi_code.agent.budget import Limits
@@ -16,6 +17,7 @@ from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
+from kimi_code.agent.stages import Stage
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
 from kimi_code.config.remember import remember
 from kimi_code.errors import ConfigError, UsageError
@@ -51,10 +53,16 @@ from kimi_code.tools.toolset import Toolset
 from kimi_code.tools.write import Write
 from kimi_code.values import frozen
 
+if TYPE_CHECKING:
+    from kimi_code.repo.checkout import Checkouts
+
 
 @frozen
 class Opening:
-    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer."""
+    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
+
+    `branch` is the new one that `--commit` commits on, "" for the one that is checked out.
+    """
 
     settings: Settings
     cwd: Path
@@ -63,6 +71,7 @@ class Opening:
     resume: str | None = None
     keep: bool = True
     attended: bool = False
+    branch: str = ""
 
 
 @frozen
@@ -77,8 +86,14 @@ class Assembled:
 async def open_session(opening: Opening) -> Assembled:
     """Build everything. Raises UsageError, ConfigError or AuthError when it cannot begin."""
     settings = opening.settings
+    if settings.review == "turn" and settings.permission_mode == "yolo":
+        raise UsageError(
+            "-y (permission_mode yolo) and --review turn cannot be used together: commands could leave the copy.",
+            hint="Leave one of them out; in the copy, edits and confined commands need no approval anyway.",
+        )
     root = git.find_root(opening.cwd)
     boundary, rules = _boundary(opening, root), _rules(settings)
+    await _check_commit(opening)
     resumed = _resumed(opening)
     meta = resumed.meta if resumed else Store(settings.data_dir).create()
     boundary = Boundary(boundary.roots, boundary.own, (meta.path,))
@@ -104,13 +119,14 @@ async def open_session(opening: Opening) -> Assembled:
         requests.ask,
         scrubber.scrub,
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
+        each_edit=settings.review == "each",
     )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
     agent = Agent(
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
         scope,
-        _preface(opening, root, policy, sandbox, instructions),
+        _preface(opening, root, scope, sandbox, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -122,6 +138,8 @@ async def open_session(opening: Opening) -> Assembled:
         crash_file=meta.path / "crash.txt" if opening.keep else None,
     )
 
+    agent.stages = _stages(opening, agent, meta, background, boundary)
+
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
@@ -132,7 +150,7 @@ async def open_session(opening: Opening) -> Assembled:
         meta,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta),))),
+        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta, agent),))),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
@@ -142,6 +160,35 @@ async def open_session(opening: Opening) -> Assembled:
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
     return Assembled(session, opened, tuple(said))
+
+
+async def _check_commit(opening: Opening) -> None:
+    if not opening.settings.commit:
+        return
+    from kimi_code.repo.commit import CommitError, open_repository
+
+    try:
+        await open_repository(opening.cwd, branch=opening.branch)
+    except CommitError as error:
+        raise UsageError(f"--commit: {error.message}", hint=error.hint) from None
+
+
+def _stages(
+    opening: Opening, agent: Agent, meta: SessionMeta, background: Background, boundary: Boundary
+) -> tuple[Stage, ...]:
+    stages: list[Stage] = []
+    if opening.settings.review == "turn" and agent.snapshots is not None:
+        from kimi_code.agent.review import TurnReview
+
+        freeze = partial(_freeze, opening, agent.snapshots, meta, boundary)
+        # What could not be applied must not go with a session that is not kept.
+        patches = meta.path / "patches" if opening.keep else opening.settings.data_dir / "patches" / meta.id
+        stages.append(TurnReview(agent, agent.snapshots, freeze, with_search, background.close, patches))
+    if opening.settings.commit and agent.snapshots is not None:
+        from kimi_code.agent.committing import Committing
+
+        stages.append(Committing(agent, opening.cwd, agent.snapshots, opening.branch))
+    return tuple(stages)
 
 
 def _sandbox(settings: Settings, boundary: Boundary) -> Sandbox:
@@ -179,6 +226,25 @@ def build_toolset(
     return Toolset([*tools, Ask()] if attended else tools)
 
 
+async def _freeze(opening: Opening, snapshots: Snapshots, meta: SessionMeta, boundary: Boundary) -> "Checkouts":
+    from kimi_code.permissions.confinement import Confinement, find_mounts
+    from kimi_code.repo.checkout import Options, freeze
+
+    settings = opening.settings
+    found = await asyncio.to_thread(find, settings.sandbox, settings.data_dir)
+    mounts = await asyncio.to_thread(find_mounts, found, settings.data_dir)
+    confinement = Confinement(found, mounts, boundary.own, settings.caches, settings.net)
+    return await freeze(snapshots, settings.data_dir / "checkouts", confinement, Options(readable=(meta.path,)))
+
+
+def with_search(tools: Toolset, search: Search) -> Toolset:
+    """The same tools, looking for files by another search."""
+    return Toolset(
+        Grep(search) if isinstance(tool, Grep) else Glob(search) if isinstance(tool, Glob) else tool
+        for tool in tools.values()
+    )
+
+
 def _boundary(opening: Opening, root: Path | None) -> Boundary:
     cwd = opening.cwd
     if cwd == Path(cwd.anchor):
@@ -209,10 +275,12 @@ def _journal(meta: SessionMeta, to_line: Callable[[Record], str]) -> Journal:
         ) from None
 
 
-def _forgetting(meta: SessionMeta) -> Callable[[], Awaitable[None]]:
+def _forgetting(meta: SessionMeta, agent: Agent) -> Callable[[], Awaitable[None]]:
     async def forget() -> None:
         # Long outputs went there, for the model to look things up in.
         shutil.rmtree(meta.path, ignore_errors=True)
+        for stage in agent.stages:
+            stage.forget()
 
     return forget
 
@@ -267,21 +335,26 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
 
 
 def _preface(
-    opening: Opening, root: Path | None, policy: Policy, sandbox: Sandbox, instructions: Instructions
+    opening: Opening, root: Path | None, scope: CallScope, sandbox: Sandbox, instructions: Instructions
 ) -> Callable[[], Awaitable[str]]:
-    permissions = policy.describe(attended=opening.attended)
-    if policy.mode == "auto" and sandbox.usable:
-        permissions += f" {sandbox.describe()}"
-
     async def describe() -> str:
+        policy = scope.policy
+        permissions = policy.describe(attended=opening.attended)
+        if policy.mode == "auto" and policy.confined:
+            permissions += f" {sandbox.describe()}"
+        extra = policy.boundary.roots[1:]
+        if opening.settings.review == "turn":
+            from kimi_code.agent.review import IN_A_COPY
+
+            permissions, extra = f"{permissions} {IN_A_COPY}", ()
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
             Surroundings(
-                cwd=str(opening.cwd),
+                cwd=str(scope.workspace.root),
                 date=time.strftime("%Y-%m-%d"),
                 platform=f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}",
                 git=state,
-                extra_roots=tuple(str(folder) for folder in policy.boundary.roots[1:]),
+                extra_roots=tuple(str(folder) for folder in extra),
                 instructions=instructions.text,
                 permissions=permissions,
             )

@@ -24,11 +24,16 @@ class Text:
 
 @frozen
 class Hunk:
-    """Lines of a unified diff: each starts with ' ', '-' or '+'; starts count from 1."""
+    """Lines of a unified diff: each starts with ' ', '-' or '+'; starts count from 1.
+
+    `id` names it in a reply to an approval. It follows from the path, the place in the old text and the content, never
+    from other hunks, so that it holds when those are left out. A hunk without one goes with its whole file.
+    """
 
     old_start: int
     new_start: int
     lines: tuple[str, ...]
+    id: str = field(default="", compare=False)
 
 
 Change = Literal["created", "modified", "deleted", "renamed"]
@@ -36,13 +41,19 @@ Change = Literal["created", "modified", "deleted", "renamed"]
 
 @frozen
 class Diff:
-    """A change to one file; `path` is relative to the workspace where it can be."""
+    """A change to one file; `path` is relative to the workspace where it can be.
+
+    `id` names the whole of it in a reply to an approval. `detail` says what lines cannot show: a mode, a symlink, that
+    the file is binary.
+    """
 
     path: str
     change: Change
     added: int
     removed: int
     hunks: tuple[Hunk, ...] = ()
+    detail: str = ""
+    id: str = field(default="", compare=False)
     kind: Literal["diff"] = "diff"
 
 
@@ -65,7 +76,8 @@ Block = Text | Diff | Output
 class Approval:
     """May this call run? `reason` says why it is asked, `blocks` show what it would do.
 
-    `rules` are those that would allow exactly this; () when none can be that narrow.
+    `rules` are those that would allow exactly this; () when none can be that narrow. `tool` is "" for the changes of a
+    whole turn (`--review turn`), where `call_id` is "" too.
     """
 
     call_id: str
@@ -96,6 +108,27 @@ class Allow:
 
 
 @frozen
+class AllowHunks:
+    """Reply to an Approval that shows diffs: only these, by the ids of hunks or of whole diffs; none is a denial."""
+
+    ids: tuple[str, ...]
+    words: str = ""
+    kind: Literal["allow_hunks"] = "allow_hunks"
+
+
+@frozen
+class AllowEdited:
+    """Reply to an Approval that shows diffs: `text` as the whole content of `path` instead, all else as proposed.
+
+    `path` is as the diff has it; "" where the approval shows one file only.
+    """
+
+    text: str
+    path: str = ""
+    kind: Literal["allow_edited"] = "allow_edited"
+
+
+@frozen
 class Deny:
     """Reply to an Approval or a Question: do not; `words` are for the model."""
 
@@ -112,7 +145,7 @@ class Answer:
 
 
 Request = Approval | Question
-Reply = Allow | Deny | Answer
+Reply = Allow | AllowHunks | AllowEdited | Deny | Answer
 
 # --- Outcomes -----------------------------------------------------------------------------------------------------
 
@@ -127,6 +160,8 @@ class Outcome(StrEnum):
     BUDGET = "budget_exceeded"
     AUTH = "auth_failed"
     UNAVAILABLE = "unavailable"
+    CONFLICT = "conflict"
+    COMMIT_FAILED = "commit_failed"
     INTERRUPTED = "interrupted"
 
 
@@ -313,6 +348,34 @@ class ContextCompacted:
 
 
 @frozen
+class TurnReviewed:
+    """What a turn made in an isolated copy was decided on, before TurnEnded; not there when it made nothing.
+
+    `files` are what it made, relative to the top of the working tree, and `patch` is the file that holds all of it, as
+    `git apply` takes it. `problems` say why it was not applied: a path and a sentence each.
+    """
+
+    status: Literal["applied", "declined", "conflict", "refused"]
+    files: tuple[FileChange, ...]
+    patch: str
+    problems: tuple[str, ...] = ()
+
+
+@frozen
+class CommitCreated:
+    """The agent's changes were committed, before TurnEnded; `branch` is "" where HEAD is detached.
+
+    `left_out` are files whose changes are not part of it: a path and the reason each.
+    """
+
+    commit: str
+    branch: str
+    message: str
+    files: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@frozen
 class Notice:
     """Something a person should know; never needed to follow the work."""
 
@@ -337,6 +400,8 @@ Event = (
     | RequestClosed
     | PlanUpdated
     | ContextCompacted
+    | TurnReviewed
+    | CommitCreated
     | Notice
 )
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from kimi_code import assembly
 from kimi_code.config import ProviderSettings, Settings
 from kimi_code.events import Event, Record
-from kimi_code.headless.run import Opened, OutputFormat, Run
+from kimi_code.headless.run import Opened, OutputFormat, Run, TurnDiff
 from kimi_code.session.session import TurnChecks
 from tests.server import FakeServer
 
@@ -65,6 +65,7 @@ class Lab:
         verify: str | None = None,
         schema: Mapping[str, object] | None = None,
         meanwhile: Any = None,
+        diff: TurnDiff | None = None,
         **opening: Any,
     ) -> Ran:
         """One headless run. `meanwhile(session)` is called once the session is open."""
@@ -79,7 +80,7 @@ class Lab:
 
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            code = await Run(open_session, prompt, output_format, TurnChecks(verify, schema)).run()
+            code = await Run(open_session, prompt, output_format, TurnChecks(verify, schema), diff).run()
         return Ran(code, out.getvalue(), err.getvalue(), records)
 
 

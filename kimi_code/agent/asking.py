@@ -64,6 +64,10 @@ class Asker:
                 self.retrying = False
                 return self._account(completion)
 
+    async def aside(self, request: ModelRequest) -> str:
+        """The answer to a question beside the conversation, asked once; nothing of it is shown, its usage is spent."""
+        return self._account(await self._stream(request, silent=True), calibrate=False).text
+
     def _wait(self, error: ModelError, attempt: int) -> float | None:
         """Seconds until the next try; None when there is none."""
         if not error.retryable or attempt > self.agent.max_retries:

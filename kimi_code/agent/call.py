@@ -13,6 +13,8 @@ from typing import Any, cast
 from kimi_code.errors import KimiError, ToolError
 from kimi_code.events import (
     Allow,
+    AllowEdited,
+    AllowHunks,
     Answer,
     Approval,
     Block,
@@ -30,9 +32,10 @@ from kimi_code.events import (
     ToolStarted,
 )
 from kimi_code.messages import Message, ToolCall
-from kimi_code.permissions.policy import Policy, Verdict
+from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
+from kimi_code.tools.settle import fit
 from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
@@ -43,7 +46,10 @@ _NAME_LENGTH = 80
 
 @dataclass(slots=True)
 class CallScope:
-    """What calls are run with; one per session. `policy` grows by what is remembered, `keep` remembers it for good."""
+    """What calls are run with; one per session. `policy` grows by what is remembered, `keep` remembers it for good.
+
+    `each_edit` asks for every edit that no rule allows, also where the mode would let it pass.
+    """
 
     tools: Toolset
     policy: Policy
@@ -53,6 +59,7 @@ class CallScope:
     ask: Callable[[Request], Awaitable[Reply]]
     scrub: Callable[[str], str]
     keep: Callable[[Sequence[str]], object] = lambda _: None
+    each_edit: bool = False
 
 
 @frozen
@@ -170,6 +177,7 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     decided = await _decide(prepared, scope)
     if isinstance(decided, CallOutcome):
         return finish(decided, scope)
+    ctx = replace(_context(prepared, scope), confined=decided.confined, approved=decided.approved)
     call = prepared.call
     scope.publish(
         ToolStarted(
@@ -178,10 +186,7 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     )
     started = time.monotonic()
     try:
-        outcome = _finalise(
-            prepared,
-            await prepared.tool.run(prepared.params, replace(_context(prepared, scope), confined=decided.confined)),
-        )
+        outcome = _finalise(prepared, await prepared.tool.run(prepared.params, ctx))
     except ToolError as error:
         outcome = CallOutcome(call, prepared.title, "failed", str(error), _first_line(error.message, prepared.title))
     except asyncio.CancelledError:
@@ -230,13 +235,23 @@ def _context(prepared: Prepared, scope: CallScope) -> ToolContext:
     return ToolContext(scope.workspace, scope.spill, _Front(scope, call_id), call_id, scope.policy.may_read)
 
 
-async def _decide(prepared: Prepared, scope: CallScope) -> Verdict | CallOutcome:
-    """The verdict that allows the call, or how it ended."""
+@frozen
+class _Go:
+    """The call may run: confined, and with as much of its changes as was approved (None: all)."""
+
+    confined: bool = False
+    approved: AllowHunks | AllowEdited | None = None
+
+
+async def _decide(prepared: Prepared, scope: CallScope) -> _Go | CallOutcome:
+    """That the call may run, or how it ended."""
     tool, call = prepared.tool, prepared.call
     policy = replace(scope.policy, confined=False) if prepared.params.wants_freedom() else scope.policy
     verdict = policy.decide(tool.name, tool.effect, tool.targets(prepared.params))
+    if verdict.decision == "allow" and scope.each_edit and tool.effect is Effect.EDIT and verdict.rule is None:
+        verdict = replace(verdict, decision="ask", reason="every edit is reviewed")
     if verdict.decision == "allow":
-        return verdict
+        return _Go(verdict.confined)
     if verdict.unusable:
         # Nobody forbade anything: a slip of the model's, as a file that does not exist.
         return CallOutcome(call, prepared.title, "failed", f"{verdict.reason}. Use another path.", verdict.reason)
@@ -244,12 +259,17 @@ async def _decide(prepared: Prepared, scope: CallScope) -> Verdict | CallOutcome
         return _denied(prepared, verdict.reason)
     blocks = await _preview(prepared, scope)
     rules = policy.suggest(tool.effect, tool.targets(prepared.params))
-    reply = await scope.ask(Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules))
-    match reply:
+    approval = Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules)
+    match await scope.ask(approval):
         case Allow(remember=remember):
             if remember:
                 _remember(scope, rules, for_good=remember == "always")
-            return replace(verdict, decision="allow", confined=False)
+            return _Go()
+        case AllowHunks() | AllowEdited() as reply:
+            approved = fit(approval, reply)
+            if isinstance(approved, str):
+                return _denied(prepared, f"{verdict.reason}; {approved}")
+            return _Go(approved=approved)
         case Deny(words=words):
             return _denied(prepared, f"{verdict.reason}; {words}" if words else f"{verdict.reason}; the user said no")
         case Answer(text=text):

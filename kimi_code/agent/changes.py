@@ -35,6 +35,13 @@ class ChangeWatch:
         """What a tool says it changed."""
         self._reported.extend(diffs)
 
+    async def span(self) -> tuple[Snapshot, Snapshot] | None:
+        """The files before the first change and now; None where nothing can have changed, or it is not known."""
+        if self._snapshots is None or self._before is None:
+            return None
+        after = await self._snapshots.take()
+        return (self._before, after) if after is not None else None
+
     async def collect(self) -> tuple[FileChange, ...]:
         """The turn's changes, by path; when cancelled, what the tools reported."""
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
@@ -11,12 +12,16 @@ from kimi_code.events import Event, TodoItem
 from kimi_code.llm.model import Model, Thinking
 from kimi_code.repo.snapshot import Snapshots
 
+if TYPE_CHECKING:
+    from kimi_code.agent.stages import Stage
+
 
 @dataclass(slots=True)
 class Agent:
     """One per session; what lasts from turn to turn is in `context` and `plan`.
 
     `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
+    `stages` are what a turn goes through before its first step and after its last one, in order.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
     `retry_base` is the first wait in seconds; each further one doubles.
     """
@@ -34,6 +39,7 @@ class Agent:
     introduced: bool = False
     check: Callable[[], None] = lambda: None
     crash_file: Path | None = None
+    stages: "tuple[Stage, ...]" = ()
 
     @property
     def publish(self) -> Callable[[Event], object]:

@@ -13,6 +13,7 @@ from kimi_code.agent.call import INTERRUPTED, CallOutcome, Prepared, finish, pre
 from kimi_code.agent.changes import ChangeWatch
 from kimi_code.agent.checks import CheckFailed, Checks, schema_request
 from kimi_code.agent.environment import Agent
+from kimi_code.agent.stages import Closing, Stage
 from kimi_code.errors import (
     AuthError,
     BudgetExceeded,
@@ -64,6 +65,8 @@ class Turn:
         clock = asyncio.timeout(agent.limits.seconds)
         try:
             async with clock:
+                for stage in agent.stages:
+                    await stage.begin()
                 await self._steps(asker, budget, changes)
         except asyncio.CancelledError:
             outcome, error = Outcome.INTERRUPTED, "interrupted"
@@ -85,6 +88,11 @@ class Turn:
         except Exception as bug:
             outcome, error = Outcome.FAILED, _report(agent, bug)
         self._settle_open_calls()
+        if agent.stages:
+            closing = Closing(self.number, self.prompt, self.text, outcome, error, asker, changes)
+            for stage in agent.stages:
+                await self._close_stage(stage, closing)
+            outcome, error = closing.outcome, closing.error
         ended = TurnEnded(
             self.number,
             outcome,
@@ -99,6 +107,28 @@ class Turn:
         )
         agent.publish(ended)
         return ended
+
+    async def _close_stage(self, stage: Stage, closing: Closing) -> None:
+        """Let a stage come to its end; where it fails, so does a turn that had succeeded."""
+        try:
+            await stage.end(closing)
+            return
+        except asyncio.CancelledError:
+            outcome, error = Outcome.INTERRUPTED, "interrupted"
+        except KimiError as failure:
+            outcome, error = Outcome.FAILED, str(failure)
+        except OSError as failure:
+            outcome, error = Outcome.FAILED, f"{failure.strerror or failure}: {failure.filename or 'input/output'}"
+        except Exception as bug:
+            outcome, error = Outcome.FAILED, _report(self.agent, bug)
+        if closing.outcome is Outcome.DONE:
+            closing.outcome, closing.error = outcome, error
+        else:
+            closing.error = "\n".join(dict.fromkeys(part for part in (closing.error, error) if part))
+
+    async def _before_change(self, changes: ChangeWatch) -> None:
+        if not any(stage.isolates for stage in self.agent.stages):
+            await changes.before_change()
 
     async def _steps(self, asker: Asker, budget: Budget, changes: ChangeWatch) -> None:
         agent, failures = self.agent, Failures()
@@ -140,7 +170,7 @@ class Turn:
             if self._take_steers():
                 continue
             if self.checks.verify is not None:
-                await changes.before_change()
+                await self._before_change(changes)
             objection = await self.checks.objection(agent, completion.text)
             if objection is None:
                 return
@@ -190,9 +220,10 @@ class Turn:
         if isinstance(item, CallOutcome):
             return finish(item, scope)
         if item.effect in (Effect.EDIT, Effect.EXECUTE):
-            await changes.before_change()
+            await self._before_change(changes)
         outcome = await run_call(item, scope)
-        changes.report(block for block in outcome.blocks if isinstance(block, Diff))
+        if not any(stage.isolates for stage in self.agent.stages):
+            changes.report(block for block in outcome.blocks if isinstance(block, Diff))
         return outcome
 
     def _close(self, outcome: CallOutcome, failures: "Failures") -> None:

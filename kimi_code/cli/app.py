@@ -214,6 +214,38 @@ def root(
             metavar="RULE", help="Never allow this; wins over all else; repeatable.", rich_help_panel="Permissions"
         ),
     ] = None,
+    review: Annotated[
+        Literal["each", "turn", "none"] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="each: ask for every edit. turn: work in a copy, show the diff. none: as the mode says.",
+            rich_help_panel="Changes",
+        ),
+    ] = None,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="With --review turn: apply what was made.", rich_help_panel="Changes"),
+    ] = False,
+    patch_out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --review turn: write the diff here, for `git apply`.",
+            rich_help_panel="Changes",
+        ),
+    ] = None,
+    commit: Annotated[
+        bool,
+        typer.Option("--commit", help="Commit what the agent changed, and nothing else.", rich_help_panel="Changes"),
+    ] = False,
+    branch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --commit: on this new branch; yours stays checked out.",
+            rich_help_panel="Changes",
+        ),
+    ] = None,
     trust: Annotated[
         bool,
         typer.Option(
@@ -258,6 +290,11 @@ def root(
         add_dirs=tuple(add_dir or ()),
         permission_mode=permission_mode,
         yolo=yolo,
+        review=review,
+        apply=apply,
+        patch_out=patch_out,
+        commit=commit,
+        branch=branch,
         net=net,
         allow=tuple(allow or ()),
         deny=tuple(deny or ()),

@@ -229,7 +229,8 @@ def exit_codes() -> str:
     """The exit codes, and the exceptions that end in them."""
     meaning = {
         errors.ExitCode.DONE: "the work is done",
-        errors.ExitCode.FAILED: "it failed: a bad answer, `--verify` or `--output-schema` not satisfied, a bug",
+        errors.ExitCode.FAILED: "it failed: a bad answer, `--verify` or `--output-schema` not satisfied, a "
+        "conflict on `--apply`, a `--commit` that was refused, a bug",
         errors.ExitCode.USAGE: "flags or configuration cannot be used; nothing was done",
         errors.ExitCode.AUTH: "no key, a wrong key, or no access",
         errors.ExitCode.BUDGET: "a limit was reached: steps, tokens, cost, time, quota, context",

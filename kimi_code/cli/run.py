@@ -8,7 +8,7 @@ from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.config import Settings
-    from kimi_code.headless.run import Opened, OutputFormat
+    from kimi_code.headless.run import Opened, OutputFormat, TurnDiff
 
 
 @frozen
@@ -25,6 +25,11 @@ class RunFlags:
     add_dirs: tuple[str, ...] = ()
     permission_mode: str | None = None
     yolo: bool = False
+    review: str | None = None
+    apply: bool = False
+    patch_out: str | None = None
+    commit: bool = False
+    branch: str | None = None
     net: bool = False
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
@@ -45,6 +50,7 @@ class _Prepared:
     open: "Callable[[], Awaitable[Opened]]"
     prompt: str
     schema: Mapping[str, object] | None
+    diff: "TurnDiff | None" = None
 
 
 def run(flags: RunFlags) -> int:
@@ -64,7 +70,7 @@ def run(flags: RunFlags) -> int:
     checks = TurnChecks(flags.verify, prepared.schema)
 
     async def run_and_tell() -> int:
-        code = await Run(prepared.open, prepared.prompt, output_format, checks).run()
+        code = await Run(prepared.open, prepared.prompt, output_format, checks, prepared.diff).run()
         end_when_stopped()
         return code
 
@@ -92,6 +98,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     cwd = working_folder(flags.directory)
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
     _import_sdk_meanwhile(settings)
+    diff = _turn_diff(flags, settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
     prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
 
@@ -106,11 +113,36 @@ def _prepare(flags: RunFlags) -> _Prepared:
             continue_last=flags.continue_last,
             resume=flags.resume,
             keep=not flags.no_session,
+            branch=flags.branch or "",
         )
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
 
-    return _Prepared(open_session, prompt, schema)
+    return _Prepared(open_session, prompt, schema, diff)
+
+
+def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | None":
+    """What becomes of a turn's diff. Raises UsageError for flags that mean nothing with these settings."""
+    from kimi_code.errors import UsageError
+    from kimi_code.headless.run import TurnDiff
+
+    if flags.branch is not None and not settings.commit:
+        raise UsageError("--branch names the branch of --commit, which was not given.", hint="Add --commit.")
+    if settings.review != "turn":
+        for given, name in ((flags.apply, "--apply"), (flags.patch_out is not None, "--patch-out")):
+            if given:
+                raise UsageError(f"{name} is about the diff of --review turn, which was not given.", hint="Add it.")
+        return None
+    if settings.commit and not flags.apply:
+        raise UsageError(
+            "--commit and --review turn without --apply cannot be used together: nothing is changed that could be "
+            "committed.",
+            hint="Add --apply, or leave out --commit.",
+        )
+    target = None if flags.patch_out is None else cwd / Path(flags.patch_out).expanduser()
+    if target is not None and (target.is_dir() or not target.parent.is_dir()):
+        raise UsageError(f"--patch-out {target} cannot be written: no such folder, or it is one.")
+    return TurnDiff(flags.apply, target)
 
 
 def _import_sdk_meanwhile(settings: "Settings") -> None:

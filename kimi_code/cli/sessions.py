@@ -159,7 +159,15 @@ def _lines(meta: "SessionMeta") -> Iterator[str]:
 
 def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
     """The conversation as Markdown: a heading per prompt, the answers, a line and a fenced block per tool call."""
-    from kimi_code.events import MessageCompleted, Notice, ToolEnded, TurnEnded, TurnStarted
+    from kimi_code.events import (
+        CommitCreated,
+        MessageCompleted,
+        Notice,
+        ToolEnded,
+        TurnEnded,
+        TurnReviewed,
+        TurnStarted,
+    )
 
     yield f"# {meta.title or meta.id}\n"
     yield f"Session {meta.id} in {meta.cwd}, model {meta.model}.\n"
@@ -174,6 +182,10 @@ def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
                 yield from (_fenced(_body(block)) for block in ended.blocks)
             case TurnEnded(outcome=outcome, error=error):
                 yield f"*{outcome}{': ' * bool(error)}{error}*\n"
+            case TurnReviewed(status=status, files=files):
+                yield f"*reviewed: {status}; {', '.join(file.path for file in files)}*\n"
+            case CommitCreated(commit=commit, message=message):
+                yield f"*committed {commit[:10]}: {message.splitlines()[0]}*\n"
             case Notice(level=level, text=text):
                 yield f"> {level}: {text}\n"
             case _:
@@ -188,6 +200,8 @@ def _body(block: "Block") -> str:
             return text
         case Output(command=command, text=text):
             return f"$ {command}\n{text}"
+        case Diff(path=path, hunks=(), detail=detail) if detail:
+            return f"--- {path}: {detail}"
         case Diff(path=path, hunks=hunks):
             lines = [line for hunk in hunks for line in (f"@@ -{hunk.old_start} +{hunk.new_start} @@", *hunk.lines)]
             return "\n".join((f"--- {path}", *lines))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from kimi_code.config.settings import PermissionMode, SandboxChoice, Thinking
+from kimi_code.config.settings import PermissionMode, Review, SandboxChoice, Thinking
 from kimi_code.errors import ConfigError
 
 Count = Annotated[int, Field(ge=0)]
@@ -108,6 +108,10 @@ class ConfigFile(_Table):
     """Rules for calls that never run; they win over all others."""
     add_dirs: list[str] = []
     """More folders the agent may work in."""
+    review: Review | None = None
+    """What is shown before it counts: each edit, a whole turn made in a copy of the tree, or nothing."""
+    commit: bool | None = None
+    """Whether a successful turn ends in a commit of what the agent changed."""
     sandbox: SandboxChoice | None = None
     """What confines commands: the first that works of bwrap and landlock (auto), one of them, or nothing (off)."""
     net: bool | None = None

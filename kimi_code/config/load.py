@@ -250,12 +250,14 @@ def _apply_environment(env: Mapping[str, str], draft: _Draft) -> None:
 
 
 def _apply_flags(flags: Flags, cwd: Path, draft: _Draft) -> None:
-    for key in ("model", "thinking", "permission_mode", *PROJECT_LIMITS):
+    for key in ("model", "thinking", "permission_mode", "review", *PROJECT_LIMITS):
         value: object = getattr(flags, key)
         if value is not None:
             draft.put(key, value, f"flag --{key.replace('_', '-')}")
     if flags.net:
         draft.put("net", True, "flag --net")
+    if flags.commit:
+        draft.put("commit", True, "flag --commit")
     if flags.yolo:
         draft.put("permission_mode", "yolo", "flag --yolo")
     draft.extend("allow", flags.allow, "flag --allow")

@@ -9,6 +9,7 @@ from kimi_code.values import frozen
 
 PermissionMode = Literal["ask", "edits", "auto", "plan", "yolo"]
 SandboxChoice = Literal["auto", "bwrap", "landlock", "off"]
+Review = Literal["each", "turn", "none"]
 Thinking = Literal["off", "on", "low", "high", "max"]
 ProviderKind = Literal["moonshot", "openai", "local", "scripted"]
 
@@ -65,6 +66,8 @@ class Settings:
     ask: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     add_dirs: tuple[Path, ...] = ()
+    review: Review = "none"
+    commit: bool = False
     sandbox: SandboxChoice = "auto"
     net: bool = False
     caches: tuple[Path, ...] = ()
@@ -94,6 +97,10 @@ class Flags(Protocol):
     def thinking(self) -> str | None: ...
     @property
     def permission_mode(self) -> str | None: ...
+    @property
+    def review(self) -> str | None: ...
+    @property
+    def commit(self) -> bool: ...
     @property
     def yolo(self) -> bool: ...
     @property

@@ -19,6 +19,26 @@ class DeniedCall:
 
 
 @frozen
+class Reviewed:
+    """What the turn made in its isolated copy. `patch` is a git patch of all of it, UTF-8 with stray bytes escaped."""
+
+    status: str
+    files: tuple[FileChange, ...]
+    patch: str
+    problems: tuple[str, ...] = ()
+
+
+@frozen
+class Committed:
+    """The commit of the agent's changes, and what is not in it."""
+
+    id: str
+    branch: str
+    files: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+@frozen
 class RunResult:
     """How `kimi-code -p` ended. `status` is a word for programs, `error` a sentence for people or None."""
 
@@ -37,13 +57,18 @@ class RunResult:
     error: str | None = None
     output: object | None = None
     has_output: bool = False
+    review: Reviewed | None = None
+    commit: Committed | None = None
 
     def to_json(self) -> str:
-        """One line of JSON; `output` is there only when a schema was asked for."""
+        """One line of JSON; `output`, `review` and `commit` are there only where they were asked for."""
         fields: dict[str, object] = {"type": "result", **asdict(self)}
         fields["duration_s"] = round(self.duration_s, 3)
         if not fields.pop("has_output"):
             del fields["output"]
+        for name in ("review", "commit"):
+            if fields[name] is None:
+                del fields[name]
         return json.dumps(fields, ensure_ascii=True)
 
 

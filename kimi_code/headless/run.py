@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from kimi_code.errors import (
@@ -20,9 +21,24 @@ from kimi_code.errors import (
     QuotaExceeded,
     UsageError,
 )
-from kimi_code.events import Approval, Deny, Notice, Outcome, Record, RequestOpened, SessionOpened, ToolEnded, TurnEnded
-from kimi_code.headless.result import DeniedCall, RunResult
-from kimi_code.headless.streams import tell, write
+from kimi_code.events import (
+    Allow,
+    Approval,
+    CommitCreated,
+    Deny,
+    Notice,
+    Outcome,
+    Record,
+    Reply,
+    Request,
+    RequestOpened,
+    SessionOpened,
+    ToolEnded,
+    TurnEnded,
+    TurnReviewed,
+)
+from kimi_code.headless.result import Committed, DeniedCall, Reviewed, RunResult
+from kimi_code.headless.streams import tell, write, write_bytes
 from kimi_code.headless.text import TextProgress
 from kimi_code.session.session import Session, TurnChecks
 from kimi_code.values import frozen
@@ -40,6 +56,8 @@ _EXIT: dict[Outcome, int] = {
     Outcome.BUDGET: ExitCode.BUDGET,
     Outcome.AUTH: ExitCode.AUTH,
     Outcome.UNAVAILABLE: ExitCode.UNAVAILABLE,
+    Outcome.CONFLICT: ExitCode.FAILED,
+    Outcome.COMMIT_FAILED: ExitCode.FAILED,
     Outcome.INTERRUPTED: ExitCode.INTERRUPTED,
 }
 
@@ -53,17 +71,33 @@ class Opened:
     notices: tuple[Notice, ...] = ()
 
 
+@frozen
+class TurnDiff:
+    """What to do with the diff of a turn that worked in a copy: apply it, write it to a file; else it is printed."""
+
+    apply: bool = False
+    patch_out: Path | None = None
+
+    @property
+    def printed(self) -> bool:
+        return not self.apply and self.patch_out is None
+
+
 @dataclass(slots=True)
 class Run:
-    """One headless run."""
+    """One headless run. `diff` is None where the agent works in the tree itself."""
 
     open: Callable[[], Awaitable[Opened]]
     prompt: str
     output_format: OutputFormat = "text"
     checks: TurnChecks = field(default_factory=TurnChecks)
+    diff: TurnDiff | None = None
     _session: Session | None = None
     _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
     _rules: list[str] = field(default_factory=list[str])
+    _commit: Committed | None = None
+    _review: TurnReviewed | None = None
+    _patch: bytes = b""
     _ended: TurnEnded | None = None
     _signal: int | None = None
     _lost: OSError | None = None
@@ -103,17 +137,47 @@ class Run:
     def _follow(self, record: Record) -> None:
         event = record.event
         if isinstance(event, RequestOpened) and self._session is not None:
-            if isinstance(event.request, Approval):
-                self._rules.extend(event.request.rules)
-            self._session.reply(event.request_id, Deny(_NOBODY))
+            self._session.reply(event.request_id, self._answer(event.request))
         elif isinstance(event, ToolEnded) and event.status == "denied":
             self._denied.append(DeniedCall(event.tool, event.title, event.summary))
+        elif isinstance(event, TurnReviewed):
+            self._review = event
+        elif isinstance(event, CommitCreated):
+            self._commit = Committed(event.commit, event.branch, event.files, event.left_out)
+
+    def _answer(self, request: Request) -> Reply:
+        if isinstance(request, Approval):
+            if not request.tool and self.diff is not None:
+                return Allow() if self.diff.apply else Deny("The diff was only shown.")
+            self._rules.extend(request.rules)
+        return Deny(_NOBODY)
+
+    def _reviewed(self) -> Reviewed | None:
+        """The turn's diff for the result; read, and written where it was asked for, while the session has it."""
+        if self.diff is None:
+            return None
+        review = self._review
+        if review is not None:
+            self._patch = Path(review.patch).read_bytes()
+        if self.diff.patch_out is not None:
+            self.diff.patch_out.write_bytes(self._patch)
+        if review is None:
+            return Reviewed("unchanged", (), "")
+        status = "shown" if review.status == "declined" and not self.diff.apply else review.status
+        return Reviewed(status, review.files, self._patch.decode(errors="surrogateescape"), review.problems)
 
     def _result(self, session: Session, ended: TurnEnded) -> RunResult:
         status, exit_code, error = str(ended.outcome), _EXIT[ended.outcome], ended.error or None
         if ended.outcome is Outcome.DONE and self._denied and self.checks.verify is None:
             status, exit_code = "denied", ExitCode.DENIED
             error = _denials(self._denied, self._rules)
+        review = None
+        try:
+            review = self._reviewed()
+        except OSError as failure:
+            said = f"The diff cannot be written to {failure.filename}: {failure.strerror}."
+            error = f"{error}\n{said}" if error else said
+            status, exit_code = (str(Outcome.FAILED), ExitCode.FAILED) if exit_code == 0 else (status, exit_code)
         return RunResult(
             status=status,
             exit_code=int(exit_code),
@@ -129,6 +193,8 @@ class Run:
             error=error,
             output=ended.output,
             has_output=self.checks.output_schema is not None,
+            review=review,
+            commit=self._commit,
         )
 
     def _finish(self, result: RunResult) -> int:
@@ -137,9 +203,25 @@ class Run:
             result = replace(result, session_id=self._session.id)
         if self._signal is not None and result.status == "interrupted":
             result = replace(result, exit_code=128 + self._signal)
+        if self._lost is None and self.diff is not None and self.diff.printed and self.output_format == "text":
+            result = self._print_diff(result)
         if self._lost is None:
             return write_result(result, self.output_format)
         return _output_lost(self._lost)
+
+    def _print_diff(self, result: RunResult) -> RunResult:
+        """Standard output is the patch alone, so that `> x.patch` and `| git apply` are all it takes."""
+        if result.text:
+            tell(result.text.rstrip("\n"))
+        if self._patch:
+            tell("Not applied. To apply it: --apply, or give the diff on standard output to git apply.")
+        elif not result.error:
+            tell("Nothing was changed.")
+        try:
+            write_bytes(sys.stdout, self._patch)
+        except OSError as error:
+            self._lost = error
+        return replace(result, text="")
 
     def _out(self, text: str) -> None:
         if self._lost is not None:

@@ -28,6 +28,21 @@ def write(stream: TextIO, text: str) -> None:
         raise
 
 
+def write_bytes(stream: TextIO, content: bytes) -> None:
+    """As `write`, but exact where the stream is no terminal: a patch may hold bytes that are no text."""
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None or stream.isatty():
+        write(stream, content.decode(errors="replace"))
+        return
+    try:
+        stream.flush()
+        buffer.write(content)
+        buffer.flush()
+    except OSError:
+        discard(stream)
+        raise
+
+
 def tell(text: str) -> None:
     """A line for a person on standard error; where nobody can read it, work goes on."""
     with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ from typing import TextIO
 from kimi_code.controls import clean
 from kimi_code.events import (
     CallStatus,
+    CommitCreated,
     ContextCompacted,
     MessageCompleted,
     Notice,
@@ -15,6 +16,7 @@ from kimi_code.events import (
     Record,
     StepRetried,
     ToolEnded,
+    TurnReviewed,
 )
 from kimi_code.headless.streams import discard
 from kimi_code.messages import Message
@@ -64,6 +66,11 @@ class TextProgress:
                 done = sum(item.status == "done" for item in items)
                 now = next((item.text for item in items if item.status == "in_progress"), "")
                 self._line(self._paint(f"… plan: {done}/{len(items)} done{f' · {_fit(now, 80)}' if now else ''}", "2"))
+            case TurnReviewed() as reviewed:
+                self._reviewed(reviewed)
+            case CommitCreated(commit=commit, branch=branch, message=message):
+                where = f" on {_fit(branch, 60)}" if branch else ""
+                self._line(self._paint(f"… committed {commit[:10]}{where}: {_fit(_first(message), 80)}", "2"))
             case Notice(level=level, text=text):
                 said = clean(text)
                 self._line(
@@ -71,6 +78,12 @@ class TextProgress:
                 )
             case _:
                 pass
+
+    def _reviewed(self, reviewed: TurnReviewed) -> None:
+        how = "applied" if reviewed.status == "applied" else "not applied"
+        self._line(self._paint(f"… changed in the copy, {how}:", "2"))
+        for file in reviewed.files:
+            self._line(self._paint(f"  {file.change:<8} {_fit(file.path, 100)}  +{file.added} −{file.removed}", "2"))
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour and text else text
@@ -90,6 +103,10 @@ def _can_print(text: str, stream: TextIO) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def _first(message: str) -> str:
+    return message.partition("\n")[0]
 
 
 def _fit(text: str, width: int) -> str:

@@ -11,11 +11,14 @@ _NETWORK = re.compile(
 )
 _WRITING = re.compile(r"read-only file ?system|EROFS|Errno 30", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"permission denied|operation not permitted|EACCES|EPERM|Errno 13\b|Errno 1\b", re.IGNORECASE)
+_MOVING = re.compile(r"invalid cross-device link|EXDEV|Errno 18\b", re.IGNORECASE)
 _SHOWN = 160
 
 
 def blocked(output: str, *, net: bool) -> str:
     """What the output of a confined command that failed says was blocked, in a line for the model; "" if nothing."""
+    if _MOVING.search(output):
+        return "[Folders of this working copy cannot be renamed in one step: use mv, then git add, and not git mv.]"
     for what, pattern in (
         ("writing there", _WRITING),
         ("the network", None if net else _NETWORK),

@@ -1,7 +1,7 @@
 """What a confined command can reach, as plain paths, and the bwrap command line that makes it so."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kimi_code.values import frozen
@@ -19,7 +19,8 @@ class Enclosure:
 
     `writable` are the workspace's roots and the caches, `guarded` may only be read, `hidden` not even that, `shown`
     may be read although it lies in something hidden. `scratch` is the private folder for temporary files, `blank` a
-    folder with what hidden things look like: `folder`, empty, and `file`, empty.
+    folder with what hidden things look like: `folder`, empty, and `file`, empty. `at` says where this process finds
+    what the command sees at a path.
     """
 
     writable: tuple[Path, ...]
@@ -29,6 +30,7 @@ class Enclosure:
     scratch: Path
     blank: Path
     net: bool
+    at: Callable[[Path], Path] = lambda path: path
 
 
 def shown_always(env: Mapping[str, str]) -> Iterator[Path]:
@@ -77,7 +79,7 @@ def _mounts(enclosure: Enclosure) -> dict[Path, list[str]]:
         mounts[target] = [kind, str(source), str(target)]
 
     for path in enclosure.hidden:
-        if not path.is_dir():
+        if not enclosure.at(path).is_dir():
             mount("--ro-bind", enclosure.blank / "file", path)
         elif path in beneath:
             mounts[path] = ["--tmpfs", str(path)]

@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,10 +158,14 @@ class _Folder:
 
 @dataclass(slots=True)
 class Search:
-    """Looks through a workspace; folders that did not change since are not read again (a stat of each suffices)."""
+    """Looks through a workspace; folders that did not change since are not read again (a stat of each suffices).
+
+    `real` follows the symlinks of a path that was found, and says it as a command would.
+    """
 
     roots: tuple[Path, ...]
     most: int = MOST_ENTRIES
+    real: Callable[[str], str] = os.path.realpath
     _known: dict[str, _Folder] = field(default_factory=dict[str, _Folder])
 
     def look(self) -> Found:
@@ -187,9 +191,10 @@ class Search:
             hidden += [f"{path}/{name}" for name in folder.hidden]
             guarded += [f"{path}/{name}" for name in folder.guarded]
         self._known = known
-        files = [Path(real) for path in hidden if (real := _secret(path))]
+        files = [Path(self.real(path)) for path in hidden if _is_secret(path)]
         return Found(
-            tuple(dict.fromkeys((*files, *self._other_names(files)))), tuple(Path(path) for path in sorted(guarded))
+            tuple(dict.fromkeys((*files, *self._other_names(files)))),
+            tuple(Path(self.real(path)) for path in sorted(guarded)),
         )
 
     def _folder(self, path: str) -> _Folder | None:
@@ -224,7 +229,7 @@ class Search:
             for entry in entries:
                 found = _status(Path(entry.path)) if entry.inode() in inodes else None
                 if found is not None and (found.st_dev, found.st_ino) in linked:
-                    yield Path(entry.path)
+                    yield Path(self.real(entry.path))
 
 
 def _read(path: str, changed: int) -> _Folder:
@@ -251,12 +256,11 @@ def _is_ordinary_folder(entry: os.DirEntry[str]) -> bool:
     return not entry.name.startswith(".") or Path(entry.path, "pyvenv.cfg").exists()
 
 
-def _secret(path: str) -> str:
-    """The real path of what `path` names, if it may hold a secret."""
-    real = os.path.realpath(path)
-    if path.lower().endswith((".pem", ".asc")) and not _mentions(Path(real), b"PRIVATE KEY"):
-        return ""  # certificates and signatures are public, and tools need them
-    return real if _reachable(Path(real)) else ""
+def _is_secret(path: str) -> bool:
+    """Whether what `path` names may hold a secret."""
+    if path.lower().endswith((".pem", ".asc")) and not _mentions(Path(path), b"PRIVATE KEY"):
+        return False  # certificates and signatures are public, and tools need them
+    return _reachable(path)
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 
 from kimi_code.values import frozen
@@ -29,12 +29,14 @@ class Boundary:
     """What the agent may work in. All paths absolute with symlinks resolved.
 
     `roots` are the workspace's folders, `own` are folders of this program (data, configuration), of which only
-    those in `readable` may be read freely (the session's own spill files).
+    those in `readable` may be read freely (the session's own spill files). `follow` resolves a path where not the
+    system's own files are meant but those of an isolated copy; it raises as `resolve` does.
     """
 
     roots: tuple[Path, ...]
     own: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
+    follow: Callable[[str], Path] | None = None
 
 
 @frozen
@@ -64,7 +66,7 @@ def resolve(path: str, base: Path) -> Path:
 def locate(path: str, boundary: Boundary) -> Place:
     """Resolve `path` (relative ones against the first root) and say where it is."""
     lexical = PurePath(os.path.normpath(boundary.roots[0] / os.path.expanduser(path)))  # noqa: PTH111
-    real = resolve(path, boundary.roots[0])
+    real = boundary.follow(path) if boundary.follow else resolve(path, boundary.roots[0])
     inside = any(_within(real, root) for root in boundary.roots)
     readable = any(_within(real, folder) for folder in boundary.readable)
     sensitive = "" if readable else (_sensitive(real, boundary) or _sensitive(lexical, boundary))

@@ -12,13 +12,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from kimi_code.permissions.enclosure import Enclosure, bwrap_command, landlock_command, shown_always
 from kimi_code.permissions.hiding import Search, homes, places, present
 from kimi_code.permissions.paths import Boundary
+from kimi_code.repo.ground import Ground, real
 from kimi_code.values import frozen
 
 Mechanism = Literal["bwrap", "landlock"]
@@ -74,7 +75,7 @@ def find(wanted: Wanted, data_dir: Path) -> Found:
         return Found(None, reasons=("it is switched off in the settings",))
     if sys.platform != "linux":
         return Found(None, reasons=(f"there is none for {sys.platform}",))
-    memory, key = data_dir / "sandbox.json", _machine(wanted)
+    memory, key = data_dir / "sandbox.json", machine(wanted)
     known = _recall(memory, key)
     if known is None:
         known = _try_all(wanted, data_dir)
@@ -100,7 +101,7 @@ def candidates(wanted: Wanted) -> list[Found]:
     """Every mechanism that this machine may have, in the order in which they are tried."""
     found: list[Found] = []
     if wanted in ("auto", "bwrap"):
-        for program in _bwraps():
+        for program in bwraps():
             version = _version(program)
             if os.geteuid() != 0:  # newer ones can forbid further user namespaces
                 found.append(Found("bwrap", (program, "--unshare-user", "--disable-userns"), version))
@@ -117,7 +118,7 @@ def candidates(wanted: Wanted) -> list[Found]:
     return found
 
 
-def _bwraps() -> list[str]:
+def bwraps() -> list[str]:
     from importlib.util import find_spec
 
     found = [shutil.which("bwrap", path=_PROGRAMS)]
@@ -169,7 +170,7 @@ def find_trouble(found: Found, data_dir: Path) -> str:
         return (said[0] if said else f"exit code {ran.returncode}") if ran.returncode else ""
 
 
-def _machine(wanted: Wanted) -> str:
+def machine(wanted: Wanted) -> str:
     """What a finding holds for: this boot, this container, this user, these programs, this version."""
     from kimi_code import __version__
 
@@ -179,7 +180,7 @@ def _machine(wanted: Wanted) -> str:
             facts.append(os.readlink(path) if "/ns/" in path else Path(path).read_text().strip())  # noqa: PTH115
         except OSError:
             facts.append("")
-    for program in _bwraps():
+    for program in bwraps():
         found = Path(program).stat()
         facts.append(f"{program} {found.st_mtime_ns} {found.st_size}")
     return "\n".join(facts)
@@ -221,7 +222,8 @@ class Launch:
 class Sandbox:
     """One per session. `environment` is the user's, of which the home folder, PATH and sockets are learnt.
 
-    `caches` are writable besides the default ones. `close` removes the private temporary files.
+    `caches` are writable besides the default ones. `close` removes the private temporary files. With the `ground` of an
+    isolated copy, its files are those that are looked through, and its own repository is writable.
     """
 
     found: Found
@@ -229,6 +231,7 @@ class Sandbox:
     caches: Sequence[Path] = ()
     net: bool = False
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    ground: Ground | None = None
     _search: Search | None = None
     _places: tuple[str, ...] = ()
     _shown: tuple[Path, ...] = ()
@@ -314,16 +317,19 @@ class Sandbox:
     def _enclosure(self) -> Enclosure:
         private = self._begin()
         if self._search is None:
-            self._search = Search(self.boundary.roots)
+            self._search = self._make_search()
             self._places = places(homes(self.environment), self.environment)
             self._shown = tuple(shown_always(self.environment))
             self._caches = tuple(self._writable_caches())
         found = self._search.look()
+        if self.ground:
+            own_git = self.ground.top / ".git"
+            found = replace(found, guarded=tuple(path for path in found.guarded if path != own_git))
         roots = self.boundary.roots
         own = (folder for folder in self.boundary.own if folder.is_dir())
         return Enclosure(
             writable=tuple(dict.fromkeys((*self._caches, *roots))),
-            guarded=_resolved(found.guarded),
+            guarded=found.guarded if self.ground else _resolved(found.guarded),
             # A root was chosen by the user, whatever it is called; what is in it is judged.
             hidden=tuple(
                 path
@@ -334,7 +340,19 @@ class Sandbox:
             scratch=private / "tmp",
             blank=private / "blank",
             net=self.net,
+            at=self.ground.at if self.ground else lambda path: path,
         )
+
+    def _make_search(self) -> Search:
+        ground = self.ground
+        if ground is None:
+            return Search(self.boundary.roots)
+        place = str(ground.at(ground.top))
+
+        def seen(path: str) -> str:
+            return real(ground, f"{ground.top}{path[len(place) :]}")
+
+        return Search((Path(place),), real=seen)
 
     def _begin(self) -> Path:
         if self._private is None:

@@ -1,8 +1,13 @@
-"""Two texts to hunks: unique common lines first, the gaps between them compared in detail. Pure."""
+"""Two texts to hunks, and some of the hunks back to a text. Pure.
+
+Unique common lines first, the gaps between them compared in detail.
+"""
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
 
 from kimi_code.events import Change, Diff, Hunk
 from kimi_code.values import frozen
@@ -22,24 +27,81 @@ class Span:
     new_end: int
 
 
+@frozen
+class Comparison:
+    """What differs between two texts of a file, None where there is no file; `spans` are of the lines of both."""
+
+    path: str
+    old: str | None
+    new: str | None
+    before: Sequence[str]
+    after: Sequence[str]
+    spans: Sequence[Span]
+
+    @property
+    def change(self) -> Change:
+        return "created" if self.old is None else "deleted" if self.new is None else "modified"
+
+    def diff(self) -> Diff:
+        """The change as data, every hunk with its id."""
+        return Diff(
+            self.path,
+            self.change,
+            added=sum(span.new_end - span.new_start for span in self.spans),
+            removed=sum(span.old_end - span.old_start for span in self.spans),
+            hunks=tuple(hunk for hunk, _ in self._pieces()),
+            id=file_id(self.path),
+        )
+
+    def pick(self, ids: Collection[str]) -> str | None:
+        """The text when only what `ids` name is done (hunks, or the whole diff); byte for byte old or new elsewhere."""
+        if file_id(self.path) in ids:
+            return self.new
+        picked = [span for hunk, group in self._pieces() if hunk.id in ids for span in group]
+        if self.change != "modified":  # one hunk, or none: there is no half of a file that comes or goes
+            return self.new if picked else self.old
+        parts: list[str] = []
+        at = 0
+        for span in picked:
+            parts += [*self.before[at : span.old_start], *self.after[span.new_start : span.new_end]]
+            at = span.old_end
+        return "".join([*parts, *self.before[at:]])
+
+    def _pieces(self) -> Iterator[tuple[Hunk, Sequence[Span]]]:
+        taken: Counter[str] = Counter()
+        for group in _groups(self.spans):
+            hunk = _hunk(self.before, self.after, group)
+            id = _hunk_id(self.path, self.before, self.after, group)
+            taken[id] += 1
+            yield replace(hunk, id=f"{id}-{taken[id]}" if taken[id] > 1 else id), group
+
+
+def compare(path: str, old: str | None, new: str | None) -> Comparison:
+    """What differs between two texts of any but the largest size; None where there is no file."""
+    before, after = split_lines(old or ""), split_lines(new or "")
+    return Comparison(path, old, new, before, after, changed_spans(before, after))
+
+
 def make_diff(path: str, old: str | None, new: str | None) -> Diff:
     """The change of one file from `old` to `new`; None where there is no file."""
-    change: Change = "created" if old is None else "deleted" if new is None else "modified"
-    before, after = split_lines(old or ""), split_lines(new or "")
-    return diff_of_spans(path, change, before, after, changed_spans(before, after))
+    return compare(path, old, new).diff()
 
 
-def diff_of_spans(
-    path: str, change: Change, before: Sequence[str], after: Sequence[str], spans: Sequence[Span]
-) -> Diff:
-    """The change whose differing lines are known."""
-    return Diff(
-        path,
-        change,
-        added=sum(span.new_end - span.new_start for span in spans),
-        removed=sum(span.old_end - span.old_start for span in spans),
-        hunks=tuple(_hunks(before, after, spans)),
-    )
+def file_id(path: str, detail: str = "") -> str:
+    """The id of a whole diff; `detail` tells apart several of one file."""
+    return _digest((path, detail))
+
+
+def _hunk_id(path: str, before: Sequence[str], after: Sequence[str], group: Sequence[Span]) -> str:
+    # The place in the old text tells equal hunks apart, and does not move when others are left out.
+    parts = [path, str(group[0].old_start)]
+    for span in group:
+        parts += ["-", *before[span.old_start : span.old_end], "+", *after[span.new_start : span.new_end]]
+    return _digest(parts)
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
 
 
 def split_lines(text: str) -> list[str]:
@@ -131,15 +193,16 @@ def _in_detail(before: Sequence[str], after: Sequence[str], gap: Span) -> Iterat
             yield Span(gap.old_start + i1, gap.old_start + i2, gap.new_start + j1, gap.new_start + j2)
 
 
-def _hunks(before: Sequence[str], after: Sequence[str], spans: Sequence[Span]) -> Iterator[Hunk]:
+def _groups(spans: Sequence[Span]) -> Iterator[Sequence[Span]]:
+    """Spans so near to each other that they are shown, and picked, as one hunk."""
     group: list[Span] = []
     for span in spans:
         if group and span.old_start - group[-1].old_end > 2 * _CONTEXT:
-            yield _hunk(before, after, group)
+            yield group
             group = []
         group.append(span)
     if group:
-        yield _hunk(before, after, group)
+        yield group
 
 
 def _hunk(before: Sequence[str], after: Sequence[str], spans: Sequence[Span]) -> Hunk:

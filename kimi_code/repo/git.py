@@ -7,7 +7,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,15 +118,28 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**inherited, **_GUARD, **(extra or {})}
 
 
+Enter = Callable[[Sequence[str], Path], tuple[Sequence[str], Path]]
+
+
 async def run_git(
-    args: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None, input: bytes | None = None
+    args: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    input: bytes | None = None,
+    *,
+    enter: Enter | None = None,
 ) -> GitOutput:
-    """Run git with hooks and monitors off; `env` is added to `environment()`. Cancelling kills it and waits."""
+    """Run git with hooks and monitors off; `env` is added to `environment()`. Cancelling kills it and waits.
+
+    `enter` makes of a command and its folder what runs it in another mount namespace.
+    """
     git = program()
     if git is None:
         return GitOutput(_NOT_FOUND, b"", b"git is not installed, or not on the PATH")
     try:
-        process = await _spawn((git, *_FLAGS, *args), cwd, environment(env), with_input=input is not None)
+        command: Sequence[str] = (git, *_FLAGS, *args)
+        command, folder = enter(command, cwd) if enter else (command, cwd)
+        process = await _spawn(command, folder, environment(env), with_input=input is not None)
     except OSError as error:
         return GitOutput(_NOT_STARTED, b"", f"git could not be started in {cwd}: {error}".encode())
     try:

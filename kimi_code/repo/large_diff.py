@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kimi_code.events import Diff
-from kimi_code.repo.diff import Span, diff_of_spans, differing, make_diff, split_lines
+from kimi_code.repo.diff import Comparison, Span, compare, differing, split_lines
 from kimi_code.repo.git import run_git
 
 # Measured on 10,000 lines: 2,500 changed ones in 80 ms here and 12 ms there, 10,000 of few distinct lines in 2.1 s
@@ -18,18 +18,23 @@ _OPTIONS = ("--no-index", "--no-ext-diff", "--no-textconv", "--no-color", "--tex
 _HEADER = re.compile(rb"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 
 
-async def diff_of(path: str, old: str | None, new: str | None) -> Diff:
-    """The same as `make_diff`, for texts of any size; without git, large ones are shown in less detail."""
+async def compare_any(path: str, old: str | None, new: str | None) -> Comparison:
+    """The same as `compare`, for texts of any size; without git, large ones are compared in less detail."""
     if old is None or new is None:
-        return make_diff(path, old, new)
+        return compare(path, old, new)
     before, after = split_lines(old), split_lines(new)
     middle = differing(before, after)
     if max(middle.old_end - middle.old_start, middle.new_end - middle.new_start) <= _LINES_MOST:
-        return make_diff(path, old, new)
+        return compare(path, old, new)
     spans = await _spans_by_git(old, new)
     if not _leads_to(before, after, spans):
-        return make_diff(path, old, new)
-    return diff_of_spans(path, "modified", before, after, spans)
+        return compare(path, old, new)
+    return Comparison(path, old, new, before, after, spans)
+
+
+async def diff_of(path: str, old: str | None, new: str | None) -> Diff:
+    """The same as `make_diff`, for texts of any size."""
+    return (await compare_any(path, old, new)).diff()
 
 
 async def _spans_by_git(old: str, new: str) -> list[Span]:

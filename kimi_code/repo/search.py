@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from kimi_code.errors import ToolError
+from kimi_code.repo.ground import Ground
 from kimi_code.repo.process import Finished, command_environment, run
 from kimi_code.repo.walk import compile_glob
 from kimi_code.values import frozen
@@ -98,10 +99,14 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
 
 
 class Search:
-    """Finds lines and files. `ripgrep` is the program's path, "" for none; by default it is looked for once."""
+    """Finds lines and files. `ripgrep` is the program's path, "" for none; by default it is looked for once.
 
-    def __init__(self, ripgrep: str | None = None, *, timeout: float = _TIMEOUT) -> None:
+    `ground` is that of an isolated copy, which is then searched from within.
+    """
+
+    def __init__(self, ripgrep: str | None = None, *, timeout: float = _TIMEOUT, ground: Ground | None = None) -> None:
         self._given = ripgrep
+        self._ground = ground
         self._timeout = timeout
 
     @cached_property
@@ -112,7 +117,7 @@ class Search:
         """The hits in a folder or a file. Raises ToolError for an unusable pattern or type, and on timeout."""
         if "\0" in query.pattern:
             raise ToolError("The pattern contains a NUL character. Use \\x00 for it.")
-        folder, name = (target, ".") if target.is_dir() else (target.parent, target.name)
+        folder, name = (target, ".") if self._at(target).is_dir() else (target.parent, target.name)
         done = await self._run(self._grep_command(query, name), folder)
         if done.cut:  # so that what is shown does not depend on which thread was first
             done = await self._run(self._grep_command(query, name, "--sort=path"), folder)
@@ -128,7 +133,7 @@ class Search:
         import asyncio
 
         done = await self._run(self._list_command(), folder)
-        return await asyncio.to_thread(_newest_first, folder, done.stdout, pattern)
+        return await asyncio.to_thread(_newest_first, self._at(folder), done.stdout, pattern)
 
     def _grep_command(self, query: Query, name: str, *more: str) -> list[str]:
         if not self.ripgrep:
@@ -159,7 +164,12 @@ class Search:
     def _list_command(self) -> list[str]:
         return [self.ripgrep, *_COMMON, "--files", "--", "."] if self.ripgrep else _own_walk(None, ".")
 
+    def _at(self, path: Path) -> Path:
+        return self._ground.at(path) if self._ground else path
+
     async def _run(self, command: Sequence[str], folder: Path) -> Finished:
+        if self._ground:
+            command, folder = self._ground.enter(command, folder)
         done = await run(
             command, cwd=folder, env=command_environment(os.environ), timeout=self._timeout, limit=_OUTPUT_MOST
         )

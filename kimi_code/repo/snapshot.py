@@ -71,6 +71,11 @@ class Snapshots:
         return self._root
 
     @property
+    def shadow(self) -> Shadow | None:
+        """The repository that snapshots are stored in; None before the first one."""
+        return self._shadow
+
+    @property
     def reason(self) -> str:
         """Why the last snapshot could not be made or compared, for a person; empty when it could."""
         return self._reason
@@ -105,7 +110,7 @@ class Snapshots:
         for details in (("-M", "--numstat"), ("--no-renames",)):
             try:
                 async with asyncio.timeout(self._limits.seconds):
-                    return _parse_diff(await self._shadow.ask(*diff, *details, before.tree, after.tree), prefix)
+                    return parse_diff(await self._shadow.ask(*diff, *details, before.tree, after.tree), prefix)
             except (ShadowError, TimeoutError) as error:
                 self._reason = f"the files could not be compared: {error or 'it took too long'}"
         return ()
@@ -251,8 +256,8 @@ def _names(listing: bytes) -> list[str]:
     return [os.fsdecode(name) for name in listing.split(b"\0") if name]
 
 
-def _parse_diff(output: bytes, prefix: str) -> tuple[FileChange, ...]:
-    """`-z --raw --numstat`: first `:modes ids STATUS\\0path[\\0new path]` for every file, then its counts."""
+def parse_diff(output: bytes, prefix: str) -> tuple[FileChange, ...]:
+    """Reads `diff-tree -z --raw --numstat`: first `:modes ids STATUS\\0path[\\0new path]` for each, then counts."""
     fields = iter(os.fsdecode(output).split("\0"))
     changes: dict[str, FileChange] = {}
     for entry in fields:

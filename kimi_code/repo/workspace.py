@@ -217,14 +217,20 @@ class LocalWorkspace:
     ) -> LocalProcess:
         if not cwd.is_dir():
             raise ToolError(f"{self.display(cwd)} is not a folder, so no command can run there.")
-        argv = [self._shell, "-c", command] if self._shell else command
-        full = {**self._environment, "PWD": str(cwd), **(env or {})}
+        argv, full = self.command(command, cwd, env)
         if not confined:
             return await spawn(argv, cwd=cwd, env=full)
-        if self._confine is None or not self._shell:
+        if self._confine is None or isinstance(argv, str):
             raise ToolError("Nothing can run confined here. Ask for it with unconfined: true.")
         launch = await self._confine(argv, cwd, full)
         return await spawn(launch.argv, cwd=cwd, env=launch.env)
+
+    def command(
+        self, command: str, cwd: Path, env: Mapping[str, str] | None = None
+    ) -> tuple[Sequence[str], dict[str, str]]:
+        """What starts `command` in a shell (a string where there is only the platform's own), and its environment."""
+        argv = [self._shell, "-c", command] if self._shell else command
+        return argv, {**self._environment, "PWD": str(cwd), **(env or {})}
 
     @cached_property
     def _environment(self) -> dict[str, str]:

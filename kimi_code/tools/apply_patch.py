@@ -13,6 +13,7 @@ from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.patchset import FilePatch, parse
 from kimi_code.tools.edit import levels, warn, where
 from kimi_code.tools.files import Current, FileMemory, encode_like, missing, open_current
+from kimi_code.tools.settle import Proposed, Settled, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 from kimi_code.values import frozen
 
@@ -23,14 +24,16 @@ class ApplyPatchParams(Params):
 
 @frozen
 class _Change:
-    """What happens to one file: None for `text` removes it. `said` tells the model."""
+    """What happens to one file. `done` tells the model (nothing of a move's source), `matched` how it was found."""
 
-    current: Current
-    text: str | None
-    said: str
+    proposed: Proposed
+    done: str
+    matched: str = ""
+    edited: bool = False
 
-    async def diff(self) -> Diff:
-        return await diff_of(self.current.shown, self.current.text, self.text)
+    @property
+    def current(self) -> Current:
+        return self.proposed.current
 
 
 class ApplyPatch:
@@ -53,14 +56,21 @@ class ApplyPatch:
             return ()  # `run` refuses it by the same reading, before it touches anything
 
     async def preview(self, params: ApplyPatchParams, ctx: ToolContext) -> Sequence[Block]:
-        return [await change.diff() for change in await self._changes(params, ctx)]
+        changes = await self._changes(params, ctx)
+        return [await _diff(change.current, change.proposed.text) for change in changes]
 
     async def run(self, params: ApplyPatchParams, ctx: ToolContext) -> ToolResult:
         changes = await self._changes(params, ctx)
-        await self._write(changes, ctx)
-        diffs = [await change.diff() for change in changes]
+        settled = await settle([change.proposed for change in changes], ctx.approved)
+        both = [(change, part) for change, part in zip(changes, settled, strict=True) if not part.unchanged]
+        altered = tell(settled, ctx.approved)
+        if not both and altered:
+            raise ToolError(f"Nothing was done.{altered}")
+        await self._write([part for _, part in both], ctx)
+        diffs = [await _diff(part.current, part.text) for _, part in both]
         summary = f"+{sum(diff.added for diff in diffs)} −{sum(diff.removed for diff in diffs)}"
-        return ToolResult("\n".join(change.said for change in changes if change.said), summary, tuple(diffs))
+        said = [_said(change, part, diff) for (change, part), diff in zip(both, diffs, strict=True) if change.done]
+        return ToolResult("\n".join(said) + altered, summary, tuple(diffs))
 
     async def _changes(self, params: ApplyPatchParams, ctx: ToolContext) -> list[_Change]:
         """Everything that the patch does, worked out before anything is written."""
@@ -77,24 +87,23 @@ class ApplyPatch:
         if part.action == "add":
             if current.text:
                 raise ToolError(f"{current.shown} exists already. Use '*** Update File: '. Nothing was done.")
-            return [_Change(current, part.text, f"Created {current.shown}.{warn(current, part.text)}")]
+            return [_Change(Proposed(current, part.text), f"Created {current.shown}.")]
         if current.text is None:
             raise ToolError(f"{await missing(current.path, ctx)} Nothing was done.")
         if part.action == "delete":
-            return [_Change(current, None, f"Deleted {current.shown}.")]
+            return [_Change(Proposed(current, None), f"Deleted {current.shown}.")]
         patched = _patched(current, part)
         if not part.move_to:
-            diff = await diff_of(current.shown, current.text, patched.text)
-            said = f"Edited {current.shown}: {where(diff)}.{levels(patched, 'hunk')}{warn(current, patched.text)}"
-            return [_Change(current, patched.text, said)]
+            return [_Change(Proposed(current, patched.text), f"Edited {current.shown}", levels(patched, "hunk"), True)]
         goal = await open_current(part.move_to, ctx, self._files)
         if goal.text is not None:
             raise ToolError(f"{goal.shown} exists already. Nothing was done.")
         goal = Current(goal.path, goal.shown, None, current.encoding)
-        said = f"Moved {current.shown} to {goal.shown}.{levels(patched, 'hunk')}{warn(current, patched.text)}"
-        return [_Change(goal, patched.text, said), _Change(current, None, "")]
+        moved = f"Moved {current.shown} to {goal.shown}."
+        come = _Change(Proposed(goal, patched.text), moved, levels(patched, "hunk"))
+        return [come, _Change(Proposed(current, None, with_path=goal.shown), "")]
 
-    async def _write(self, changes: Sequence[_Change], ctx: ToolContext) -> None:
+    async def _write(self, changes: Sequence[Settled], ctx: ToolContext) -> None:
         """All changes; where one fails, those before it are taken back."""
         contents = [None if change.text is None else encode_like(change.text, change.current) for change in changes]
         done: list[Current] = []
@@ -115,6 +124,16 @@ class ApplyPatch:
             return
         await ctx.workspace.write(current.path, content)
         self._files.remember(current.path, content)
+
+
+async def _diff(current: Current, text: str | None) -> Diff:
+    return await diff_of(current.shown, current.text, text)
+
+
+def _said(change: _Change, settled: Settled, diff: Diff) -> str:
+    where_to = f": {where(diff)}." if change.edited else ""
+    warning = warn(settled.current, settled.text) if settled.text is not None else ""
+    return f"{change.done}{where_to}{change.matched}{warning}"
 
 
 def _patched(current: Current, part: FilePatch) -> patch.Patched:

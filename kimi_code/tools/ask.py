@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar, assert_never
 
-from kimi_code.events import Allow, Answer, Block, Deny, Effect, Question
+from kimi_code.events import Allow, AllowEdited, AllowHunks, Answer, Block, Deny, Effect, Question
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 
@@ -36,7 +36,7 @@ class Ask:
             case Deny(words):
                 said = f" They said: {words}" if words else ""
                 return ToolResult(f"Nobody can answer; decide yourself and say what you assumed.{said}", "no answer")
-            case Allow():
+            case Allow() | AllowHunks() | AllowEdited():
                 return ToolResult("Yes.", summary="answered")
             case _:
                 assert_never(reply)

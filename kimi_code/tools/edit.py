@@ -11,6 +11,7 @@ from kimi_code.repo import patch
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.syntax_check import new_problem
 from kimi_code.tools.files import Current, FileMemory, missing, open_current
+from kimi_code.tools.settle import Proposed, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 from kimi_code.tools.write import put, summarise
 
@@ -57,14 +58,17 @@ class Edit:
     async def run(self, params: EditParams, ctx: ToolContext) -> ToolResult:
         current = await open_current(params.path, ctx, self._files)
         patched = await _patched(current, params, ctx)
-        diff = await put(current, patched.text, ctx, self._files)
+        settled = await settle((Proposed(current, patched.text),), ctx.approved)
+        text = settled[0].text or ""
+        diff = await put(current, text, ctx, self._files)
         if diff is None:
-            raise ToolError(f"The edits leave {current.shown} as it is.")
+            raise ToolError(f"The edits leave {current.shown} as it is.{tell(settled, ctx.approved)}")
+        altered = tell(settled, ctx.approved)
         if current.text is None:
-            return ToolResult(f"Created {current.shown}.{warn(current, patched.text)}", summarise(diff), (diff,))
-        places = f", {patched.replaced} places" if patched.replaced > 1 else ""
+            return ToolResult(f"Created {current.shown}.{warn(current, text)}{altered}", summarise(diff), (diff,))
+        places = f", {patched.replaced} places" if patched.replaced > 1 and not altered else ""
         said = f"Edited {current.shown}{places}: {where(diff)}.{levels(patched)}"
-        return ToolResult(said + warn(current, patched.text), summarise(diff), (diff,))
+        return ToolResult(said + warn(current, text) + altered, summarise(diff), (diff,))
 
 
 async def _patched(current: Current, params: EditParams, ctx: ToolContext) -> patch.Patched:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from kimi_code.events import Block, Effect, Reply, Request, TodoItem
+from kimi_code.events import AllowEdited, AllowHunks, Block, Effect, Reply, Request, TodoItem
 from kimi_code.repo.workspace import Workspace
 from kimi_code.values import frozen
 
@@ -56,6 +56,7 @@ class ToolContext:
 
     `may_read` says of a resolved path whether it may be shown without asking: searches leave out what may not.
     `confined` says that the call was allowed on the condition that what it starts runs in the sandbox.
+    `approved` is what of its changes the user agreed to, where that is less or something else than was shown.
     """
 
     workspace: Workspace
@@ -64,6 +65,7 @@ class ToolContext:
     call_id: str
     may_read: Callable[[Path], bool] = lambda _: True
     confined: bool = False
+    approved: AllowHunks | AllowEdited | None = None
 
 
 class Tool(Protocol):

@@ -7,6 +7,7 @@ from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.text import line_ending, with_line_ending
 from kimi_code.tools.files import Current, FileMemory, encode_like, open_current
+from kimi_code.tools.settle import Proposed, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 
@@ -37,12 +38,16 @@ class Write:
 
     async def run(self, params: WriteParams, ctx: ToolContext) -> ToolResult:
         current = await open_current(params.path, ctx, self._files)
-        diff = await put(current, _in_style(params.content, current), ctx, self._files)
+        settled = await settle((Proposed(current, _in_style(params.content, current)),), ctx.approved)
+        text = settled[0].text or ""
+        diff = await put(current, text, ctx, self._files)
         if diff is None:
-            return ToolResult(f"{current.shown} has this content already.", summary="unchanged")
-        lines = params.content.count("\n") + (not params.content.endswith("\n") and params.content != "")
+            said = f"{current.shown} has this content already.{tell(settled, ctx.approved)}"
+            return ToolResult(said, summary="unchanged")
+        lines = text.count("\n") + (not text.endswith("\n") and text != "")
         verb = "Created" if current.text is None else "Rewrote"
-        return ToolResult(f"{verb} {current.shown} ({lines} lines).", summarise(diff), (diff,))
+        said = f"{verb} {current.shown} ({lines} lines).{tell(settled, ctx.approved)}"
+        return ToolResult(said, summarise(diff), (diff,))
 
 
 async def put(current: Current, text: str, ctx: ToolContext, files: FileMemory) -> Diff | None:

@@ -1,0 +1,137 @@
+"""Trees and commits in a private store: read, change, compare. No working tree is ever touched."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from kimi_code.events import FileChange
+from kimi_code.repo.git import run_git
+from kimi_code.repo.shadow import Shadow, ShadowError
+from kimi_code.repo.snapshot import parse_diff
+from kimi_code.values import frozen
+
+Mode = Literal["file", "executable", "symlink"]
+
+_MODES: Mapping[str, Mode] = {"100644": "file", "100755": "executable", "120000": "symlink"}
+_NUMBERS: Mapping[Mode, str] = {mode: number for number, mode in _MODES.items()}
+_FEW = 100  # paths that are asked for one by one; for more the whole tree is listed
+# Who made a commit is told by its message: these are never the user's.
+_IDENTITY = {
+    "GIT_AUTHOR_NAME": "kimi-code",
+    "GIT_AUTHOR_EMAIL": "kimi-code@localhost",
+    "GIT_COMMITTER_NAME": "kimi-code",
+    "GIT_COMMITTER_EMAIL": "kimi-code@localhost",
+}
+
+
+@frozen
+class Entry:
+    """A file as a tree holds it. A symlink's content is its target."""
+
+    mode: Mode
+    content: bytes
+
+
+@frozen
+class Trees:
+    """The store. `tree` arguments are ids of trees or of commits, which stand for theirs. Raises ShadowError."""
+
+    store: Shadow
+
+    async def read(self, tree: str, path: str) -> Entry | None:
+        """The file at `path` (relative to the top, forward slashes); None when there is none."""
+        return (await self.files(tree, (path,))).get(path)
+
+    async def files(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
+        """Those of the paths that are files in the tree, with their content."""
+        wanted = frozenset(paths)
+        if not wanted:
+            return {}
+        named = sorted(wanted) if len(wanted) <= _FEW else ()
+        listing = await self.ask("ls-tree", "-z", "--full-tree", *(() if named else ("-r",)), tree, "--", *named)
+        found: dict[str, tuple[Mode, bytes]] = {}
+        for line in listing.split(b"\0"):
+            facts, _, name = line.partition(b"\t")
+            mode = _MODES.get(facts[:6].decode())
+            if mode is not None and os.fsdecode(name) in wanted:
+                found[os.fsdecode(name)] = (mode, facts.split(b" ")[2])
+        contents = await self._contents({blob for _, blob in found.values()})
+        return {path: Entry(mode, contents[blob]) for path, (mode, blob) in found.items()}
+
+    async def edit(self, tree: str, files: Mapping[str, Entry | None]) -> str:
+        """A tree like `tree` but with these files (None: without them): how a pick of hunks becomes a result."""
+        with tempfile.TemporaryDirectory(dir=self.store.folder, prefix="edit-") as name:
+            index = Path(name, "index")
+            await self.ask("read-tree", tree, index=index)
+            lines = [f"0 {'0' * 40}\t{path}" for path, entry in files.items() if entry is None]
+            kept = [(path, entry) for path, entry in files.items() if entry is not None]
+            blobs = await self._store([entry.content for _, entry in kept], Path(name))
+            lines += [f"{_NUMBERS[entry.mode]} {blob}\t{path}" for (path, entry), blob in zip(kept, blobs, strict=True)]
+            update = ("update-index", "--replace", "-z", "--index-info")
+            await self.ask(*update, index=index, input=b"".join(os.fsencode(line) + b"\0" for line in lines))
+            return (await self.ask("write-tree", "--missing-ok", index=index)).decode().strip()
+
+    async def commit(self, tree: str, message: str, *parents: str) -> str:
+        """A commit of `tree`; the user's objects may be parents."""
+        words = [word for parent in parents for word in ("-p", parent)]
+        return (await self.ask("commit-tree", f"{tree}^{{tree}}", *words, input=message.encode())).decode().strip()
+
+    async def tree(self, commit: str) -> str:
+        """The tree's id of a commit (or of a tree)."""
+        return (await self.ask("rev-parse", "--verify", "-q", f"{commit}^{{tree}}")).decode().strip()
+
+    async def changes(self, before: str, after: str, *, renames: bool = True) -> tuple[FileChange, ...]:
+        """The files that differ, paths relative to the top."""
+        found = "-M" if renames else "--no-renames"
+        diff = ("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-ext-diff", "--no-textconv", found)
+        return parse_diff(await self.ask(*diff, f"{before}^{{tree}}", f"{after}^{{tree}}"), ".")
+
+    async def patch(self, before: str, after: str) -> bytes:
+        """The difference as `git apply` takes it, binary files included."""
+        diff = ("diff-tree", "-r", "-p", "--binary", "--full-index", "-M", "--no-ext-diff", "--no-textconv")
+        return await self.ask(*diff, f"{before}^{{tree}}", f"{after}^{{tree}}")
+
+    async def ask(self, *args: str, index: Path | None = None, input: bytes | None = None) -> bytes:
+        """The output of a git command on the store that must succeed."""
+        code, stdout, error = await self.run(*args, index=index, input=input)
+        if code != 0:
+            raise ShadowError(error)
+        return stdout
+
+    async def run(self, *args: str, index: Path | None = None, input: bytes | None = None) -> tuple[int, bytes, str]:
+        """Exit code, output and first complaint of a git command on the store, where there is no working tree."""
+        folder = self.store.folder
+        env = {"GIT_DIR": str(folder), "GIT_INDEX_FILE": str(index or folder / "no-index"), **_IDENTITY}
+        env |= {"GIT_WORK_TREE": str(folder), "GIT_LITERAL_PATHSPECS": "1"}
+        output = await run_git(args, folder, env, input)
+        return output.code, output.stdout, output.error
+
+    async def _contents(self, blobs: Iterable[bytes]) -> dict[bytes, bytes]:
+        wanted = list(blobs)
+        if not wanted:
+            return {}
+        output = await self.ask("cat-file", "--batch", input=b"".join(blob + b"\n" for blob in wanted))
+        contents: dict[bytes, bytes] = {}
+        at = 0
+        for blob in wanted:
+            end = output.index(b"\n", at)
+            facts = output[at:end].split(b" ")
+            if len(facts) != 3:
+                raise ShadowError(f"the object {blob.decode()} is gone from the repository")
+            size = int(facts[2])
+            contents[blob] = output[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
+        return contents
+
+    async def _store(self, contents: list[bytes], folder: Path) -> list[str]:
+        if not contents:
+            return []
+        names: list[bytes] = []
+        for number, content in enumerate(contents):
+            path = folder / str(number)
+            path.write_bytes(content)
+            names.append(os.fsencode(path))
+        output = await self.ask("hash-object", "-w", "--no-filters", "--stdin-paths", input=b"\n".join(names) + b"\n")
+        return output.decode().split()
