@@ -4,8 +4,10 @@ import asyncio
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
 from kimi_code.config.remember import remember
-from kimi_code.errors import ConfigError, UsageError
+from kimi_code.errors import CheckpointError, ConfigError, UsageError
 from kimi_code.events import Notice, Record, SessionOpened
 from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
@@ -26,11 +28,12 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
+from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.search import Search
-from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
+from kimi_code.session.checkpoints import open_checkpoints, tidy_if_due
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
@@ -91,8 +94,14 @@ async def open_session(opening: Opening) -> Assembled:
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
     workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
+    files = FileMemory()
     toolset = build_toolset(
-        background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
+        files,
+        background,
+        settings.command_timeout,
+        sandbox,
+        attended=opening.attended,
+        patches=model.profile.apply_patch,
     )
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
@@ -106,19 +115,21 @@ async def open_session(opening: Opening) -> Assembled:
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
     )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
+    checkpoints = open_checkpoints(
+        opening.cwd, settings.data_dir, opening.config_dir, file_mb=settings.checkpoints.file_mb
+    )
     agent = Agent(
         model,
-        Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
+        Context(SYSTEM, toolset.schemas(), meta.id, resumed.history.messages if resumed else []),
         scope,
         _preface(opening, root, policy, sandbox, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
         settings.retry_wait,
-        snapshots=Snapshots(
-            opening.cwd, settings.data_dir / "snapshots", exclude=[settings.data_dir, opening.config_dir]
-        ),
-        plan=resumed.plan if resumed else (),
+        checkpoints=checkpoints,
+        plan=resumed.history.plan if resumed else (),
+        forget=files.forget,
         crash_file=meta.path / "crash.txt" if opening.keep else None,
     )
 
@@ -130,10 +141,20 @@ async def open_session(opening: Opening) -> Assembled:
         bus,
         requests,
         meta,
+        history=resumed.history if resumed else None,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta),))),
+        closers=(
+            background.close,
+            sandbox.aclose,
+            model.close,
+            _letting_go(checkpoints, meta.id),
+            *(() if opening.keep else (_forgetting(meta),)),
+            _tidying(settings.data_dir, opening.cwd),
+        ),
     )
+    if resumed:
+        await session.catch_up()
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
     )
@@ -163,6 +184,7 @@ def _blocked(output: str, *, net: bool) -> str:
 
 
 def build_toolset(
+    files: FileMemory,
     background: Background,
     command_timeout: float,
     sandbox: Sandbox | None = None,
@@ -171,7 +193,6 @@ def build_toolset(
     patches: bool = False,
 ) -> Toolset:
     """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
-    files = FileMemory()
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
     tools += [ApplyPatch(files)] if patches else []
@@ -215,6 +236,25 @@ def _forgetting(meta: SessionMeta) -> Callable[[], Awaitable[None]]:
         shutil.rmtree(meta.path, ignore_errors=True)
 
     return forget
+
+
+def _letting_go(checkpoints: Checkpoints, session: str) -> Callable[[], Awaitable[None]]:
+    """Hold the session's checkpoints until what is returned is called. Where nothing can be kept, nothing is held."""
+    alive = ExitStack()
+    with suppress(CheckpointError):
+        alive.enter_context(checkpoints.hold(session))
+
+    async def let_go() -> None:
+        alive.close()
+
+    return let_go
+
+
+def _tidying(data_dir: Path, cwd: Path) -> Callable[[], Awaitable[None]]:
+    async def tidy() -> None:
+        tidy_if_due(data_dir, cwd, (sys.executable, "-m", "kimi_code", "checkpoints", "prune"))
+
+    return tidy
 
 
 def _resumed(opening: Opening) -> Resumed | None:

@@ -159,7 +159,7 @@ def _lines(meta: "SessionMeta") -> Iterator[str]:
 
 def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
     """The conversation as Markdown: a heading per prompt, the answers, a line and a fenced block per tool call."""
-    from kimi_code.events import MessageCompleted, Notice, ToolEnded, TurnEnded, TurnStarted
+    from kimi_code.events import MessageCompleted, Notice, ToolEnded, TurnEnded, TurnRedone, TurnStarted, TurnUndone
 
     yield f"# {meta.title or meta.id}\n"
     yield f"Session {meta.id} in {meta.cwd}, model {meta.model}.\n"
@@ -174,6 +174,10 @@ def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
                 yield from (_fenced(_body(block)) for block in ended.blocks)
             case TurnEnded(outcome=outcome, error=error):
                 yield f"*{outcome}{': ' * bool(error)}{error}*\n"
+            case TurnUndone(turn=turn):
+                yield f"*turn {turn} was taken back*\n"
+            case TurnRedone(turn=turn):
+                yield f"*turn {turn} was brought back*\n"
             case Notice(level=level, text=text):
                 yield f"> {level}: {text}\n"
             case _:
