@@ -14,6 +14,26 @@ from typing import Any, Literal, TypeAlias, cast
 from kimi_code.values import frozen
 
 Scope = Literal["both", "code", "conversation"]
+Part = Literal["code", "conversation"]
+
+
+def parts(scope: Scope | Literal[""]) -> set[Part]:
+    """A turn is its code and its conversation."""
+    return {"code", "conversation"} if scope == "both" else {scope} if scope else set()
+
+
+def together(one: Scope | Literal[""], other: Scope | Literal[""]) -> Scope | Literal[""]:
+    """What is in either."""
+    return _scope(parts(one) | parts(other))
+
+
+def without(scope: Scope | Literal[""], taken: Scope | Literal[""]) -> Scope | Literal[""]:
+    """What of `scope` is not in `taken`."""
+    return _scope(parts(scope) - parts(taken))
+
+
+def _scope(found: set[Part]) -> Scope | Literal[""]:
+    return "both" if len(found) == 2 else next(iter(found), "")
 
 
 @frozen
@@ -154,7 +174,7 @@ class History:
                 self._update(id, after=checkpoint, ended=True)
             case Undone():
                 if not entry.partial:
-                    self._update(entry.id, undone=entry.scope)
+                    self._update(entry.id, undone=together(self._undone_of(entry.id), entry.scope))
                 self.undone.append(entry)
                 self.operations.add(entry.operation)
             case Redone():
@@ -166,12 +186,15 @@ class History:
         if id in self.turns:
             self.turns[id] = replace(self.turns[id], **changes)
 
+    def _undone_of(self, id: str) -> Scope | Literal[""]:
+        return self.turns[id].undone if id in self.turns else ""
+
     def _redo(self, entry: Redone) -> None:
         self.operations.add(entry.operation)
         for undone in [other for other in self.undone if other.operation == entry.undone]:
             self.undone.remove(undone)
             if not undone.partial:
-                self._update(undone.id, undone="")
+                self._update(undone.id, undone=without(self._undone_of(undone.id), undone.scope))
 
     @property
     def newest(self) -> Kept | None:

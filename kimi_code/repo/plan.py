@@ -140,7 +140,8 @@ async def _plan_folders(plan: Plan, shadow: Shadow, move: Move, chosen: Callable
     appeared, vanished = filter(chosen, after - before), list(filter(chosen, before - after))
     if emptied or vanished:
         there = await folders_of(shadow, move.target)
-        gone = {folder for folder in (*emptied, *vanished) if folder not in there}
+        above = {folder for path in vanished for folder in parents(path)}
+        gone = {folder for folder in (*emptied, *vanished, *above) if folder not in there}
         plan.remove |= gone
         plan.make = {folder: mode for folder, mode in plan.make.items() if folder not in gone}
     for folder in appeared:

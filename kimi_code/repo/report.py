@@ -30,8 +30,9 @@ class Report:
     """What undo, redo or restore did, or would do.
 
     With any of `conflicts` nothing was done at all. `saved` is the checkpoint of how everything was just before, by
-    which this can be taken back; empty when nothing was looked at. `turns` are those undone or brought back, in the
-    order in which it happened, each as it is afterwards; `scopes` goes with them: what of each was undone or is redone.
+    which this can be taken back; empty when no file was looked at, or nothing done. `turns` are those undone or brought
+    back, in the order in which it happened, each as it is afterwards; `scopes` goes with them: what of each was undone
+    or is redone.
     """
 
     turns: tuple[TurnState, ...] = ()

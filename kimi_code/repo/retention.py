@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Collection
+from pathlib import Path
 
 from kimi_code.repo.checkpoint_log import Began, Ended, Entry, History, Kept, Redone, Restored, Started, Undone
 from kimi_code.repo.ledger import Ledger

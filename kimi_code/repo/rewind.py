@@ -40,12 +40,12 @@ class Rewind:
     async def undo(self, count: int, *, session: str, paths: Sequence[str], scope: Scope) -> Report:
         """Take back the newest turns. Raises CheckpointError, ShadowError and OSError."""
         self._refuse_while_running()
+        wanted = self._ledger.within(paths)
         history = self._ledger.history
         turns = [t for t in reversed(history.turns.values()) if not t.undone and session in ("", t.session)]
         if count < 1 or len(turns) < count:
             raise CheckpointError(_too_few("undo", "undone", count, len(turns), session))
         turns = turns[:count]
-        wanted = self._ledger.within(paths)
         if scope == "conversation":
             return self._note_only(turns)
         now, saved = await self._look("before undo", turns[0].session)
@@ -166,12 +166,9 @@ class Rewind:
         return self._ledger.state(self._ledger.find(id))
 
     async def _look(self, label: str, session: str) -> tuple[State, Kept]:
-        """The files as they are, and their checkpoint, which is logged already unless this is a dry run."""
-        newest = self._ledger.history.newest
+        """The files as they are, and their checkpoint, which is logged only when something is done."""
         now, notes = await self._ledger.look()
         saved = await self._ledger.record(now, session=session, turn=0, label=label, notes=notes)
-        if saved is not newest and not self._dry_run:
-            self._ledger.log.append(saved)
         return now, saved
 
     async def _go(self, now: State, saved: Kept, legs: Sequence[_Leg], chosen: Callable[[str], bool]) -> Report:
@@ -189,10 +186,13 @@ class Rewind:
                 after = await self._after(plan, leg, last)
                 entries += [*([after] if after is not last else ()), leg.entry(last.id, after.id)]
                 last = after
-        changes = plan.changes
-        for path, node in changes.items():
-            if node and node.blob in await absent(self._shadow, [node.blob for node in changes.values() if node]):
-                plan.conflicts[path] = "its content was in your repository only, and is gone from there"
+        blobs = {path: node.blob for path, node in plan.changes.items() if node and node.blob}
+        gone = await absent(self._shadow, blobs.values())
+        plan.conflicts |= {
+            path: "its content was in your repository only, and is gone from there"
+            for path, blob in blobs.items()
+            if blob in gone
+        }
         return await self._finish(plan, entries, saved, target)
 
     async def _after(self, plan: Plan, leg: _Leg, last: Kept) -> Kept:
@@ -210,16 +210,17 @@ class Rewind:
         )
         conflicts = plan.conflicts | swap.obstacles(self._shadow.worktree, steps)
         display = self._ledger.display
+        there = plan.make.keys() - set(steps.made)
         report = Report(
-            actions=tuple(replace(action, path=display(action.path)) for action in plan.actions()),
+            actions=tuple(replace(a, path=display(a.path)) for a in plan.actions() if a.path not in there),
             conflicts=tuple(Conflict(display(path), reason) for path, reason in sorted(conflicts.items())),
             notes=(*self._ledger.notes, *self._notes(plan, target)),
-            saved="" if self._dry_run else saved.id,
         )
         if conflicts or self._dry_run:
             return report
-        await self._apply(steps, entries)
-        return replace(report, applied=True)
+        new = saved.id not in self._ledger.history.checkpoints
+        await self._apply(steps, [*([saved] if new else ()), *entries])
+        return replace(report, saved=saved.id, applied=True)
 
     async def _apply(self, steps: swap.Swap, entries: Sequence[Entry]) -> None:
         """All of it, in the log too, or nothing."""
