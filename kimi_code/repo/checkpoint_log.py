@@ -33,7 +33,9 @@ def without(scope: Scope | Literal[""], taken: Scope | Literal[""]) -> Scope | L
 
 
 def _scope(found: set[Part]) -> Scope | Literal[""]:
-    return "both" if len(found) == 2 else next(iter(found), "")
+    if len(found) == 2:
+        return "both"
+    return found.pop() if found else ""
 
 
 @frozen

@@ -6,7 +6,19 @@ from dataclasses import replace
 
 from kimi_code.errors import CheckpointError
 from kimi_code.repo import swap
-from kimi_code.repo.checkpoint_log import Entry, Kept, Redone, Restored, Scope, Started, TurnState, Undone
+from kimi_code.repo.checkpoint_log import (
+    Entry,
+    Kept,
+    Redone,
+    Restored,
+    Scope,
+    Started,
+    TurnState,
+    Undone,
+    parts,
+    together,
+    without,
+)
 from kimi_code.repo.ledger import Ledger, new_id
 from kimi_code.repo.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.report import Conflict, Report, Resolve
@@ -42,24 +54,25 @@ class Rewind:
         self._refuse_while_running()
         wanted = self._ledger.within(paths)
         history = self._ledger.history
-        turns = [t for t in reversed(history.turns.values()) if not t.undone and session in ("", t.session)]
+        newest_first = [t for t in reversed(history.turns.values()) if session in ("", t.session)]
+        turns: list[tuple[TurnState, Scope]] = [(t, rest) for t in newest_first if (rest := without(scope, t.undone))]
         if count < 1 or len(turns) < count:
             raise CheckpointError(_too_few("undo", "undone", count, len(turns), session))
         turns = turns[:count]
-        if scope == "conversation":
-            return self._note_only(turns)
-        now, saved = await self._look("before undo", turns[0].session)
+        if all(rest == "conversation" for _, rest in turns):
+            return self._note_only([turn for turn, _ in turns])
+        now, saved = await self._look("before undo", turns[0][0].session)
         legs: list[_Leg] = []
         notes: list[str] = []
-        for turn in turns:
-            move = await self._backwards(turn, now)
-            if not turn.ended:
+        for turn, rest in turns:
+            move = await self._backwards(turn, now) if rest != "conversation" else None
+            if not turn.ended and move:
                 notes.append(f"turn {turn.turn} was cut off; what changed until now counts as its own")
-            legs.append(_Leg(move, f"undo of turn {turn.turn}", turn.session, self._undone(turn, scope, bool(wanted))))
+            legs.append(_Leg(move, f"undo of turn {turn.turn}", turn.session, self._undone(turn, rest, bool(wanted))))
         report = await self._go(now, saved, legs, _chooser(wanted))
-        mark = "" if wanted or not report.applied else scope
-        after = tuple(replace(turn, undone=mark) for turn in turns)
-        return replace(report, turns=after, scopes=(scope,) * count, notes=(*notes, *report.notes))
+        marked = report.applied and not wanted
+        after = tuple(replace(t, undone=together(t.undone, rest)) if marked else t for t, rest in turns)
+        return replace(report, turns=after, scopes=tuple(rest for _, rest in turns), notes=(*notes, *report.notes))
 
     def _undone(self, turn: TurnState, scope: Scope, partial: bool) -> Callable[[str, str], Undone]:
         operation = new_id()
@@ -73,7 +86,7 @@ class Rewind:
         return Move(source, self._state(turn.before))
 
     def _note_only(self, turns: Sequence[TurnState]) -> Report:
-        done = tuple(replace(turn, undone="conversation") for turn in turns)
+        done = tuple(replace(turn, undone=together(turn.undone, "conversation")) for turn in turns)
         if not self._dry_run:
             self._ledger.log.append(
                 *(Undone(turn.id, new_id(), time.time(), "conversation", False) for turn in turns), durable=True
@@ -91,7 +104,7 @@ class Rewind:
         found = found[:count]
         for undone, turn in found:
             self._refuse_after_more(undone, turn)
-        turns = tuple(replace(turn, undone="") for _, turn in found)
+        turns = tuple(replace(turn, undone=without(turn.undone, undone.scope)) for undone, turn in found)
         scopes: tuple[Scope, ...] = tuple(undone.scope for undone, _ in found)
         if not any(undone.before for undone, _ in found):
             if not self._dry_run:
@@ -115,10 +128,10 @@ class Rewind:
         history = self._ledger.history
         place = history.entries.index(undone)
         later = {entry.id for entry in history.entries[place:] if isinstance(entry, Started)}
-        begun = [t for t in history.turns.values() if not t.undone and (t.id in later or t.at > undone.at)]
-        for other in begun:
-            talked = other.session == turn.session and undone.scope != "code"
-            if talked or (other.id in later and self._changed_files(other)):
+        for other in history.turns.values():
+            in_force = parts(without("both", other.undone)) if other.id in later or other.at > undone.at else ()
+            talked = other.session == turn.session and undone.scope != "code" and "conversation" in in_force
+            if talked or ("code" in in_force and other.id in later and self._changed_files(other)):
                 raise CheckpointError(
                     f"Turn {turn.turn} cannot be brought back: turn {other.turn} of session {other.session} has come"
                     " after it was undone.",
@@ -180,7 +193,13 @@ class Rewind:
             if leg.move is None:
                 entries.append(leg.entry("", ""))
                 continue
-            await extend(plan, self._shadow, now, leg.move, chosen, self._resolve)
+            try:
+                await extend(plan, self._shadow, now, leg.move, chosen, self._resolve)
+            except ShadowError as error:
+                raise CheckpointError(
+                    f"The {leg.label} is impossible: {error}.",
+                    hint="What it needs was in your repository only and is gone from there. Nothing was changed.",
+                ) from error
             target = leg.move.target
             if not plan.conflicts and not self._dry_run:
                 after = await self._after(plan, leg, last)
