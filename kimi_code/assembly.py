@@ -7,7 +7,6 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
 from kimi_code.config.remember import remember
-from kimi_code.errors import CheckpointError, ConfigError, UsageError
+from kimi_code.errors import ConfigError, UsageError
 from kimi_code.events import Notice, Record, SessionOpened
 from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
@@ -28,12 +27,11 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
-from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
-from kimi_code.session.checkpoints import open_checkpoints, tidy_if_due
+from kimi_code.session.checkpoints import HeldCheckpoints, open_checkpoints, tidy_if_due
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
@@ -115,8 +113,9 @@ async def open_session(opening: Opening) -> Assembled:
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
     )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
-    checkpoints = open_checkpoints(
-        opening.cwd, settings.data_dir, opening.config_dir, file_mb=settings.checkpoints.file_mb
+    file_mb = settings.checkpoints.file_mb
+    checkpoints = HeldCheckpoints(
+        meta.id, lambda: open_checkpoints(opening.cwd, settings.data_dir, opening.config_dir, file_mb=file_mb)
     )
     agent = Agent(
         model,
@@ -148,7 +147,7 @@ async def open_session(opening: Opening) -> Assembled:
             background.close,
             sandbox.aclose,
             model.close,
-            _letting_go(checkpoints, meta.id),
+            checkpoints.close,
             *(() if opening.keep else (_forgetting(meta),)),
             _tidying(settings.data_dir, opening.cwd),
         ),
@@ -236,18 +235,6 @@ def _forgetting(meta: SessionMeta) -> Callable[[], Awaitable[None]]:
         shutil.rmtree(meta.path, ignore_errors=True)
 
     return forget
-
-
-def _letting_go(checkpoints: Checkpoints, session: str) -> Callable[[], Awaitable[None]]:
-    """Hold the session's checkpoints until what is returned is called. Where nothing can be kept, nothing is held."""
-    alive = ExitStack()
-    with suppress(CheckpointError):
-        alive.enter_context(checkpoints.hold(session))
-
-    async def let_go() -> None:
-        alive.close()
-
-    return let_go
 
 
 def _tidying(data_dir: Path, cwd: Path) -> Callable[[], Awaitable[None]]:

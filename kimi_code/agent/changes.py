@@ -1,13 +1,16 @@
 """Which files a turn changed, whoever changed them: tools or shell commands; the checkpoints it can be undone by."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from kimi_code.agent.environment import Agent
 from kimi_code.errors import CheckpointError
 from kimi_code.events import CheckpointCreated, Diff, FileChange, Notice
-from kimi_code.repo.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from kimi_code.repo.checkpoint import Checkpoints
 
 T = TypeVar("T")
 
@@ -23,20 +26,20 @@ class ChangeWatch:
 
     def __init__(self, agent: Agent, turn: int, prompt: str) -> None:
         self._agent = agent
-        self._checkpoints = agent.checkpoints
+        self._checkpoints: Checkpoints | None = None  # once the first request is out
         self._session = agent.context.session_id
         self._turn = turn
         self._prompt = agent.scope.scrub(prompt)
         self._needed = asyncio.Event()
         self._first: asyncio.Task[None] | None = None
-        self._began = self._saved = self._fresh = False
+        self._began = self._saved = self._fresh = self._over = False
         self._step = 0  # the last one before which a checkpoint was taken; 0 when nothing can have changed
         self._reported: list[Diff] = []
 
     def begin(self) -> None:
         """The first request is about to go out: the turn's first checkpoint is taken beside it."""
-        if self._first is None and self._checkpoints is not None:
-            self._first = asyncio.create_task(self._take_first(self._checkpoints))
+        if self._first is None and self._agent.checkpoints is not None:
+            self._first = asyncio.create_task(self._take_first(self._agent.checkpoints))
 
     async def before_change(self, step: int, label: str) -> None:
         """Call before anything of the step may change files; does its work once a step."""
@@ -65,6 +68,7 @@ class ChangeWatch:
             return tuple(change for _, change in sorted(_merged(self._reported).items()))
 
     async def _collect(self) -> tuple[FileChange, ...]:
+        self._over = True
         await self._settle_first()
         ended = None
         if self._checkpoints is not None and self._began:
@@ -76,19 +80,20 @@ class ChangeWatch:
                 found.setdefault(path, change)
         return tuple(found[path] for path in sorted(found))
 
-    async def _take_first(self, checkpoints: Checkpoints) -> None:
-        await checkpoints.begin_turn(self._session, self._turn, self._prompt)
-        self._began = True
-        try:
+    async def _take_first(self, open_checkpoints: "Callable[[], Checkpoints]") -> None:
+        with suppress(TimeoutError):
             async with asyncio.timeout(_HEAD_START):
                 await self._needed.wait()
-        except TimeoutError:
-            pass
+        checkpoints = self._checkpoints = open_checkpoints()
+        await checkpoints.begin_turn(self._session, self._turn, self._prompt)
+        self._began = True
+        if self._over and self._step == 0:
+            return  # it ended at once and changed nothing: the next turn's first checkpoint is of the same files
         changing = self._step > 0
         await self._take(checkpoints, f"before turn {self._turn}: {self._prompt}", changing=changing)
         self._fresh = changing
 
-    async def _take(self, checkpoints: Checkpoints, label: str, *, changing: bool) -> None:
+    async def _take(self, checkpoints: "Checkpoints", label: str, *, changing: bool) -> None:
         label = self._agent.scope.scrub(label)
         taken = await checkpoints.take(self._session, self._turn, label, changing=changing)
         self._saved = self._saved or changing

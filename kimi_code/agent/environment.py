@@ -3,13 +3,16 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.events import Event, TodoItem
 from kimi_code.llm.model import Model, Thinking
-from kimi_code.repo.checkpoint import Checkpoints
+
+if TYPE_CHECKING:
+    from kimi_code.repo.checkpoint import Checkpoints
 
 
 @dataclass(slots=True)
@@ -17,6 +20,7 @@ class Agent:
     """One per session; what lasts from turn to turn is in `context` and `plan`.
 
     `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
+    `checkpoints` opens those of the folder, once; None where there are none.
     `news` is what the user did between turns and the model has to hear with the next one; `said` are notices that need
     no repeating. `forget` makes the tools forget what the model has read.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
@@ -31,7 +35,7 @@ class Agent:
     thinking: Thinking | None = None
     max_retries: int = 5
     retry_base: float = 0.5
-    checkpoints: Checkpoints | None = None
+    checkpoints: "Callable[[], Checkpoints] | None" = None
     plan: tuple[TodoItem, ...] = ()
     introduced: bool = False
     news: str = ""

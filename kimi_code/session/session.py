@@ -164,7 +164,7 @@ class Session:
 
         if self._agent.checkpoints is not None:
             with contextlib.suppress(CheckpointError):
-                turns = await self._agent.checkpoints.turns(self.id)
+                turns = await self._agent.checkpoints().turns(self.id)
                 catch_up(turns, Conversation(self._history, self._bus.publish))
 
     async def undo(self, wish: "Wish") -> "Rewound":
@@ -189,7 +189,7 @@ class Session:
         self._rewinding = True
         try:
             store = Store(self._meta.path.parent.parent)
-            return await Rewinder(checkpoints, store, self._to_line, own).run(direction, wish)
+            return await Rewinder(checkpoints(), store, self._to_line, own).run(direction, wish)
         finally:
             self._rewinding = False
 
