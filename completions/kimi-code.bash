@@ -37,7 +37,7 @@ _kimi_code() {
         "checkpoints show") words="--json -h --help"; flags="--json -h --help" ;;
         "checkpoints diff") words="--json -h --help"; flags="--json -h --help" ;;
         "checkpoints restore") words="--force --merge --dry-run --json -h --help"; flags="--force --merge --dry-run --json -h --help" ;;
-        "checkpoints prune") words="--json -h --help"; flags="--json -h --help" ;;
+        "checkpoints prune") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
         "sessions") words="list show export delete"; flags="-h --help" ;;

@@ -100,6 +100,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['checkpoints restore']['--help'] = $null
     $words['checkpoints prune'] = @()
     $flags['checkpoints prune'] = New-Object System.Collections.Hashtable
+    $flags['checkpoints prune']['--all'] = $null
     $flags['checkpoints prune']['--json'] = $null
     $flags['checkpoints prune']['-h'] = $null
     $flags['checkpoints prune']['--help'] = $null

@@ -239,7 +239,7 @@ def _forgetting(meta: SessionMeta) -> Callable[[], Awaitable[None]]:
 
 def _tidying(data_dir: Path, cwd: Path) -> Callable[[], Awaitable[None]]:
     async def tidy() -> None:
-        tidy_if_due(data_dir, cwd, (sys.executable, "-m", "kimi_code", "checkpoints", "prune"))
+        tidy_if_due(data_dir, cwd, (sys.executable, "-m", "kimi_code", "checkpoints", "prune", "--all"))
 
     return tidy
 

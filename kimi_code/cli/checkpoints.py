@@ -1,8 +1,10 @@
 """`kimi-code checkpoints`: the saved states of a folder's files: list, compare, restore, prune them."""
 
+import os
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,10 +13,11 @@ from kimi_code.cli.folder import load_settings, working_folder
 from kimi_code.cli.output import clean, say, say_json, say_table
 from kimi_code.cli.run import RunFlags
 from kimi_code.cli.undo import DryRun, Force, Json, Merge, open_checkpoints, relative, resolve_of, run_now
+from kimi_code.errors import CheckpointError
 
 if TYPE_CHECKING:
     from kimi_code.events import FileChange
-    from kimi_code.repo.checkpoint import Checkpoint, Pruned
+    from kimi_code.repo.checkpoint import Checkpoint
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, help="List, compare, restore and prune saved states of the files."
@@ -123,16 +126,36 @@ def restore(
 
 
 @app.command()
-def prune(ctx: typer.Context, as_json: Json = False) -> None:
+def prune(
+    ctx: typer.Context,
+    everywhere: Annotated[bool, typer.Option("--all", help="Of all folders that have sessions.")] = False,
+    as_json: Json = False,
+) -> None:
     """Drop checkpoints that are older or take more room than [checkpoints] in config.toml allows.
 
     Those of running sessions stay. It is done by itself once a day.
     """
     flags: RunFlags = ctx.find_root().obj
     keep = load_settings(flags).checkpoints
-    work = open_checkpoints(flags).prune(keep.keep_days * 86_400, keep.keep_mb * 1_000_000)
-    pruned: Pruned = run_now(work)
+    folders = _folders(flags) if everywhere else [working_folder(flags)]
+    dropped = freed = 0
+    for folder in folders:
+        checkpoints = open_checkpoints(replace(flags, directory=str(folder)))
+        try:
+            pruned = run_now(checkpoints.prune(keep.keep_days * 86_400, keep.keep_mb * 1_000_000))
+        except CheckpointError:
+            if not everywhere:
+                raise
+            continue  # the next day is soon enough for a folder that somebody is at work in
+        dropped, freed = dropped + pruned.checkpoints, freed + pruned.freed
     if as_json:
-        say_json(asdict(pruned))
+        say_json({"checkpoints": dropped, "freed": freed})
     else:
-        say(f"Dropped {pruned.checkpoints} checkpoints, {pruned.freed / 1e6:.1f} MB freed.")
+        say(f"Dropped {dropped} checkpoints, {freed / 1e6:.1f} MB freed.")
+
+
+def _folders(flags: RunFlags) -> list[Path]:
+    from kimi_code.session.store import Store
+
+    known = {Path(meta.cwd) for meta in Store(load_settings(flags).data_dir).list() if meta.cwd}
+    return sorted(folder for folder in known if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir())

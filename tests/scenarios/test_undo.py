@@ -444,3 +444,13 @@ def test_prune_keeps_what_is_young_and_says_what_it_did(lab: Lab) -> None:
     turn(lab, write("a", "a"))
     assert as_json("checkpoints", "prune")["checkpoints"] == 0
     assert cli("checkpoints", "prune").stdout.startswith("Dropped 0 checkpoints")
+
+
+def test_prune_reaches_folders_that_nobody_is_in(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turn(lab, bash("echo 1 > a"), bash("echo 2 > a"))
+    (lab.data.parent / "config.toml").write_text("[checkpoints]\nkeep_days = 0\n")
+    monkeypatch.chdir(tmp_path)
+    assert as_json("checkpoints", "prune")["checkpoints"] == 0
+    assert as_json("checkpoints", "prune", "--all")["checkpoints"] > 0
+    monkeypatch.chdir(lab.project)
+    assert len(as_json("checkpoints", "list")) == 1
