@@ -95,7 +95,7 @@ def _make(root: Path, count: int) -> list[str]:
 
 
 def _git(root: Path, *args: str) -> None:
-    identity = ("-c", "user.name=B", "-c", "user.email=b@example.org", "-c", "commit.gpgsign=false")
+    identity = ("-c", "user.name=B", "-c", "user.email=b@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
     subprocess.run(["git", *identity, *args], cwd=root, check=True, stdout=subprocess.DEVNULL)
 
 

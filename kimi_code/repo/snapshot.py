@@ -27,7 +27,7 @@ from kimi_code.repo.shadow import (
     seed,
     seed_names,
 )
-from kimi_code.repo.survey import Survey, survey
+from kimi_code.repo.survey import Survey, Surveyor
 from kimi_code.values import frozen
 
 
@@ -83,6 +83,8 @@ class Snapshots:
         self._limits = limits or Limits()
         self._turn = asyncio.Lock()
         self._shadow: Shadow | None = None
+        self._surveyor: Surveyor | None = None
+        self._last: tuple[int, int, str] | None = None  # of the index that we left, and the tree it makes
         self._reason = ""
         self._hopeless = False
 
@@ -158,6 +160,8 @@ class Snapshots:
                 snapshot = await self._record(shadow, index, full=full)
             if index.exists():
                 index.replace(shadow.index)
+                found = shadow.index.stat()
+                self._last = (found.st_mtime_ns, found.st_size, snapshot.tree)
             return snapshot
         finally:
             index.unlink(missing_ok=True)
@@ -169,7 +173,8 @@ class Snapshots:
             dirty = group.create_task(shadow.git("diff-files", "-z", "--name-only", index=index))
             others = group.create_task(shadow.git(*_IGNORED, index=index)) if full else None
         untracked, modified = _names(_checked(new.result())), _names(_checked(dirty.result()))
-        opaque = await self._adopt(shadow, index, [path for path in untracked if path.endswith("/")])
+        opaque, adopted = await self._adopt(shadow, index, [path for path in untracked if path.endswith("/")])
+        modified += adopted
         if len(opaque) < sum(path.endswith("/") for path in untracked):
             untracked = _names(await shadow.ask(*_UNTRACKED, "--exclude-standard", index=index))
         untracked = [path for path in untracked if not path.endswith("/")]
@@ -179,22 +184,32 @@ class Snapshots:
             ignored = [path.rstrip("/") for path in _names(_checked(others.result()))]
             closed = [path.rstrip("/") for path in opaque]
             loop = asyncio.get_running_loop()
-            looking = loop.run_in_executor(None, survey, str(shadow.worktree), ignored, closed)
+            self._surveyor = self._surveyor or Surveyor(str(shadow.worktree))
+            looking = loop.run_in_executor(None, self._surveyor.survey, ignored, closed, modified)
         notes = tuple(f"{path} {why}" for path, why in excluded.items())
-        if not excluded.keys() >= {*untracked, *modified}:
-            notes += await _add(shadow, index, excluded)
-        tree = await shadow.ask("write-tree", "--missing-ok", index=index)
+        if fresh := [path for path in dict.fromkeys((*modified, *untracked)) if path not in excluded]:
+            notes += await _add(shadow, index, fresh, excluded)
+        tree = self._last[2] if self._last and not (fresh or opaque or adopted) and self._is_last(index) else ""
+        tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
         surveyed, litter = await looking if looking else (None, [])
-        return Snapshot(tree.decode().strip(), notes, tuple(excluded), surveyed, tuple(litter))
+        return Snapshot(tree, notes, tuple(excluded), surveyed, tuple(litter))
 
-    async def _adopt(self, shadow: Shadow, index: Path, nested: Sequence[str]) -> dict[str, str]:
-        """Make git look into nested repositories; those it must not look into, with the reason.
+    def _is_last(self, index: Path) -> bool:
+        """Whether an index is a copy, with its time, of the one we left."""
+        try:
+            found = index.stat()
+        except OSError:
+            return False
+        return self._last is not None and self._last[:2] == (found.st_mtime_ns, found.st_size)
+
+    async def _adopt(self, shadow: Shadow, index: Path, nested: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        """Make git look into nested repositories: a file of each, and those it must not look into, with the reason.
 
         Git passes by a folder with a `.git` unless its index knows of a file in there. Submodules and linked working
         trees have a `.git` file; what they hold is safe elsewhere.
         """
         opaque: dict[str, str] = {}
-        known: list[bytes] = []
+        known: list[str] = []
         for path in nested:
             first = next(_walk(shadow.worktree / path, _NEVER, self._exclude), None)
             if not (shadow.worktree / path / ".git").is_dir():
@@ -204,10 +219,10 @@ class Snapshots:
             elif self._is_too_much(shadow.worktree / path):
                 opaque[path] = "is a repository of its own, and too large; what changes in it is not kept"
             else:
-                known.append(os.fsencode(Path(first.path).relative_to(shadow.worktree).as_posix()))
+                known.append(Path(first.path).relative_to(shadow.worktree).as_posix())
         if known:
-            await add_names(shadow, index, known)
-        return opaque
+            await add_names(shadow, index, list(map(os.fsencode, known)))
+        return opaque, known
 
     def _left_out(self, worktree: Path, untracked: Iterable[str], modified: Iterable[str]) -> dict[str, str]:
         """Paths that are not looked into, with the reason; raises when there is too much that is new."""
@@ -291,12 +306,17 @@ def _checked(output: GitOutput) -> bytes:
     return output.stdout
 
 
-async def _add(shadow: Shadow, index: Path, excluded: Iterable[str]) -> tuple[str, ...]:
-    """Bring the index up to date but for `excluded`; a note when something could not be read."""
+async def _add(shadow: Shadow, index: Path, paths: Iterable[str], excluded: Iterable[str]) -> tuple[str, ...]:
+    """Bring the index up to date for `paths`; a note when something could not be read."""
+    update = ("update-index", "-z", "--add", "--remove", "--replace", "--stdin")
+    listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    if (await shadow.git(*update, index=index, input=listed)).code == 0:
+        return ()
+    # Something it stumbles over, a folder that became a link or a file that cannot be read. This takes a look at all,
+    # but one such file does not spoil the rest: git says so, and ends with 1.
     patterns = (".", *(f":(exclude,top,literal){path.rstrip('/')}" for path in excluded))
     add = ("add", "--all", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
     output = await shadow.git(*add, index=index, input=b"\0".join(map(os.fsencode, patterns)))
-    # One file that cannot be read does not spoil the rest: git says so, and ends with 1.
     if output.code not in (0, 1):
         raise ShadowError(output.error)
     return (f"some files could not be read ({output.error})",) if output.code else ()

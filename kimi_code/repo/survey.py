@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -19,7 +20,8 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.kimi-code\.tmp")
 """Names of the files we write before they take their place; in a tree they are litter of a process that was killed."""
 
 _JUNK = frozenset(pattern.rstrip("/") for pattern in USUALLY_IGNORED) | {".git"}
-_PERMISSIONS = 0o7777
+_MOMENT = 50_000_000  # ns; more than a clock tick of any file system that counts in them
+_PERMISSIONS, _KIND, _FOLDER = 0o7777, 0o170000, stat.S_IFDIR
 
 
 @frozen
@@ -69,65 +71,97 @@ def decode(kept: bytes, ignored: bytes) -> Survey:
         raise ValueError(f"damaged: {error}") from error
 
 
-def survey(worktree: str, ignored: Collection[str], opaque: Collection[str]) -> tuple[Survey, list[str]]:
-    """Look at all that is not in `ignored` or `opaque` (paths relative to `worktree`, without a closing `/`).
+class Surveyor:
+    """Looks at one working tree, again and again; of folders that stayed as they are only the changed files."""
 
-    Also returns the paths of temporary files that were left behind. Blocks; what cannot be read is passed over.
-    """
-    ignored, opaque = set(ignored), set(opaque)
-    modes: dict[str, dict[int, list[str]]] = {"plain": {}, "executable": {}, "folder": {}}
-    empty: set[str] = set()
-    outside: list[str] = []
-    litter: list[str] = []
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        entries = _entries(worktree, folder)
-        if entries is None:
-            continue
-        if not entries and folder:
-            empty.add(folder)
-        for entry in entries:
-            path = folder + entry.name
-            if path in ignored:
-                outside.append(path)
-            elif entry.name == ".git" or path in opaque:
+    def __init__(self, worktree: str) -> None:
+        self._worktree = worktree
+        self._known: dict[str, tuple[int, dict[str, int]]] = {}
+
+    def survey(
+        self, ignored: Collection[str], opaque: Collection[str], changed: Collection[str]
+    ) -> tuple[Survey, list[str]]:
+        """Look at all that is not in `ignored` or `opaque` (paths relative to the tree, without a closing `/`).
+
+        `changed` are the files whose mode may be another than last time. Also returns the paths of temporary files that
+        were left behind. Blocks; what cannot be read is passed over.
+        """
+        ignored, opaque, changed = set(ignored), set(opaque), set(changed)
+        modes: dict[int, list[str]] = {}  # full ones, of files and folders
+        empty: set[str] = set()
+        outside: list[str] = []
+        litter: list[str] = []
+        folders = [""]
+        known = self._known
+        self._known = {}
+        while folders:
+            folder = folders.pop()
+            entries = self._look_into(folder, known.get(folder))
+            if entries is None:
                 continue
-            elif TEMPORARY.fullmatch(entry.name):
-                litter.append(path)
+            if not entries and folder:
+                empty.add(folder)
+            for name, mode in entries.items():  # hot
+                path = folder + name
+                if path in ignored:
+                    (litter if TEMPORARY.fullmatch(name) else outside).append(path)
+                    continue
+                if name == ".git" or path in opaque:
+                    continue
+                if path in changed:
+                    mode = entries[name] = self._mode(path) or mode
+                if mode & _KIND == _FOLDER:
+                    folders.append(path + "/")
+                elif mode in modes:
+                    modes[mode].append(path)
+                else:
+                    modes[mode] = [path]
+            if folder:
+                modes.setdefault(self._mode(folder), []).append(folder)
+        looks = dict(_looks(self._worktree, outside))
+        if os.name == "nt":
+            return Survey(empty=frozenset(empty), ignored=looks), litter
+        return _summed(modes, frozenset(empty), looks), litter
+
+    def _look_into(self, folder: str, known: tuple[int, dict[str, int]] | None) -> dict[str, int] | None:
+        """The modes of what is in a folder, as last time if nothing came or went; None when it cannot be read."""
+        now = time.time_ns()
+        place = os.path.join(self._worktree, folder)  # noqa: PTH118  (hot)
+        try:
+            at = os.lstat(place).st_mtime_ns
+            if known and known[0] == at:
+                entries = known[1]
             else:
-                _note(entry, path, modes, folders)
-    usual = {kind: _most_common(found) for kind, found in modes.items()}
+                with os.scandir(place) as found:
+                    entries = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in found}
+        except OSError:
+            return None
+        # One that changed just now may change again without its time telling.
+        self._known[folder] = (at if at < now - _MOMENT else 0, entries)
+        return entries
+
+    def _mode(self, path: str) -> int:
+        try:
+            return os.lstat(os.path.join(self._worktree, path)).st_mode  # noqa: PTH118  (hot)
+        except OSError:
+            return 0
+
+
+def _summed(modes: Mapping[int, Sequence[str]], empty: frozenset[str], looks: Mapping[str, tuple[int, int]]) -> Survey:
+    files = {mode: paths for mode, paths in modes.items() if stat.S_ISREG(mode)}
+    plain = _most_common({mode: paths for mode, paths in files.items() if not mode & 0o100})
+    executable = _most_common({mode: paths for mode, paths in files.items() if mode & 0o100})
+    folders = {mode: paths for mode, paths in modes.items() if stat.S_ISDIR(mode)}
+    folder = _most_common(folders)
+    usual = (plain, executable, folder)
     others = {
-        path: mode
-        for kind, found in modes.items()
-        for mode, paths in found.items()
-        if mode != usual[kind]
-        for path in paths
+        path: mode & _PERMISSIONS for mode, paths in (files | folders).items() if mode not in usual for path in paths
     }
-    looks = dict(_looks(worktree, outside))
-    return Survey(usual["plain"], usual["executable"], usual["folder"], others, frozenset(empty), looks), litter
+    return Survey(plain & _PERMISSIONS, executable & _PERMISSIONS, folder & _PERMISSIONS, others, empty, looks)
 
 
 def _most_common(found: Mapping[int, Sequence[str]]) -> int:
     return max(found, key=lambda mode: (len(found[mode]), mode), default=0)
-
-
-def _note(entry: "os.DirEntry[str]", path: str, modes: Mapping[str, dict[int, list[str]]], folders: list[str]) -> None:
-    try:
-        found = entry.stat(follow_symlinks=False).st_mode
-    except OSError:
-        return
-    if stat.S_ISDIR(found):
-        path += "/"
-        folders.append(path)
-        kind = "folder"
-    elif stat.S_ISREG(found):
-        kind = "executable" if found & 0o100 else "plain"
-    else:
-        return
-    if os.name != "nt":
-        modes[kind].setdefault(found & _PERMISSIONS, []).append(path)
 
 
 def _entries(worktree: str, folder: str) -> "list[os.DirEntry[str]] | None":

@@ -94,6 +94,8 @@ def obstacles(worktree: Path, swap: Swap) -> dict[str, str]:
         there = os.path.lexists(path)
         if step.old is None and there and f"{step.path}/" not in cleared:
             found[step.path] = "something that is in no checkpoint is in its place"
+        elif step.old is None and there and not _is_leaving(worktree, step.path, leaving, cleared):
+            found[step.path] = "a folder with other files is in its place"
         elif any(_is_detour(worktree / folder, folder.rstrip("/") in leaving) for folder in parents(step.path)):
             found[step.path] = "its folder is a symlink or a file now"
         elif step.old is not None and step.old.kind == "file" and there and not os.access(path, os.W_OK):
@@ -108,6 +110,15 @@ def _is_folder(path: Path) -> bool:
         return stat.S_ISDIR(path.lstat().st_mode)
     except OSError:
         return False
+
+
+def _is_leaving(worktree: Path, folder: str, leaving: set[str], cleared: set[str]) -> bool:
+    """Whether all that is in a folder goes away."""
+    if not _is_folder(worktree / folder):
+        return False
+    inside = (worktree / folder).rglob("*")
+    names = {path.relative_to(worktree).as_posix() + "/" * _is_folder(path) for path in inside}
+    return names <= leaving | cleared
 
 
 def _is_detour(path: Path, leaving: bool) -> bool:

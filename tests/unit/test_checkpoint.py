@@ -457,6 +457,17 @@ async def test_something_unknown_in_the_way_is_a_conflict_even_when_forced(root:
 
 
 @posix
+async def test_a_folder_that_the_user_filled_since_is_not_replaced_by_a_file(root: Path) -> None:
+    checkpoints = checkpoints_of(root)
+    await turn(checkpoints, 1, "rm a.txt b.txt; mkdir a.txt; echo > a.txt/x", cwd=root)
+    run(root, "echo > a.txt/mine")
+    before = listing(root)
+    report = await checkpoints.undo()
+    assert conflicts(report) == {"a.txt": "a folder with other files is in its place"}
+    assert listing(root) == before
+
+
+@posix
 async def test_nested_repositories_come_back_and_submodules_are_left_alone(root: Path, tmp_path: Path) -> None:
     lender = tmp_path / "lender"
     lender.mkdir()
