@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -29,10 +30,10 @@ from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
 from kimi_code.repo.search import Search
-from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
+from kimi_code.session.checkpoints import HeldCheckpoints, open_checkpoints, open_snapshots, tidy_if_due
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
@@ -55,6 +56,7 @@ from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.repo.checkout import Checkouts
+    from kimi_code.repo.snapshot import Snapshots
 
 
 @frozen
@@ -106,8 +108,14 @@ async def open_session(opening: Opening) -> Assembled:
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
     workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
+    files = FileMemory()
     toolset = build_toolset(
-        background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
+        files,
+        background,
+        settings.command_timeout,
+        sandbox,
+        attended=opening.attended,
+        patches=model.profile.apply_patch,
     )
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
@@ -122,19 +130,22 @@ async def open_session(opening: Opening) -> Assembled:
         each_edit=settings.review == "each",
     )
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
+    file_mb = settings.checkpoints.file_mb
+    checkpoints = HeldCheckpoints(
+        meta.id, lambda: open_checkpoints(opening.cwd, settings.data_dir, opening.config_dir, file_mb=file_mb)
+    )
     agent = Agent(
         model,
-        Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
+        Context(SYSTEM, toolset.schemas(), meta.id, resumed.history.messages if resumed else []),
         scope,
         _preface(opening, root, scope, sandbox, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
         settings.retry_wait,
-        snapshots=Snapshots(
-            opening.cwd, settings.data_dir / "snapshots", exclude=[settings.data_dir, opening.config_dir]
-        ),
-        plan=resumed.plan if resumed else (),
+        checkpoints=checkpoints,
+        plan=resumed.history.plan if resumed else (),
+        forget=files.forget,
         crash_file=meta.path / "crash.txt" if opening.keep else None,
     )
 
@@ -148,10 +159,20 @@ async def open_session(opening: Opening) -> Assembled:
         bus,
         requests,
         meta,
+        history=resumed.history if resumed else None,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta, agent),))),
+        closers=(
+            background.close,
+            sandbox.aclose,
+            model.close,
+            checkpoints.close,
+            *(() if opening.keep else (_forgetting(meta, agent),)),
+            _tidying(settings.data_dir, opening.cwd),
+        ),
     )
+    if resumed:
+        await session.catch_up()
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
     )
@@ -177,17 +198,20 @@ def _stages(
     opening: Opening, agent: Agent, meta: SessionMeta, background: Background, boundary: Boundary
 ) -> tuple[Stage, ...]:
     stages: list[Stage] = []
-    if opening.settings.review == "turn" and agent.snapshots is not None:
+    settings = opening.settings
+    if settings.review == "turn":
         from kimi_code.agent.review import TurnReview
 
-        freeze = partial(_freeze, opening, agent.snapshots, meta, boundary)
+        file_mb = settings.checkpoints.file_mb
+        snapshots = open_snapshots(opening.cwd, settings.data_dir, opening.config_dir, file_mb=file_mb)
+        freeze = partial(_freeze, opening, snapshots, meta, boundary)
         # What could not be applied must not go with a session that is not kept.
-        patches = meta.path / "patches" if opening.keep else opening.settings.data_dir / "patches" / meta.id
-        stages.append(TurnReview(agent, agent.snapshots, freeze, with_search, background.close, patches))
-    if opening.settings.commit and agent.snapshots is not None:
+        patches = meta.path / "patches" if opening.keep else settings.data_dir / "patches" / meta.id
+        stages.append(TurnReview(agent, snapshots, freeze, with_search, background.close, patches))
+    if settings.commit:
         from kimi_code.agent.committing import Committing
 
-        stages.append(Committing(agent, opening.cwd, agent.snapshots, opening.branch))
+        stages.append(Committing(agent, opening.cwd, opening.branch))
     return tuple(stages)
 
 
@@ -210,6 +234,7 @@ def _blocked(output: str, *, net: bool) -> str:
 
 
 def build_toolset(
+    files: FileMemory,
     background: Background,
     command_timeout: float,
     sandbox: Sandbox | None = None,
@@ -218,7 +243,6 @@ def build_toolset(
     patches: bool = False,
 ) -> Toolset:
     """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
-    files = FileMemory()
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
     tools += [ApplyPatch(files)] if patches else []
@@ -226,7 +250,7 @@ def build_toolset(
     return Toolset([*tools, Ask()] if attended else tools)
 
 
-async def _freeze(opening: Opening, snapshots: Snapshots, meta: SessionMeta, boundary: Boundary) -> "Checkouts":
+async def _freeze(opening: Opening, snapshots: "Snapshots", meta: SessionMeta, boundary: Boundary) -> "Checkouts":
     from kimi_code.permissions.confinement import Confinement, find_mounts
     from kimi_code.repo.checkout import Options, freeze
 
@@ -283,6 +307,13 @@ def _forgetting(meta: SessionMeta, agent: Agent) -> Callable[[], Awaitable[None]
             stage.forget()
 
     return forget
+
+
+def _tidying(data_dir: Path, cwd: Path) -> Callable[[], Awaitable[None]]:
+    async def tidy() -> None:
+        tidy_if_due(data_dir, cwd, (sys.executable, "-m", "kimi_code", "checkpoints", "prune", "--all"))
+
+    return tidy
 
 
 def _resumed(opening: Opening) -> Resumed | None:

@@ -13,6 +13,7 @@ KimiError
 │   ├── NotAnApi             the server's answer is no API answer, such as a web page
 │   └── ModelUnavailable     unreachable, 5xx, cut off or silent; retried
 ├── BudgetExceeded           steps, tokens, money or time are used up (exit 4)
+├── CheckpointError          files cannot be kept or brought back; they are as they were
 └── ToolError                a failure the model can mend; the text is written for the model
     └── PatchError           an edit that fits nowhere, or in more than one place
 """
@@ -119,6 +120,10 @@ class BudgetExceeded(KimiError):
     def __init__(self, message: str, *, budget: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.budget = budget
+
+
+class CheckpointError(KimiError):
+    """A checkpoint could not be taken, compared or restored; nothing is half done."""
 
 
 class ToolError(KimiError):

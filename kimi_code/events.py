@@ -278,7 +278,7 @@ class TextDelta:
 
 @frozen
 class MessageCompleted:
-    """A message entered the history. The history is the fold of these and of ContextCompacted, nothing else."""
+    """A message entered the history: the fold of these, of ContextCompacted, TurnUndone and TurnRedone."""
 
     message: Message
 
@@ -336,6 +336,39 @@ class PlanUpdated:
     """The agent rewrote its plan; the whole of it."""
 
     items: tuple[TodoItem, ...]
+
+
+@frozen
+class CheckpointCreated:
+    """The working tree was saved: between TurnStarted and TurnEnded, before anything of the step was done.
+
+    Comes only when something had changed; `files` are the changes since the checkpoint before, whoever made them.
+    """
+
+    checkpoint_id: str
+    label: str
+    files: tuple[FileChange, ...] = ()
+
+
+@frozen
+class TurnUndone:
+    """The user took back a turn; never while one runs. `files` were put back as they were before it.
+
+    With `conversation` the history and the plan are again what they were when the turn began.
+    """
+
+    turn: int
+    files: tuple[FileChange, ...] = ()
+    conversation: bool = True
+
+
+@frozen
+class TurnRedone:
+    """The last TurnUndone of this turn no longer holds; impossible once a new turn has begun."""
+
+    turn: int
+    files: tuple[FileChange, ...] = ()
+    conversation: bool = True
 
 
 @frozen
@@ -399,6 +432,9 @@ Event = (
     | RequestOpened
     | RequestClosed
     | PlanUpdated
+    | CheckpointCreated
+    | TurnUndone
+    | TurnRedone
     | ContextCompacted
     | TurnReviewed
     | CommitCreated

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from kimi_code.events import ContextCompacted, Event, MessageCompleted
 from kimi_code.llm.model import ModelRequest, Thinking, ToolSchema, estimate_tokens
 from kimi_code.messages import Message, Usage
 
@@ -139,14 +138,3 @@ def strict(messages: Iterable[Message]) -> list[Message]:
             message = replace(before, text="\n\n".join(text for text in joined if text))
         merged.append(message)
     return merged
-
-
-def fold(events: Iterable[Event]) -> list[Message]:
-    """The history that a session's events add up to, repaired."""
-    messages: list[Message] = []
-    for event in events:
-        if isinstance(event, MessageCompleted):
-            messages.append(event.message)
-        elif isinstance(event, ContextCompacted):
-            messages = list(event.messages)
-    return repair(messages)

@@ -10,10 +10,10 @@ from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.events import Event, TodoItem
 from kimi_code.llm.model import Model, Thinking
-from kimi_code.repo.snapshot import Snapshots
 
 if TYPE_CHECKING:
     from kimi_code.agent.stages import Stage
+    from kimi_code.repo.checkpoint import Checkpoints
 
 
 @dataclass(slots=True)
@@ -22,6 +22,9 @@ class Agent:
 
     `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
     `stages` are what a turn goes through before its first step and after its last one, in order.
+    `checkpoints` opens those of the folder, once; None where there are none.
+    `news` is what the user did between turns and the model has to hear with the next one; `said` are notices that need
+    no repeating. `forget` makes the tools forget what the model has read.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
     `retry_base` is the first wait in seconds; each further one doubles.
     """
@@ -34,9 +37,12 @@ class Agent:
     thinking: Thinking | None = None
     max_retries: int = 5
     retry_base: float = 0.5
-    snapshots: Snapshots | None = None
+    checkpoints: "Callable[[], Checkpoints] | None" = None
     plan: tuple[TodoItem, ...] = ()
     introduced: bool = False
+    news: str = ""
+    said: set[str] = field(default_factory=set[str])
+    forget: Callable[[], None] = lambda: None
     check: Callable[[], None] = lambda: None
     crash_file: Path | None = None
     stages: "tuple[Stage, ...]" = ()

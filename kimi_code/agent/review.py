@@ -165,7 +165,7 @@ class TurnReview:
     ) -> None:
         self.unfinished = True
         result = await selection.tree(picked)
-        await closing.changes.before_change()
+        await closing.changes.before_change(closing.asker.budget.steps, "before what was approved")
         live = await self.snapshots.take()
         if live is None:
             raise KimiError(f"Nothing was applied: {self.snapshots.reason}.", hint=f"The changes are in {patch}.")

@@ -27,7 +27,19 @@ kimi-code: a terminal coding agent
 
 
 # Modules of this package, each with a Typer called `app`; imported when they are asked for.
-COMMANDS = ("doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
+COMMANDS = (
+    "undo",
+    "redo",
+    "checkpoints",
+    "doctor",
+    "models",
+    "sessions",
+    "config",
+    "trust",
+    "permissions",
+    "schema",
+    "completions",
+)
 
 
 class RootGroup(TyperGroup):

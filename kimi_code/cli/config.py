@@ -13,7 +13,7 @@ from kimi_code.values import frozen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Show settings, where they come from, their files.")
 
-_NOT_SETTINGS = ("providers", "models", "secrets", "warnings", "origins")
+_NOT_SETTINGS = ("checkpoints", "providers", "models", "secrets", "warnings", "origins")
 
 
 @frozen
@@ -31,6 +31,11 @@ def rows_of(settings: Settings) -> list[Row]:
         Row(field.name, _plain(getattr(settings, field.name)), settings.origins.get(field.name, "default"))
         for field in fields(settings)
         if field.name not in _NOT_SETTINGS
+    ]
+    origin = settings.origins.get("checkpoints", "default")
+    rows += [
+        Row(f"checkpoints.{field.name}", getattr(settings.checkpoints, field.name), origin)
+        for field in fields(settings.checkpoints)
     ]
     for name, provider in settings.providers.items():
         shown = {"base_url": provider.base_url, "kind": provider.kind}

@@ -16,9 +16,9 @@ from kimi_code import errors, events
 from kimi_code.cli.completion_scripts import SCRIPTS
 from kimi_code.cli.output import say
 from kimi_code.cli.tree import Argument, Command, Option, Value, build_tree
-from kimi_code.config.file import ConfigFile, ModelTable, PriceTable, ProviderTable
+from kimi_code.config.file import CheckpointsTable, ConfigFile, ModelTable, PriceTable, ProviderTable
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
-from kimi_code.config.settings import Settings, builtin_providers
+from kimi_code.config.settings import CheckpointSettings, Settings, builtin_providers
 
 TOOLS = ("Read", "Write", "Edit", "ApplyPatch", "Grep", "Glob", "Bash", "Todo", "Ask")
 
@@ -104,7 +104,9 @@ def settings() -> str:
             "and `deny` rules, lowers limits, narrows the permission mode, and chooses a model at the user's provider.",
             "It never names keys, servers or folders, and allows nothing.\n",
             "## config.toml\n",
-            _fields(ConfigFile, project=True),
+            _fields(ConfigFile, Settings()),
+            "## [checkpoints]\n",
+            _fields(CheckpointsTable, CheckpointSettings()),
             "## [providers.NAME]\n",
             _fields(ProviderTable),
             "Built in:\n",
@@ -119,22 +121,22 @@ def settings() -> str:
     )
 
 
-def _fields(table: Any, *, project: bool = False) -> str:
-    defaults = Settings()
+def _fields(table: Any, defaults: object = None) -> str:
+    """A row for every key; with `defaults` their values, and for those of Settings what a project may do."""
+    project = isinstance(defaults, Settings)
     rows: list[tuple[str, ...]] = []
     properties: Mapping[str, Any] = table.model_json_schema()["properties"]
     for name, field in table.model_fields.items():
         row = (f"`{name}`", _type(properties[name]), field.description or "")
-        if project:
-            default = getattr(defaults, name)
-            row = (
-                *row,
-                f"`{default}`" if default not in (None, "", ()) and not isinstance(default, Mapping) else "",
-                _project(name),
-            )
-        rows.append(row)
-    header = ("key", "type", "what it is")
-    return _table((*header, "default", "project") if project else header, rows)
+        if defaults is not None:
+            row = (*row, _default(getattr(defaults, name)))
+        rows.append((*row, _project(name)) if project else row)
+    header = ("key", "type", "what it is", *(("default",) if defaults else ()), *(("project",) if project else ()))
+    return _table(header, rows)
+
+
+def _default(value: object) -> str:
+    return f"`{value}`" if isinstance(value, str | int | float) and value != "" else ""
 
 
 def _type(schema: Mapping[str, Any]) -> str:

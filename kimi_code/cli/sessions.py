@@ -165,8 +165,10 @@ def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
         Notice,
         ToolEnded,
         TurnEnded,
+        TurnRedone,
         TurnReviewed,
         TurnStarted,
+        TurnUndone,
     )
 
     yield f"# {meta.title or meta.id}\n"
@@ -186,6 +188,10 @@ def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
                 yield f"*reviewed: {status}; {', '.join(file.path for file in files)}*\n"
             case CommitCreated(commit=commit, message=message):
                 yield f"*committed {commit[:10]}: {message.splitlines()[0]}*\n"
+            case TurnUndone(turn=turn):
+                yield f"*turn {turn} was taken back*\n"
+            case TurnRedone(turn=turn):
+                yield f"*turn {turn} was brought back*\n"
             case Notice(level=level, text=text):
                 yield f"> {level}: {text}\n"
             case _:

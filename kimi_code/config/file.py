@@ -89,6 +89,17 @@ class ModelTable(_Table):
     """What it costs."""
 
 
+class CheckpointsTable(_Table):
+    """What is kept for undo."""
+
+    keep_days: Amount | None = None
+    """How many days checkpoints are kept."""
+    keep_mb: Count | None = None
+    """How much disk space the checkpoints of a folder may take, in megabytes; the oldest go first."""
+    file_mb: Annotated[int, Field(gt=0)] | None = None
+    """Files larger than this are not saved, in megabytes."""
+
+
 class ConfigFile(_Table):
     """kimi-code's config.toml."""
 
@@ -138,6 +149,8 @@ class ConfigFile(_Table):
     """The most bytes of AGENTS.md files that are shown to the model."""
     local_servers: list[Url] | None = None
     """Where to look for a server on this machine when there is no key; an empty list turns that off."""
+    checkpoints: CheckpointsTable | None = None
+    """What is kept for undo."""
     providers: dict[str, ProviderTable] = {}
     """Servers by name; a built-in name changes that provider."""
     models: dict[str, ModelTable] = {}

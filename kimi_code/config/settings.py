@@ -49,6 +49,18 @@ class ModelSettings:
 
 
 @frozen
+class CheckpointSettings:
+    """How long and how much is kept for undo: `keep_days`, or as many of the newest as fit `keep_mb`.
+
+    Files larger than `file_mb` are not saved. Megabytes are of a million bytes.
+    """
+
+    keep_days: float = 30.0
+    keep_mb: int = 2_000
+    file_mb: int = 50
+
+
+@frozen
 class Settings:
     """Everything that can be set, resolved. Times are in seconds, money in US dollars.
 
@@ -80,6 +92,7 @@ class Settings:
     retry_wait: float = 0.5
     command_timeout: float = 120.0
     local_servers: tuple[str, ...] = ()
+    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
     instructions_limit: int = 32_768
     data_dir: Path = Path()
     record: Path | None = None

@@ -6,7 +6,7 @@ Its bytes are the files' own: no line ends, filters or encodings come between. W
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +22,11 @@ USUALLY_IGNORED = (
     *("__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".venv/", "venv/", ".tox/"),
     *("node_modules/", "target/", ".gradle/", ".DS_Store"),
 )
+
+RESTORING = "restore.json"
+"""The note a restore leaves in the shadow folder while it is at work."""
+
+_TEMPORARY = ".????????????.kimi-code.tmp"  # files of ours that are about to take their place
 
 _COPIED = ("filemode", "symlinks", "ignorecase", "precomposeunicode", "longpaths", "excludesfile")
 _CONFIG_QUERY = rf"^(core\.({'|'.join(_COPIED)}|autocrlf|attributesfile)|extensions\.objectformat)$"
@@ -127,7 +132,8 @@ def _quoted(value: str) -> str:
 
 
 def _exclude_text(shadow: Shadow, exclude: tuple[Path, ...]) -> str:
-    lines = [_pattern(path.relative_to(shadow.worktree)) for path in exclude if path.is_relative_to(shadow.worktree)]
+    inside = [path.relative_to(shadow.worktree) for path in exclude if path.is_relative_to(shadow.worktree)]
+    lines = [_TEMPORARY, *map(_pattern, inside)]
     if shadow.lender is None:
         lines += USUALLY_IGNORED
     else:
@@ -151,14 +157,63 @@ async def seed(shadow: Shadow, index: Path, *, fresh: bool) -> None:
     Copies keep the time of the original: by it git tells which entries are too young to be trusted.
     """
     theirs = shadow.lender.own / "index" if shadow.lender else None
-    if fresh and theirs and theirs.is_file():
+    if (fresh or not shadow.index.is_file()) and theirs and theirs.is_file():
         shutil.copy2(theirs, index)
-        if not _converts(shadow, index.read_bytes()):
+        if not _converts(shadow, index.read_bytes()) and not await _is_flagged(shadow, index):
+            await _follow_on(shadow, index)
             return
     if shadow.index.is_file():
         shutil.copy2(shadow.index, index)
     elif index.exists():
-        await _seed_names(shadow, index)
+        await seed_names(shadow, index)
+
+
+async def _is_flagged(shadow: Shadow, index: Path) -> bool:
+    """Whether entries say that git need not look at the file, which may be absent (sparse) or changed."""
+    listing = await shadow.ask("ls-files", "-z", "-v", index=index)
+    return any(entry[:1] not in (b"H", b"M", b"") for entry in listing.split(b"\0"))
+
+
+async def _follow_on(shadow: Shadow, index: Path) -> None:
+    """Files once followed stay so while they exist, even when they are ignored by now: undo may have to see them."""
+    if not shadow.index.is_file():
+        return
+    last = await shadow.git("ls-files", "-z")
+    if last.code != 0:
+        return
+    known = set((await shadow.ask("ls-files", "-z", index=index)).split(b"\0"))
+    forgotten = [path for path in last.stdout.split(b"\0") if path not in known]
+    there = [path for path in forgotten if os.path.lexists(shadow.worktree / os.fsdecode(path))]
+    if there:
+        await add_names(shadow, index, there)
+
+
+async def add_names(shadow: Shadow, index: Path, paths: Sequence[bytes]) -> None:
+    """Tell the index of files, without a look at them: from now on git follows them."""
+    empty = (await shadow.ask("hash-object", "-w", "--stdin", input=b"")).strip()
+    lines = b"".join(b"100644 %s\t%s\0" % (empty, path) for path in paths)
+    await shadow.ask("update-index", "-z", "--index-info", index=index, input=lines)
+
+
+async def is_whole(shadow: Shadow, tree: str) -> bool:
+    """Whether no object of `tree` went with objects the user pruned; looks only when the user's store has changed."""
+    if shadow.lender is None:
+        return True
+    objects = shadow.lender.common / "objects"
+    mark = " ".join(str(path.stat().st_mtime_ns) for path in (objects, objects / "pack") if path.exists())
+    seen = shadow.folder / "lender"
+    known = seen.read_text() if seen.exists() else ""
+    if known and known != mark and await missing(shadow, tree):
+        return False
+    _put(seen, mark)
+    return True
+
+
+async def missing(shadow: Shadow, *trees: str) -> set[str]:
+    """The objects that `trees` need and nobody has any more."""
+    query = ("rev-list", "--objects", "--no-object-names", "--missing=print", "--stdin")
+    listing = await shadow.ask(*query, input="".join(f"{tree}\n" for tree in trees).encode())
+    return {line[1:] for line in listing.decode().split("\n") if line.startswith("?")}
 
 
 def _converts(shadow: Shadow, content: bytes) -> bool:
@@ -179,10 +234,9 @@ def _converts(shadow: Shadow, content: bytes) -> bool:
     )
 
 
-async def _seed_names(shadow: Shadow, index: Path) -> None:
-    """Replace a copy of the user's index by one of the same paths and blobs that trusts no file to be unchanged."""
-    assert shadow.lender is not None
-    for shared in shadow.lender.own.glob("sharedindex.*"):
+async def seed_names(shadow: Shadow, index: Path) -> None:
+    """Replace a copy of an index by one of the same paths and blobs that trusts no file to be unchanged."""
+    for shared in shadow.lender.own.glob("sharedindex.*") if shadow.lender else ():
         shutil.copy2(shared, shadow.folder / shared.name)
     listing = await shadow.ask("ls-files", "-z", "--stage", index=index)
     entries: dict[bytes, bytes] = {}

@@ -1,14 +1,17 @@
 """The facade: what a front end holds. `prompt`, `steer`, `reply`, `interrupt` go in, Records come out."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kimi_code.agent.checks import Checks
 from kimi_code.agent.environment import Agent
+from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
-from kimi_code.errors import KimiError
+from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import (
     Deny,
     Event,
@@ -20,13 +23,19 @@ from kimi_code.events import (
     RequestClosed,
     RequestOpened,
     SessionOpened,
+    TodoItem,
     TurnEnded,
+    TurnRedone,
+    TurnUndone,
 )
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
-from kimi_code.session.store import SessionMeta, follow, save_meta
+from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from kimi_code.session.rewind import Direction, Rewound, Wish
 
 
 @frozen
@@ -79,6 +88,7 @@ class Session:
         requests: Requests,
         meta: SessionMeta,
         *,
+        history: History | None = None,
         journal: Journal | None = None,
         to_line: Callable[[Record], str] = encode,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
@@ -87,11 +97,13 @@ class Session:
         self._bus = bus
         self._requests = requests
         self._meta = meta
+        self._history = history or History()
         self._journal = journal
         self._to_line = to_line
         self._closers = tuple(closers)
         self._steers: deque[str] = deque()
         self._running: asyncio.Task[TurnEnded] | None = None
+        self._rewinding = False
         self._broken: OSError | None = None
         self._turns = meta.turns
         agent.check = self._check
@@ -109,6 +121,11 @@ class Session:
     @property
     def meta(self) -> SessionMeta:
         return self._meta
+
+    @property
+    def plan(self) -> tuple[TodoItem, ...]:
+        """The agent's plan as it stands."""
+        return self._agent.plan
 
     def line(self, record: Record) -> str:
         """The record as a line of JSON, as the journal keeps it: without secrets."""
@@ -130,16 +147,55 @@ class Session:
 
     async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
         """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
-        if self._running is not None:
-            raise KimiError("A turn is running.")
+        self._check_idle()
         checks = checks or TurnChecks()
         self._turns += 1
+        self._agent.news = self._history.news()
         turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
         self._running = asyncio.create_task(turn.run())
         try:
             return await self._running
         finally:
             self._running = None
+
+    async def catch_up(self) -> None:
+        """Do what an undo that was killed half way left undone of the conversation."""
+        from kimi_code.session.rewind import Conversation, catch_up
+
+        if self._agent.checkpoints is not None:
+            with contextlib.suppress(CheckpointError):
+                turns = await self._agent.checkpoints().turns(self.id)
+                catch_up(turns, Conversation(self._history, self._bus.publish))
+
+    async def undo(self, wish: "Wish") -> "Rewound":
+        """Take turns of the folder back, files and conversation, of this session or another.
+
+        Raises KimiError while a turn runs, when there is nothing to undo, or when another session concerned is open.
+        """
+        return await self._rewind("undo", wish)
+
+    async def redo(self, wish: "Wish") -> "Rewound":
+        """Bring back what undo took; raises KimiError as undo does."""
+        return await self._rewind("redo", wish)
+
+    async def _rewind(self, direction: "Direction", wish: "Wish") -> "Rewound":
+        from kimi_code.session.rewind import Conversation, Rewinder
+
+        self._check_idle()
+        checkpoints = self._agent.checkpoints
+        if checkpoints is None:
+            raise KimiError("There are no checkpoints in this session.")
+        own = {self.id: Conversation(self._history, self._bus.publish)}
+        self._rewinding = True
+        try:
+            store = Store(self._meta.path.parent.parent)
+            return await Rewinder(checkpoints(), store, self._to_line, own).run(direction, wish)
+        finally:
+            self._rewinding = False
+
+    def _check_idle(self) -> None:
+        if self._running is not None or self._rewinding:
+            raise KimiError("A turn is running." if self._running else "Turns are being taken back.")
 
     def steer(self, text: str) -> None:
         """Say something to the running turn; the model reads it with its next step."""
@@ -166,8 +222,14 @@ class Session:
 
     def _keep(self, record: Record) -> None:
         self._meta = follow(self._meta, record)
-        if isinstance(record.event, PlanUpdated):
-            self._agent.plan = record.event.items
+        self._history.follow(record.event)
+        match record.event:
+            case PlanUpdated(items=items):
+                self._agent.plan = items
+            case TurnUndone(conversation=True) | TurnRedone(conversation=True):
+                self._see_again()
+            case _:
+                pass
         if self._journal is None or self._broken is not None:
             return
         try:
@@ -175,6 +237,14 @@ class Session:
         except OSError as error:
             # Work that cannot be recorded must stop, but the front end has still to hear how it ended.
             self._broken = error
+
+    def _see_again(self) -> None:
+        """The history is another than it was: so is what the model has seen, of the surroundings and of files."""
+        agent = self._agent
+        agent.context.replace(self._history.messages)
+        agent.plan = self._history.plan
+        agent.introduced = False
+        agent.forget()
 
     def _check(self) -> None:
         if self._broken is not None:

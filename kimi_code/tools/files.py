@@ -22,6 +22,10 @@ class FileMemory:
         """The model has seen (or written) `content`."""
         self._seen[path] = _digest(content)
 
+    def forget(self) -> None:
+        """The conversation in which the model saw files is gone."""
+        self._seen.clear()
+
     def check(self, path: Path, content: bytes, shown: str) -> None:
         """Raise ToolError unless the model has seen this very content; `shown` is the path as the model knows it."""
         if not content:

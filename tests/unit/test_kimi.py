@@ -88,7 +88,7 @@ def test_prices_are_those_of_the_one_provider_whose_list_they_come_from() -> Non
     usage = Usage(input=2_000_000, cached=1_000_000, output=100_000)
     price = profile_for("kimi-k2.5", "moonshot").price
     assert price is not None
-    assert price.cost(usage) == pytest.approx(0.6 + 0.1 + 0.3)
+    assert round(price.cost(usage), 9) == 1.0
     assert profile_for("moonshotai/kimi-k2.5", "openai").price is None
     assert profile_for("kimi-k2.5", "local").price is None
     assert profile_for("kimi-k3", "moonshot").price is None
@@ -138,7 +138,7 @@ def test_a_wrong_override_is_named(overrides: dict[str, object], words: str) -> 
 )
 def test_the_wait_is_read_in_every_form(headers: dict[str, str], text: str, expected: float | None) -> None:
     wait = retry_after(headers, text, NOW)
-    assert wait == (None if expected is None else pytest.approx(expected))
+    assert (wait if wait is None else round(wait, 6)) == expected
 
 
 def test_a_refused_key_hints_at_the_other_region() -> None:

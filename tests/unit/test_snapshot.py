@@ -205,18 +205,48 @@ async def test_pipes_sockets_and_huge_files_are_left_out(repository: Path, store
 
 
 @posix
-async def test_nested_repositories_are_left_out_with_a_note(repository: Path, store: Path) -> None:
+async def test_nested_repositories_are_looked_into_but_not_into_their_git_folder(repository: Path, store: Path) -> None:
     snapshots = Snapshots(repository, store)
     before = await taken(snapshots)
     for name in ("born", "empty"):
         (repository / name).mkdir()
         git(repository / name, "init", "-q")
     (repository / "born/x").write_text("x")
+    (repository / "born/deep").mkdir()
+    (repository / "born/deep/y").write_text("y")
+    (repository / "born/.gitignore").write_text("*.o\n")
+    (repository / "born/z.o").write_text("z")
     commit_all(repository / "born")
     (repository / "beside").write_text("x\n")
     after = await taken(snapshots)
-    assert [change.path for change in await snapshots.changes(before, after)] == ["beside"]
-    assert [note.split()[0] for note in after.notes] == ["born/", "empty/"]
+    found = [change.path for change in await snapshots.changes(before, after)]
+    assert found == ["beside", "born/.gitignore", "born/deep/y", "born/x"]
+    assert [note.split()[0] for note in after.notes] == ["empty/"]
+    assert await taken(Snapshots(repository, store)) == after
+
+
+@posix
+async def test_a_file_once_followed_stays_so_when_it_is_ignored_later(repository: Path, store: Path) -> None:
+    (repository / "new").write_text("x\n")
+    before = await taken(Snapshots(repository, store))
+    (repository / ".gitignore").write_text("new\n")
+    snapshots = Snapshots(repository, store)
+    after = await taken(snapshots)
+    assert [change.path for change in await snapshots.changes(before, after)] == [".gitignore"]
+
+
+@posix
+async def test_files_left_out_of_a_sparse_checkout_are_not_taken_for_deleted(repository: Path, store: Path) -> None:
+    for name in ("in", "out"):
+        (repository / name).mkdir()
+        (repository / name / "x").write_text("x\n")
+    commit_all(repository)
+    git(repository, "sparse-checkout", "set", "in")
+    (repository / "a.txt").write_text("assumed unchanged\n")
+    git(repository, "update-index", "--skip-worktree", "a.txt")
+    for _ in range(2):
+        found = await changes_by(Snapshots(repository, store), "echo more >> a.txt")
+        assert found.keys() == {"a.txt"}
 
 
 @posix
