@@ -450,9 +450,21 @@ def test_all_of_it_holds_for_an_ordinary_user() -> None:
     with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=place()) as name:
         os.chown(name, NOBODY, NOBODY)
         become = (SETPRIV, "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
-        tests = ("-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--basetemp", f"{name}/tmp", __file__)
+        # One bwrap is enough: what differs for this user is the kernel's doing.
+        tests = (
+            "-m",
+            "pytest",
+            "-q",
+            "-rs",
+            "-k",
+            "not package",
+            "-p",
+            "no:cacheprovider",
+            "--basetemp",
+            f"{name}/tmp",
+        )
         ran = subprocess.run(
-            [*become, interpreter(), *tests],
+            [*become, interpreter(), *tests, __file__],
             capture_output=True,
             text=True,
             check=False,
