@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from kimi_code.values import frozen
+from kimi_code.repo.languages import is_lock_file, is_vendored
+from kimi_code.values import field, frozen
 
 Kind = Literal[
     "class", "interface", "struct", "enum", "trait", "type", "module",
     "function", "method", "macro",
-    "constant", "variable", "property", "heading", "rule",
+    "constant", "variable", "property", "heading", "block",
 ]  # fmt: skip
 
 # Why a file has no symbols, "" when it was read. "vendored" comes from its path, the others from its bytes; "unparsed"
@@ -48,7 +49,7 @@ class Symbol:
 class Import:
     """One import as it is written: `target` is the module or path, relative ones with their dots.
 
-    `names` are pairs of the name there and the name here; `("*", "*")` is everything; none binds the module itself.
+    `names` are pairs of the name there and the name here; `("*", "*")` is everything, `("", "np")` the module itself.
     """
 
     target: str
@@ -63,11 +64,25 @@ class FileSymbols:
 
     language: str
     symbols: tuple[Symbol, ...] = ()
-    references: Mapping[str, tuple[int, ...]] = {}
+    references: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     imports: tuple[Import, ...] = ()
     problem: Problem = ""
 
 
 def analyse(path: str, content: bytes, limit_seconds: float = SLOWEST) -> FileSymbols:
-    """The symbols of a file, by its name (relative, forward slashes) and its bytes. Never raises for what they hold."""
-    raise NotImplementedError
+    """The symbols of a file, by its name (relative, forward slashes) and its bytes. Never raises for what they hold.
+
+    `limit_seconds` bounds the parse; a file that takes longer is "too slow". One that has no grammar is "unparsed".
+    """
+    from kimi_code.repo.analysis import analyse_file
+
+    return analyse_file(path, content, limit_seconds)
+
+
+def problem_of(path: str, size: int) -> Problem:
+    """Why a file is not worth reading, by its path and its size in bytes; "" when it is."""
+    if is_vendored(path):
+        return "vendored"
+    if is_lock_file(path):
+        return "generated"
+    return "too large" if size > LARGEST else ""
