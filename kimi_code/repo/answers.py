@@ -84,12 +84,14 @@ class Skipped:
 class Status:
     """How far the index is: `files` are all in the tree, `indexed` those whose symbols are known, `pending` come next.
 
+    `looking`: it is still being found out which files there are, and which changed.
     `skipped` counts files by reason. `notes` are for people: why there is no watcher, no cache on disk, no parser.
     """
 
     files: int = 0
     indexed: int = 0
     pending: int = 0
+    looking: bool = False
     skipped: Mapping[str, int] | None = None
     watching: bool = False
     notes: tuple[str, ...] = ()
@@ -97,4 +99,4 @@ class Status:
     @property
     def partial(self) -> bool:
         """Whether answers may still lack something."""
-        return self.pending > 0
+        return self.looking or self.pending > 0
