@@ -48,7 +48,8 @@ def analyse_file(path: str, content: bytes, limit_seconds: float) -> FileSymbols
         return FileSymbols(language, problem="too slow")
     if found is None:
         return FileSymbols(language, tuple(outline(language, text)), problem="unparsed")
-    return _joined(language, [found])
+    symbols, references, imports = found
+    return FileSymbols(language, tuple(symbols), references, imports)
 
 
 def _made_by_a_tool(language: str, content: bytes) -> Problem:
@@ -63,14 +64,20 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
     if captures is None:
         return None
     symbols, names = read_definitions(language, content, captures)
+    nodes = sorted(captures.get("import", ()), key=lambda node: node.start_byte)
     statements = [
         (content[node.start_byte : node.end_byte].decode("utf-8", "replace"), node.start_point[0] + 1)
-        for node in captures.get("import", ())
+        for node in nodes
     ]
     imports = read_imports(language, statements)
-    known = {here for statement in imports for _, here in statement.names}
+    return symbols, read_references(content, captures, names, _known(symbols, imports)), imports
+
+
+def _known(symbols: list[Symbol], imports: tuple[Import, ...]) -> set[str] | None:
+    """The names that are no local variables: of the file's top and what it imports; None when that may be any."""
+    known = {name for statement in imports for pair in statement.names for name in pair}
     known.update(symbol.name for symbol in symbols if not symbol.container)
-    return symbols, read_references(content, captures, names, known), imports
+    return None if "*" in known else known
 
 
 def _read_mixed(language: str, content: bytes, limit_seconds: float) -> FileSymbols:

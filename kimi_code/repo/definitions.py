@@ -11,7 +11,6 @@ What the captures of `queries/*.scm` mean:
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -75,23 +74,32 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
 
 
 def read_references(
-    content: bytes, captures: Captures, names: set[int], known: Iterable[str]
+    content: bytes, captures: Captures, names: set[int], known: Iterable[str] | None
 ) -> dict[str, tuple[int, ...]]:
-    """The lines of every use: of bare names only those that are `known` or capitalised; not at `names`, offsets."""
+    """The lines of every use, but not at `names` (offsets); of bare names only those `known` (None: all) or capitalised."""
+    uses = [(node.start_byte, node.end_byte) for node in captures.get("reference", ())]
+    bare = [(node.start_byte, node.end_byte) for node in captures.get("bare", ())]
+    if known is not None:
+        kept = {name.encode() for name in known}
+        bare = [use for use in bare if content[use[0] : use[1]] in kept or content[use[0] : use[0] + 1].isupper()]
+    uses += bare
+    uses.sort()
     found: dict[bytes, list[int]] = {}
-    uses = {node.start_byte: node.end_byte for node in captures.get("reference", ())}
-    bare_known = {name.encode() for name in known}
-    for node in captures.get("bare", ()):
-        start, end = node.start_byte, node.end_byte
-        if content[start:end] in bare_known or content[start : start + 1].isupper():
-            uses[start] = end
-    for start in sorted(uses.keys() - names):
-        found.setdefault(content[start : uses[start]], []).append(start)
-    breaks = [match.start() for match in re.finditer(b"\n", content)]
-    return {
-        text.decode("utf-8", "replace"): tuple(sorted({bisect_left(breaks, start) + 1 for start in starts}))
-        for text, starts in found.items()
-    }
+    line, line_end, last = 1, content.find(b"\n"), -1
+    for start, end in uses:
+        if start == last or start in names:
+            continue
+        last = start
+        if 0 <= line_end < start:
+            line += content.count(b"\n", line_end, start)
+            line_end = content.find(b"\n", start)
+        text = content[start:end]
+        lines = found.get(text)
+        if lines is None:
+            found[text] = [line]
+        elif lines[-1] != line:
+            lines.append(line)
+    return {text.decode("utf-8", "replace"): tuple(lines) for text, lines in found.items()}
 
 
 def _nest(language: str, content: bytes, captures: Captures) -> list[_Frame]:

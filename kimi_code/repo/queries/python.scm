@@ -18,10 +18,4 @@
 (import_from_statement) @import
 
 (attribute attribute: (identifier) @reference)
-(call function: (identifier) @reference)
-(decorator (identifier) @reference)
-(class_definition superclasses: (argument_list (identifier) @reference))
-(import_from_statement name: (dotted_name (identifier) @reference .))
-(import_from_statement name: (aliased_import name: (dotted_name (identifier) @reference .)))
-(type (identifier) @reference)
 (identifier) @bare
