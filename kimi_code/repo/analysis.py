@@ -66,8 +66,7 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
     symbols, names = read_definitions(language, content, captures)
     nodes = sorted(captures.get("import", ()), key=lambda node: node.start_byte)
     statements = [
-        (content[node.start_byte : node.end_byte].decode("utf-8", "replace"), node.start_point[0] + 1)
-        for node in nodes
+        (content[node.start_byte : node.end_byte].decode("utf-8", "replace"), node.start_point[0] + 1) for node in nodes
     ]
     imports = read_imports(language, statements)
     return symbols, read_references(content, captures, names, _known(symbols, imports)), imports

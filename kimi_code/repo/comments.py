@@ -12,7 +12,9 @@ _MARKS = {
     "lua": (b"--",), "haskell": (b"--",), "hcl": (b"#", b"//"), "php": (b"//", b"#"), "css": (), "html": (),
 }  # fmt: skip
 _ATTRIBUTES = (b"@", b"#[", b"[")
-_DIRECTIVE = re.compile(r"!|\s*(?:noqa|type:|pylint|pragma|eslint|prettier|ts-|nolint|fmt:|go:|region|-\*-|=+$|-+$|\*+$)")
+_DIRECTIVE = re.compile(
+    r"!|\s*(?:noqa|type:|pylint|pragma|eslint|prettier|ts-|nolint|fmt:|go:|region|-\*-|=+$|-+$|\*+$)"
+)
 _DECORATION = re.compile(r"^(?:/\*+!?|//[/!]?|\*+/?|#+:?|--+\[*=*\[?|-- \||<!--|\{-)?\s?\|?\s*")
 _TAGS = re.compile(r"</?[a-zA-Z][^<>]*>|\*+/$|-->$|\]\]$|-\}$")
 

@@ -2,7 +2,8 @@
 
 What the captures of `queries/*.scm` mean:
 - `@class`, `@function` and every other kind of symbol: the whole of a definition; `@name` within it: its name
-- `@scope`: a block with a `@name` that is a container and no symbol (Rust's impl); `@container`: a definition's container
+- `@scope`: a block with a `@name` that is a container and no symbol (Rust's impl)
+- `@container`: the name of a definition's container, where that is no block around it
 - `@wrapper`: belongs to the one definition in it (decorators, `const`); `@exported`: a wrapper that exports
 - `@body`: where the signature ends, for grammars without a field of that name
 - `@access`: how visible what follows in the same block is (`private:` in C++, `private` in Ruby)
@@ -33,9 +34,14 @@ _WRAPPERS = frozenset({"wrapper", "exported"})
 _PARTS = frozenset({"name", "body", "container", "access"})
 _APART = frozenset({"reference", "bare", "import", "public"})
 _SEPARATOR = re.compile(r"::|[.:]")
-_CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]*")
-_ANNOTATIONS = re.compile(r"(?:(?:@[\w.:]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*\])\s*)+(?=[\w<#])")
-_TRAILING = " \t\r\n{:=;,>|"
+_CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]+")
+_ENDING = re.compile(r"[;\s]+end$")
+_ANNOTATIONS = re.compile(
+    r"\A(?:(?:@(?!interface\b)[\w.:]+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?|#?\[[^\[\]]*(?:\[[^\]]*\][^\[\]]*)*\])\s*)+(?=[\w<#])"
+)
+_TRAILING = " \t\r\n{:=;,|"
+_ARGUMENTS = re.compile(r"<.*>", re.S)
+_LOOSE = re.compile(r"(?<=[(\[]) |,? (?=[)\]])")
 
 
 @dataclass(slots=True)
@@ -76,7 +82,7 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
 def read_references(
     content: bytes, captures: Captures, names: set[int], known: Iterable[str] | None
 ) -> dict[str, tuple[int, ...]]:
-    """The lines of every use, but not at `names` (offsets); of bare names only those `known` (None: all) or capitalised."""
+    """The lines of every use, not at `names` (offsets); of bare names, those `known` (None: all) or capitalised."""
     uses = [(node.start_byte, node.end_byte) for node in captures.get("reference", ())]
     bare = [(node.start_byte, node.end_byte) for node in captures.get("bare", ())]
     if known is not None:
@@ -87,7 +93,7 @@ def read_references(
     found: dict[bytes, list[int]] = {}
     line, line_end, last = 1, content.find(b"\n"), -1
     for start, end in uses:
-        if start == last or start in names:
+        if start in (last, end) or start in names:
             continue
         last = start
         if 0 <= line_end < start:
@@ -107,10 +113,11 @@ def _nest(language: str, content: bytes, captures: Captures) -> list[_Frame]:
     entries = [
         (node.start_byte, -node.end_byte, _rank(tag), tag, node)
         for tag, nodes in captures.items()
-        if tag not in _APART
+        if tag not in _APART and tag[0] != "_"
         for node in nodes
     ]
     entries.sort(key=itemgetter(0, 1, 2))
+    imports = {(node.start_byte, node.end_byte) for node in captures.get("import", ())}
     frames: list[_Frame] = []
     stack: list[_Frame] = []
     for start, negative_end, _, tag, node in entries:
@@ -120,6 +127,8 @@ def _nest(language: str, content: bytes, captures: Captures) -> list[_Frame]:
         if tag in _PARTS:
             if top is not None:
                 _add_part(top, tag, node, content)
+        elif tag in _VALUES and (start, -negative_end) in imports:
+            continue
         elif top is None or (top.start, top.end) != (start, -negative_end) or top.tag in _WRAPPERS:
             frame = _framed(tag, node, top)
             if tag == "class" and language == "cpp":
@@ -160,7 +169,9 @@ def _framed(tag: str, node: "Node", top: _Frame | None) -> _Frame:
         parent = top.parent
     else:
         parent = top
-    return _Frame(tag, node, node.start_byte, node.end_byte, parent, first, exports, parent.access if parent else "", [])
+    return _Frame(
+        tag, node, node.start_byte, node.end_byte, parent, first, exports, parent.access if parent else "", []
+    )
 
 
 def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]) -> list[Symbol]:
@@ -168,16 +179,18 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
     outer, outer_exported = frame.dotted, frame.exported
     signature = _signature(frame, language, content)
     doc = docstring(content, frame.body) if language == "python" and frame.body else ""
-    doc = doc or doc_above(language, content, frame.first)
+    if not doc and (frame.parent is None or b"\n" in content[frame.parent.first : frame.first]):
+        doc = doc_above(language, content, frame.first)
     symbols: list[Symbol] = []
     for node in frame.names:
         *owners, name = _SEPARATOR.split(_text(content, node.start_byte, node.end_byte).strip("\"'`:"))
+        owners = [_ARGUMENTS.sub("", owner) for owner in owners]
         container = ".".join(part for part in (outer, _folded(frame.container), *owners) if part)
         kind = _kind(frame, name, bool(owners or frame.container), language)
         declaration = Declaration(
             name, kind, signature, frame.parent.tag if frame.parent else "", frame.visible, frame.exports
         )
-        exported = outer_exported and is_exported(language, declaration)
+        exported = outer_exported and (frame.tag == "scope" or is_exported(language, declaration))
         if public and frame.parent is None and language in _LISTED:
             exported = name.encode() in public or (exported and language not in _LISTED_ONLY)
         if node is frame.names[0]:
@@ -186,25 +199,23 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
             continue
         line, last = node.start_point[0] + 1, frame.node.end_point
         end_line = last[0] + 1 if last[1] or last[0] < line else last[0]
-        symbols.append(
-            Symbol(name, kind, container, signature, doc, line, end_line, frame.first, frame.end, exported)
-        )
+        symbols.append(Symbol(name, kind, container, signature, doc, line, end_line, frame.first, frame.end, exported))
     return symbols
 
 
 def _kind(frame: _Frame, name: str, is_owned: bool, language: str) -> Kind:
     in_type = frame.parent is not None and frame.parent.tag in _TYPES
-    if frame.tag == "function" and (in_type or is_owned):
+    if frame.tag == "function" and (in_type or is_owned or (language == "ruby" and frame.parent)):
         return "method"
     if frame.tag == "variable":
         if in_type:
             return "property"
-        if language in _UPPER_CASE and _CONSTANT.fullmatch(name):
+        if _CONSTANT.fullmatch(name):
             return "constant"
     return cast(Kind, frame.tag)
 
 
-_UPPER_CASE = frozenset({"python", "javascript", "typescript", "tsx", "lua", "bash"})
+_ENDED = frozenset({"ruby", "lua"})  # by a word, when the body is empty
 _LISTED = frozenset({"python", "javascript", "typescript", "tsx", "haskell"})
 _LISTED_ONLY = frozenset({"python", "haskell"})  # what is not in the list is not exported
 
@@ -220,8 +231,9 @@ def _signature(frame: _Frame, language: str, content: bytes) -> str:
     if end == frame.end and (frame.tag in _VALUES or "{" in text):
         cut = content.find(b"\n", name_end, end)
         text = text if cut < 0 else _text(content, start, cut)
-    text = _folded(_ANNOTATIONS.sub("", text.lstrip(), count=1))
-    text = text.rstrip(_TRAILING) if not text.endswith("=>") or frame.body else text
+    text = _LOOSE.sub("", _folded(_ANNOTATIONS.sub("", text.lstrip(), count=1))).rstrip(_TRAILING)
+    if language in _ENDED:
+        text = _ENDING.sub("", text)
     return text if len(text) <= _SIGNATURE_MOST else text[: _SIGNATURE_MOST - 1].rstrip() + "…"
 
 

@@ -15,7 +15,10 @@ _HASH_COMMENT = re.compile(r"#[^\n]*|\\\r?\n")
 _SLASH_COMMENT = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.S)
 _QUOTED = re.compile(r"""["'`<]([^"'`<>\n]+)["'`>]""")
 _PYTHON_FROM = re.compile(r"from\s+([\w.]+|\.[\s.]*[\w.]*)\s*import\b\s*(.*)", re.S)
-_REQUIRE = re.compile(r"""(?:(?P<names>[\w$]+|\{[^{}]*\})\s*=\s*)?(?:await\s+)?(?:require|import)\(\s*["'`](?P<target>[^"'`]+)""")
+_EXPANSION = re.compile(r"""\$\((?:[^()"]|"[^"]*")*\)|\$\{[^{}]*\}|\$\w+""")
+_REQUIRE = re.compile(
+    r"""(?:(?P<names>[\w$]+|\{[^{}]*\})\s*=\s*)?(?:await\s+)?(?:require|import)\(\s*["'`](?P<target>[^"'`]+)"""
+)
 _JS_FROM = re.compile(
     r"""(?P<word>import|export)\s+(?:type\s+|typeof\s+)?(?P<names>.*?)\bfrom\s*["'](?P<target>[^"']+)["']""", re.S
 )
@@ -34,9 +37,13 @@ _AS = re.compile(r"\s+as:?\s+(\w+)|,\s*as:\s*([\w.]+)|\s+qualified\s+as\s+(\w+)"
 def read_imports(language: str, statements: Sequence[tuple[str, int]]) -> tuple[Import, ...]:
     """The imports in statements of a language, given with their lines; what cannot be read is left out."""
     read = _READERS.get(language, _read_path)
-    return tuple(
-        Import(target, names, line) for text, line in statements for target, names in read(text[:_MOST]) if target
-    )
+    found = {
+        (target, names): Import(target, names, line)
+        for text, line in reversed(statements)
+        for target, names in read(text[:_MOST])
+        if target
+    }
+    return tuple(sorted(found.values(), key=lambda statement: statement.line))
 
 
 def _listed(text: str, alias: str = r"\s+as\s+") -> Names:
@@ -138,27 +145,31 @@ def _read_dotted(text: str) -> Iterator[Statement]:
     target = found["target"].replace("\\", ".").strip(".")
     rest = found["rest"]
     last = target.rpartition(".")[2]
-    alias = next((group for group in (_AS.match(rest) or [""]) if group), "").split()[-1:] or [found["alias"] or last]
+    renamed = _AS.match(rest)
+    alias = next(filter(None, renamed.groups())) if renamed else found["alias"] or last
     if rest.lstrip(" .").startswith(("*", "_")):
         yield target, _EVERYTHING
     elif rest.lstrip(" .\\").startswith(("{", "(")):
         inside = rest.partition("{")[2].rpartition("}")[0] or rest.partition("(")[2].rpartition(")")[0]
         yield target, _listed(inside, r"\s+as\s+|\s*=>\s*")
     else:
-        yield target, ((last, alias[0]),)
+        yield target, ((last, alias),)
 
 
 def _read_path(text: str) -> Iterator[Statement]:
     """`#include "x.h"`, `require "x"`, `source ./x.sh`: the quoted part, or the last word."""
-    if found := _QUOTED.search(text):
-        angled = found.group().startswith("<")
-        yield (f"<{found[1]}>" if angled else _as_relative(text, found[1])), ()
-    elif words := text.split():
-        yield words[-1].strip("();"), ()
-
-
-def _as_relative(text: str, target: str) -> str:
-    return f"./{target}" if text.startswith("require_relative") and not target.startswith(".") else target
+    plain = _EXPANSION.sub("", text)
+    if found := _QUOTED.search(plain):
+        target = found[1]
+        if found.group().startswith("<"):
+            target = f"<{target}>"
+    else:
+        target = "".join(plain.split()[-1:]).strip("();")
+    if target.startswith("/") and (plain != text or "__DIR__" in text or "dirname" in text):
+        target = f".{target}"
+    elif text.startswith("require_relative") and not target.startswith("."):
+        target = f"./{target}"
+    yield target, ()
 
 
 _READERS: Mapping[str, Callable[[str], Iterator[Statement]]] = MappingProxyType(

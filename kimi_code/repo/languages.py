@@ -61,14 +61,16 @@ _BY_INTERPRETER: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 
 _SHEBANG = re.compile(rb"#!\s*(?:\S*/)?env(?:\s+-\S+)*\s+(?:\S*/)?([a-z]+)|#!\s*(?:\S*/)?([a-z]+)")
-_CPP = re.compile(rb"^\s*(?:class\s+\w+|namespace\b|template\s*<|using\s+\w|(?:public|private|protected)\s*:)|\w::\w", re.M)
+_CPP = re.compile(
+    rb"^\s*(?:class\s+\w+|namespace\b|template\s*<|using\s+\w|(?:public|private|protected)\s*:)|\w::\w", re.M
+)
 
 # Folders of other people's or of made files.
 _VENDORED_FOLDERS = frozenset(
     {
         "node_modules", "bower_components", "jspm_packages", "vendor", "third_party", "third-party", "thirdparty",
-        "site-packages", "dist", ".git", ".hg", ".svn", ".venv", "venv", "__pycache__", ".tox", ".nox", ".next", ".nuxt",
-        ".yarn", ".gradle", "pods", "carthage", ".mypy_cache", ".pytest_cache", ".ruff_cache", "deriveddata",
+        "site-packages", "dist", ".git", ".hg", ".svn", ".venv", "venv", "__pycache__", ".tox", ".nox", ".next",
+        ".nuxt",        ".yarn", ".gradle", "pods", "carthage", ".mypy_cache", ".pytest_cache", ".ruff_cache", "deriveddata",
         ".eggs", ".terraform", ".dart_tool",
     }
 )  # fmt: skip
@@ -79,8 +81,8 @@ _VENDORED_NAME = re.compile(
 _LOCK_FILES = frozenset(
     {
         "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb",
-        "cargo.lock", "poetry.lock", "uv.lock", "pdm.lock", "pipfile.lock", "pixi.lock", "composer.lock", "gemfile.lock",
-        "go.sum", "mix.lock", "pubspec.lock", "podfile.lock", "flake.lock", "packages.lock.json", "gradle.lockfile",
+        "cargo.lock", "poetry.lock", "uv.lock", "pdm.lock", "pipfile.lock", "pixi.lock", "composer.lock", "go.sum",
+        "gemfile.lock", "mix.lock", "pubspec.lock", "podfile.lock", "flake.lock", "packages.lock.json", "gradle.lockfile",
         "package.resolved", "deno.lock", ".terraform.lock.hcl",
     }
 )  # fmt: skip

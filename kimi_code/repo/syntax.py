@@ -57,7 +57,7 @@ _QUERY_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "javascript": ("ecmascript", "javascript"),
         "typescript": ("ecmascript", "typescript"),
-        "tsx": ("ecmascript", "jsx", "typescript"),
+        "tsx": ("ecmascript", "typescript"),
         "cpp": ("c", "cpp"),
     }
 )

@@ -1,6 +1,5 @@
 """Whether a definition is visible outside its file or package, by the rule of its language."""
 
-
 import re
 
 from kimi_code.repo.symbols import Kind

@@ -18,6 +18,7 @@
 (translation_unit (declaration declarator: (init_declarator declarator: (identifier) @name)) @variable)
 (translation_unit (declaration declarator: (init_declarator declarator: (pointer_declarator declarator: (identifier) @name))) @variable)
 (translation_unit (declaration declarator: (init_declarator declarator: (array_declarator declarator: (identifier) @name))) @variable)
+(translation_unit (declaration declarator: (pointer_declarator declarator: (identifier) @name)) @variable)
 (translation_unit (declaration declarator: (identifier) @name) @variable)
 (preproc_include) @import
 (call_expression function: (identifier) @reference)

@@ -24,6 +24,11 @@
 (program (expression_statement (assignment_expression left: (member_expression property: (property_identifier) @name)
   right: (class body: (_) @body)) @class))
 
+(program (expression_statement (assignment_expression
+  left: (member_expression
+    object: (member_expression object: (identifier) @container property: (property_identifier) @_prototype))
+  right: (function_expression)) @function (#eq? @_prototype "prototype")))
+
 (export_specifier name: (identifier) @public)
 (export_statement value: (identifier) @public)
 (expression_statement (assignment_expression left: (member_expression) @_exports

@@ -5,7 +5,10 @@
   (generic_type type: (type_identifier) @container)
   (pointer_type (generic_type type: (type_identifier) @container))]))
   name: (field_identifier) @name) @method
-(type_declaration) @wrapper
+(type_declaration "type" . (type_spec)) @wrapper
+(type_declaration "type" . (type_alias)) @wrapper
+(const_declaration "const" . (const_spec)) @wrapper
+(var_declaration "var" . (var_spec)) @wrapper
 (type_spec name: (type_identifier) @name type: (struct_type (field_declaration_list) @body)) @struct
 (type_spec name: (type_identifier) @name type: (interface_type)) @interface
 (type_spec name: (type_identifier) @name

@@ -1,6 +1,6 @@
 (data_type name: (name) @name) @struct
 (newtype name: (name) @name) @struct
-(type_synomym name: (name) @name) @type
+(type_synonym name: (name) @name) @type
 (class name: (name) @name) @interface
 (data_constructor (prefix name: (constructor) @name)) @constant
 (data_constructor (record name: (constructor) @name)) @constant

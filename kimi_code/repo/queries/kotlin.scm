@@ -1,7 +1,6 @@
 (class_declaration "class" name: (identifier) @name) @class
 (class_declaration "interface" name: (identifier) @name) @interface
 (object_declaration name: (identifier) @name) @class
-(companion_object) @wrapper
 (enum_entry (identifier) @name) @constant
 (function_declaration name: (identifier) @name) @function
 (function_declaration (function_body) @body)
@@ -9,7 +8,7 @@
 (class_declaration (enum_class_body) @body)
 (object_declaration (class_body) @body)
 (property_declaration (variable_declaration (identifier) @name)) @variable
-(class_parameter (identifier) @name) @property
+(class_parameter ["val" "var"] (identifier) @name) @property
 (type_alias type: (identifier) @name) @type
 (import) @import
 (call_expression . (identifier) @reference)

@@ -1,8 +1,7 @@
 (class name: [(constant) (scope_resolution)] @name) @class
 (module name: [(constant) (scope_resolution)] @name) @module
-(method name: (_) @name) @method
-(singleton_method name: (_) @name) @method
-(singleton_class) @wrapper
+(method name: (_) @name) @function
+(singleton_method name: (_) @name) @function
 (alias name: (_) @name) @method
 (program (assignment left: (constant) @name) @constant)
 (body_statement (assignment left: (constant) @name) @constant)

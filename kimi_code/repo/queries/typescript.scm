@@ -14,5 +14,6 @@
   value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)]) @method
 (public_field_definition name: [(property_identifier) (private_property_identifier)] @name) @property
 (ambient_declaration (lexical_declaration (variable_declarator name: (identifier) @name) @constant))
+(internal_module body: (statement_block (export_statement (lexical_declaration (variable_declarator name: (identifier) @name) @constant))))
 (import_alias) @import
 (type_identifier) @reference

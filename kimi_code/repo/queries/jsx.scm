@@ -1,1 +1,0 @@
-(jsx_attribute (property_identifier) @reference)
