@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kimi_code.repo.facts import Facts, read_kind
+from kimi_code.repo.facts import KIND_LETTERS, Facts, read_kind
 from kimi_code.repo.fuzzy import Lines
 
 
@@ -33,13 +33,26 @@ class Entry:
         return read_kind(self.kinds[place])
 
 
+class _Numbers(dict[str, int]):
+    """The numbers of names; a name that is looked up by its key gets one."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, name: str) -> int:
+        number = self[name] = len(self._names)
+        self._names.append(name)
+        return number
+
+
 class Catalog:
     """Files by path and names by number. `version` grows with every change of what files define or use."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.version = 0
-        self._numbers: dict[str, int] = {}
+        self._numbers = _Numbers(self.names)
         self._files: dict[str, Entry] = {}
         self._definers: tuple[int, dict[int, list[Entry]]] = (-1, {})
         self._counts: tuple[int, Mapping[int, int]] = (-1, {})
@@ -57,29 +70,20 @@ class Catalog:
 
     def put(self, facts: Facts) -> None:
         """Take in a file. Raises ValueError when the facts do not fit together."""
-        defined, referenced = self._numbered(facts.defined), self._numbered(facts.referenced)
+        defined = self._numbered(facts.defined, len(facts.kinds))
+        referenced = self._numbered(facts.referenced, len(facts.counts))
         if len(defined) != len(facts.kinds) or len(referenced) != len(facts.counts):
             raise ValueError(f"the facts about {facts.path} do not fit together")
-        for letter in set(facts.kinds):
-            read_kind(letter)
+        if not KIND_LETTERS.issuperset(facts.kinds):
+            raise ValueError(f"the facts about {facts.path} speak of unknown kinds")
         self._files[facts.path] = Entry(
             *(facts.path, facts.size, facts.mtime_ns, facts.digest, facts.language, facts.problem),
             *(defined, facts.kinds, referenced, facts.counts, facts.imports),
         )
         self.version += 1
 
-    def _numbered(self, joined: str) -> "array[int]":
-        if not joined:
-            return array("I")
-        numbers, names = self._numbers, self.names
-        found = array("I")
-        for name in joined.split("\n"):
-            number = numbers.get(name)
-            if number is None:
-                number = numbers[name] = len(names)
-                names.append(name)
-            found.append(number)
-        return found
+    def _numbered(self, joined: str, count: int) -> "array[int]":
+        return array("I", map(self._numbers.__getitem__, joined.split("\n")) if count else ())
 
     def drop(self, path: str) -> None:
         """Forget a file."""

@@ -9,6 +9,7 @@ from kimi_code.repo.symbols import FileSymbols, Import, Kind
 from kimi_code.values import frozen
 
 KINDS: tuple[str, ...] = get_args(Kind)
+KIND_LETTERS = frozenset(letter for n in range(len(KINDS)) for letter in (chr(ord("a") + n), chr(ord("A") + n)))
 _COUNT_MOST = 255
 
 

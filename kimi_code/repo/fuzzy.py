@@ -44,11 +44,16 @@ def closeness(query: str, name: str) -> Closeness | None:
         return Closeness.SAME_LETTERS
     if lowered.startswith(wanted):
         return Closeness.PREFIX
-    if not _has_letters(wanted, lowered):
+    if not _has_letters(_letters(wanted), lowered):
         return None
-    if _follows_words("".join(words_of(query)) or wanted, words_of(name)):
+    if _follows_words(_letters(wanted), words_of(name)):
         return Closeness.WORDS
     return Closeness.INSIDE if wanted in lowered else Closeness.SUBSEQUENCE
+
+
+def _letters(query: str) -> str:
+    """Without underscores: `query_set` fits `getQuerySet`."""
+    return query.replace("_", "") or query
 
 
 def _has_letters(wanted: str, text: str) -> bool:
@@ -143,7 +148,7 @@ def match_names(query: str, names: Lines) -> list[tuple[Closeness, int]]:
     if not query:
         return []
     found: list[tuple[Closeness, int]] = []
-    for line in names.subsequence(query)[:_CANDIDATES_MOST]:
+    for line in names.subsequence(_letters(query))[:_CANDIDATES_MOST]:
         fit = closeness(query, names.names[line])
         if fit is not None:
             found.append((fit, line))

@@ -16,14 +16,18 @@ from pathlib import Path
 
 from kimi_code.repo.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
 from kimi_code.repo.catalog import Catalog, Entry
-from kimi_code.repo.facts import Detail, read_detail, read_imports
+from kimi_code.repo.facts import Detail, read_detail
 from kimi_code.repo.fuzzy import Closeness, Lines, match_names, match_paths
+from kimi_code.repo.import_map import ImportMap
 from kimi_code.repo.indexer import Indexer
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
+from kimi_code.repo.parser_process import ParserProcess
 from kimi_code.repo.reference_graph import Imports, Uses, connect, is_resolved, unpack
 from kimi_code.repo.relevance import candidate, rank_files
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
+_CORES_EACH = 4  # processor cores for each parser process
+_WORKERS_MOST = 4
 _FOCUSED_MOST = 100  # files that are read before others because a question is about them
 _SUBJECTS = "class|def|fn|func|function|interface|struct|enum|trait|type|impl|module|object|protocol|extension"
 
@@ -39,9 +43,11 @@ class Index:
     """
 
     def __init__(self, root: Path, folder: Path, *, watch: bool = False, workers: int = 0) -> None:
-        self._indexer = Indexer(root, folder, watch=watch, workers=workers)
+        root = Path(os.path.realpath(root))
+        count = workers or max(1, min(_WORKERS_MOST, (os.cpu_count() or 1) // _CORES_EACH))
+        self._indexer = Indexer(root, folder, [ParserProcess(root) for _ in range(count)], watch=watch)
         self._uses: tuple[str, Uses] | None = None
-        self._imports: tuple[int, Imports] = (-1, {})
+        self._imports = ImportMap(root)
         self._paths = Lines(())
         self._connecting = asyncio.Lock()
 
@@ -189,27 +195,7 @@ class Index:
         return Answer(tuple(found), not complete)
 
     async def _resolved_imports(self) -> Imports:
-        try:
-            from kimi_code.repo.import_edges import Resolver
-        except ImportError:
-            return {}
-
-        catalog = self._indexer.catalog
-        version, imports = self._imports
-        if version == catalog.version:
-            return imports
-        version = catalog.version
-        resolver = Resolver(self.root, self._indexer.listing.paths)
-        resolved: dict[str, frozenset[str]] = {}
-        for count, entry in enumerate(list(catalog)):
-            if entry.imports != "[]":
-                resolved[entry.path] = frozenset(
-                    resolver.resolve(entry.path, entry.language, read_imports(entry.imports))
-                )
-            if count % 100 == 99:
-                await asyncio.sleep(0)
-        self._imports = (version, resolved)
-        return resolved
+        return await self._imports.update(self._indexer.catalog, self._indexer.listing.paths)
 
     # --- Paths and the map ---
 
@@ -273,7 +259,8 @@ class Index:
         async with self._connecting:
             catalog = self._indexer.catalog
             files = sorted(entry.path for entry in catalog)
-            key = _key(catalog, files)
+            manifests = await self._imports.key(self._indexer.listing.paths)
+            key = _key(catalog, files, manifests)
             if self._uses is not None and self._uses[0] == key:
                 return self._uses[1]
             uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
@@ -283,14 +270,14 @@ class Index:
                     uses = made
                     await asyncio.sleep(0)
                 assert uses is not None
-                if not self._indexer.status().partial and key == _key(catalog, files):
+                if not self._indexer.status().partial and key == _key(catalog, files, manifests):
                     await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
             self._uses = (key, uses)
             return uses
 
 
-def _key(catalog: Catalog, files: Sequence[str]) -> str:
-    digest = blake2b(digest_size=16)
+def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
+    digest = blake2b(manifests.encode("utf-8", "surrogateescape"), digest_size=16)
     for path in files:
         entry = catalog.get(path)
         digest.update(os.fsencode(path) + (entry.digest.encode() if entry else b"") + b"\n")

@@ -36,7 +36,10 @@ _OLD = 14 * 86_400  # seconds after which another version's cache is removed
 _IN_TEXT = "surrogatepass"
 
 # What a cached answer depends on besides the file: its own code and queries, and the grammars.
-_CODE = ("symbols", "syntax", "definitions", "languages", "facts", "plain_outline")
+_CODE = (
+    *("symbols", "analysis", "definitions", "visibility", "comments", "import_statements", "languages", "syntax"),
+    *("plain_outline", "facts"),
+)
 
 
 @lru_cache(maxsize=1)
@@ -55,10 +58,12 @@ def version() -> str:
 class IndexStore:
     """The cache of one root. Every method may be called from any thread and waits for the others; none raises.
 
-    `note` says in words for people why the cache on disk is not used; "" when it is.
+    `busy` is how many seconds another process may write before a private cache takes over. `note` says in words for
+    people why the cache on disk is not used; "" when it is.
     """
 
-    def __init__(self, folder: Path, root: Path) -> None:
+    def __init__(self, folder: Path, root: Path, *, busy: float = _BUSY) -> None:
+        self._busy = busy
         self._folder = folder / blake2b(os.fsencode(root), digest_size=8).hexdigest()
         self._lock = Lock()
         self._db: sqlite3.Connection | None = None
@@ -113,7 +118,7 @@ class IndexStore:
         path = self._folder / f"{version()}.db"
         if not path.exists():
             self._tidy()
-        self._db = _connect(str(path))
+        self._db = _connect(str(path), self._busy)
         return self._db
 
     def _renewed(self) -> sqlite3.Connection:
@@ -128,7 +133,7 @@ class IndexStore:
 
     def _private(self) -> sqlite3.Connection:
         # SQLite's name for a temporary database: in memory at first, on disk when large, gone with its connection.
-        self._db = _connect("")
+        self._db = _connect("", self._busy)
         return self._db
 
     def _forget(self, reason: str) -> None:
@@ -146,8 +151,8 @@ class IndexStore:
                     path.unlink()
 
 
-def _connect(path: str) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_BUSY, check_same_thread=False)
+def _connect(path: str, busy: float) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=busy, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")

@@ -4,8 +4,7 @@ One event loop owns it; what blocks (SQLite, the status of each file) runs in th
 """
 
 import asyncio
-import os
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 _MANY = 200  # files to read, from which on their order matters
 _BATCH = 150  # files kept on disk at once
-_CORES_EACH = 4  # processor cores for each parser
-_WORKERS_MOST = 4
 _READ_PATIENCE = 3.0  # seconds for files that an answer cannot do without
 _PAUSE = 100  # files between two chances for others to run
 
@@ -40,16 +37,15 @@ def is_indexed(path: str) -> bool:
 
 
 class Indexer:
-    """The catalog of the tree at `root`, and the way to a file's details. Starts at the first `refresh`."""
+    """The catalog of the tree at `root` (absolute, resolved), and the way to details. Starts when first asked."""
 
-    def __init__(self, root: Path, folder: Path, *, watch: bool, workers: int) -> None:
-        self.root = Path(os.path.realpath(root))
+    def __init__(self, root: Path, folder: Path, parsers: Sequence[ParserProcess], *, watch: bool) -> None:
+        self.root = root
         self.catalog = Catalog()
         self.listing = Listing(())
         self.recent: tuple[str, ...] = ()
         self.store = IndexStore(folder, self.root)
-        count = workers or max(1, min(_WORKERS_MOST, (os.cpu_count() or 1) // _CORES_EACH))
-        self._parsers = [ParserProcess(self.root) for _ in range(count)]
+        self._parsers = parsers
         self._watch = watch
         self._watcher: Watcher | None = None
         self._wanted: tuple[str, ...] = ()
@@ -67,7 +63,7 @@ class Indexer:
         self._saving: Mapping[str, tuple[Facts, bytes]] = {}
         self._restamped: dict[str, Stamp] = {}
         self._gone: set[str] = set()
-        self._keeping = False
+        self._saver: asyncio.Task[None] | None = None
         self._strangers: set[str] = set()  # that changed, but are not in the listing
         self._problem = ""
 
@@ -128,7 +124,7 @@ class Indexer:
 
     async def settled(self, patience: float | None) -> bool:
         """Wait until all that is known to be new has been read."""
-        return await _within(patience, self._idle.wait())
+        return not self._problem and await _within(patience, self._idle.wait())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -216,6 +212,8 @@ class Indexer:
 
     def hurry(self, paths: Iterable[str]) -> None:
         """Read these files next, the last one first."""
+        if self._problem:
+            return
         for path in paths:
             entry = self.catalog.get(path)
             self._jobs[path] = Job(path, entry.digest if entry else "")
@@ -313,9 +311,8 @@ class Indexer:
     # --- Details and what is on disk ---
 
     def _keep(self) -> None:
-        if not self._keeping and (self._unsaved or self._restamped or self._gone):
-            self._keeping = True
-            self._start(self._save())
+        if self._saver is None and (self._unsaved or self._restamped or self._gone):
+            self._saver = asyncio.create_task(self._save())
 
     async def _save(self) -> None:
         try:
@@ -324,7 +321,7 @@ class Indexer:
                 self._unsaved, self._restamped, self._gone = {}, {}, set()
                 await asyncio.to_thread(self.store.save, list(self._saving.values()), restamped, gone)
         finally:
-            self._saving, self._keeping = {}, False
+            self._saving, self._saver = {}, None
 
     async def details(self, paths: Iterable[str]) -> dict[str, Detail]:
         """The details of files in the catalog; a file that has none any more is missing."""
@@ -378,9 +375,9 @@ class Indexer:
             await asyncio.wait(self._tasks)
         for parser in self._parsers:
             await parser.close()
-        if self._unsaved or self._saving:
-            self._unsaved = {**self._saving, **self._unsaved}
-            await self._save()
+        if self._saver is not None:
+            await asyncio.wait({self._saver})
+        await self._save()
         await asyncio.to_thread(self.store.close)
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from kimi_code.values import frozen
 
 PATIENCE = 10.0  # seconds for one file: ten times what the child allows itself
 _START_PATIENCE = 30.0
-_WINDOW = 4  # requests on the way: enough that the child never waits, few enough that an urgent one is soon read
+_STARTS_MOST = 3
+_BATCH = 12  # files sent at once; up to twice as many are on the way, so that the child never waits
 _FRAME_MOST = 64 << 20
 _COMPLAINT_MOST = 4_000
 # `-P` and the explicit path: nothing is imported from the folder we were started in, which is the user's.
@@ -61,7 +62,7 @@ class Gone:
 
 @frozen
 class Failed:
-    """A file that ended the parser twice, the second time alone; `reason` says how."""
+    """A file that ended the parser when it was read alone; `reason` says how."""
 
     path: str
     reason: str
@@ -94,39 +95,37 @@ class ParserProcess:
     async def run(self, take: Callable[[], Job | None], deliver: Callable[[Outcome], None]) -> None:
         """Parse what `take` gives until it gives None. Raises ParserUnavailableError.
 
-        The files on the way when the child ends are sent to another one; the first of them, which it was working on,
-        last and alone.
+        When the child ends, any of the files on the way may be the cause: each is read again by another child, alone.
         """
         waiting: deque[Job] = deque()
-        again: deque[Job] = deque()
         suspects: deque[Job] = deque()
         while True:
             child = self._child or await self._start()
-            while len(waiting) < _WINDOW and (job := again.popleft() if again else take()) is not None:
-                waiting.append(job)
-                child.process.write(pack({"path": job.path, "known": job.known}))
-            alone = not waiting
+            batch: list[Job] = []
+            while len(waiting) < _BATCH and len(batch) < _BATCH and (job := take()) is not None:
+                batch.append(job)
+            alone = not waiting and not batch
             if alone:
                 if not suspects:
                     return
-                waiting.append(suspects.popleft())
-                child.process.write(pack({"path": waiting[0].path, "known": waiting[0].known}))
+                batch.append(suspects.popleft())
+            if batch:
+                waiting.extend(batch)
+                child.process.write(pack([[job.path, job.known] for job in batch]))
             try:
                 async with asyncio.timeout(self._patience):
-                    outcome = await child.receive(waiting[0].path)
+                    outcomes = await child.receive(waiting)
             except (_EndedError, TimeoutError) as error:
                 await self.close()
-                culprit = waiting.popleft()
                 if alone:
-                    slow = isinstance(error, TimeoutError)
-                    deliver(Failed(culprit.path, "too slow" if slow else "crashed the parser"))
-                else:
-                    suspects.append(culprit)
-                again.extendleft(reversed(waiting))
+                    reason = "too slow" if isinstance(error, TimeoutError) else "crashed the parser"
+                    deliver(Failed(waiting.popleft().path, reason))
+                suspects.extend(waiting)
                 waiting.clear()
             else:
-                waiting.popleft()
-                deliver(outcome)
+                for outcome in outcomes:
+                    waiting.popleft()
+                    deliver(outcome)
 
     async def start(self) -> None:
         """Start the child before there is a job for it. Raises ParserUnavailableError."""
@@ -134,22 +133,24 @@ class ParserProcess:
             await self._start()
 
     async def _start(self) -> "_Child":
-        package = Path(__file__).parents[2]
-        command = (sys.executable, "-P", "-c", _PROGRAM, str(package), str(self._root))
-        try:
-            env = command_environment(os.environ)
-            process = await spawn(command, cwd=package, env=env, split=True, talk=True)
-        except ToolError as error:
-            raise ParserUnavailableError(str(error)) from error
-        child = self._child = _Child(process)
-        try:
-            async with asyncio.timeout(_START_PATIENCE):
-                await child.ready()
-        except (_EndedError, TimeoutError) as error:
-            complaint = await child.last_words()
-            await self.close()
-            raise ParserUnavailableError(complaint or f"it did not answer ({error})") from error
-        return child
+        complaint = ""
+        for _ in range(_STARTS_MOST):  # somebody may have killed it
+            package = Path(__file__).parents[2]
+            command = (sys.executable, "-P", "-c", _PROGRAM, str(package), str(self._root))
+            try:
+                env = command_environment(os.environ)
+                process = await spawn(command, cwd=package, env=env, split=True, talk=True)
+            except ToolError as error:
+                raise ParserUnavailableError(str(error)) from error
+            child = self._child = _Child(process)
+            try:
+                async with asyncio.timeout(_START_PATIENCE):
+                    await child.ready()
+                return child
+            except (_EndedError, TimeoutError) as error:
+                complaint = await child.last_words() or f"the parser did not start ({error})"
+                await self.close()
+        raise ParserUnavailableError(complaint)
 
     async def close(self) -> None:
         """End the child. Safe to call twice."""
@@ -176,44 +177,43 @@ class _Child:
 
     async def ready(self) -> None:
         """Wait for its first frame."""
-        await self._frame()
+        while self._frame() is None:
+            await self._hear()
 
-    async def receive(self, path: str) -> Outcome:
-        """The answer about `path`. Raises _EndedError."""
-        header, body = await self._frame()
-        try:
-            if header["path"] != path:
-                raise ValueError("an answer about another file")
-            if header.get("gone"):
-                return Gone(path)
-            if "digest" not in header:
-                return Unchanged(path, int(header["size"]), int(header["mtime_ns"]))
-            header["counts"] = bytes(header["counts"])
-            facts = Facts(**header)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _EndedError(str(error)) from error
-        return Parsed(facts, body)
+    async def receive(self, jobs: Iterable[Job]) -> list[Outcome]:
+        """Its answers to the first of `jobs`, at least one, in their order. Raises _EndedError."""
+        outcomes: list[Outcome] = []
+        while not outcomes:
+            await self._hear()
+            for job in jobs:
+                frame = self._frame()
+                if frame is None:
+                    break
+                outcomes.append(_outcome(job.path, *frame))
+        return outcomes
 
-    async def _frame(self) -> tuple[dict[str, Any], bytes]:
-        head, tail = LENGTHS.unpack(await self._exactly(LENGTHS.size))
+    async def _hear(self) -> None:
+        data = await anext(self._output, b"")
+        if not data:
+            raise _EndedError("it ended")
+        self._buffer += data
+
+    def _frame(self) -> tuple[dict[str, Any], bytes] | None:
+        """The next frame, once it is whole."""
+        if len(self._buffer) < LENGTHS.size:
+            return None
+        head, tail = LENGTHS.unpack_from(self._buffer)
         if head + tail > _FRAME_MOST:
             raise _EndedError("an answer too long")
-        header, body = await self._exactly(head), await self._exactly(tail)
+        start, end = LENGTHS.size + head, LENGTHS.size + head + tail
+        if len(self._buffer) < end:
+            return None
+        header, body = bytes(self._buffer[LENGTHS.size : start]), bytes(self._buffer[start:end])
+        del self._buffer[:end]
         try:
-            decoded: dict[str, Any] = dict(json.loads(header))
+            return dict(json.loads(header)), body
         except (TypeError, ValueError) as error:
             raise _EndedError(str(error)) from error
-        return decoded, body
-
-    async def _exactly(self, length: int) -> bytes:
-        while len(self._buffer) < length:
-            data = await anext(self._output, b"")
-            if not data:
-                raise _EndedError("it ended")
-            self._buffer += data
-        taken = bytes(self._buffer[:length])
-        del self._buffer[:length]
-        return taken
 
     async def _listen(self) -> None:
         async for data in self.process.stream(2):
@@ -224,3 +224,17 @@ class _Child:
         self._listening.cancel()
         await asyncio.wait({self._listening})
         await self.process.kill()
+
+
+def _outcome(path: str, header: dict[str, Any], body: bytes) -> Outcome:
+    try:
+        if header["path"] != path:
+            raise ValueError("an answer about another file")
+        if header.get("gone"):
+            return Gone(path)
+        if "digest" not in header:
+            return Unchanged(path, int(header["size"]), int(header["mtime_ns"]))
+        header["counts"] = header["counts"].encode("latin-1")
+        return Parsed(Facts(**header), body)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _EndedError(str(error)) from error

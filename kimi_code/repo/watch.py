@@ -19,9 +19,13 @@ Changed = Callable[[set[str]], None]  # paths relative to the root, with forward
 
 
 class Watcher:
-    """Tells of changes in the folders it follows, and in no other. `note` says why it does not; "" when it does."""
+    """Tells of changes in the folders it follows, and in no other. `note` says why it does not; "" when it does.
 
-    def __init__(self, root: Path, changed: Changed) -> None:
+    `most` is how many folders may be watched, by default what the system's limits allow.
+    """
+
+    def __init__(self, root: Path, changed: Changed, *, most: int | None = None) -> None:
+        self._most = _allowed() if most is None else most
         self._root = root
         self._changed = changed
         self._folders: frozenset[str] = frozenset()
@@ -40,7 +44,7 @@ class Watcher:
         if wanted <= self._folders:
             return
         await self.close()
-        if len(wanted) > _allowed():
+        if len(wanted) > self._most:
             self.note = f"no watcher: {len(wanted)} folders are more than this system lets us watch"
             return
         self._folders, self._stop, self.note = wanted, asyncio.Event(), ""
