@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from kimi_code.repo.definitions import read_definitions, read_references
 from kimi_code.repo.import_statements import read_imports
 from kimi_code.repo.languages import language_of
-from kimi_code.repo.plain_outline import outline
+from kimi_code.repo.plain_outline import outline, salvage
 from kimi_code.repo.symbols import FileSymbols, Import, Problem, Symbol, problem_of
 from kimi_code.repo.syntax import Span, TooSlowError, capture
 from kimi_code.repo.text import UTF8, decode
@@ -14,6 +14,14 @@ from kimi_code.repo.text import UTF8, decode
 _MINIFIED_LINE = 300  # bytes of a mean line
 _HEAD = 1_500  # bytes in which a file says that it is generated
 _PROSE = frozenset({"", "markdown"})  # where a paragraph may be a line
+_ERRORS_MOST = 40  # places in a file where definitions are looked for line by line
+# Where a definition has a word that tells it, at the start of a line.
+_SALVAGED = frozenset(
+    {
+        "python", "javascript", "typescript", "tsx", "go", "rust", "java", "csharp", "ruby", "php", "kotlin", "swift",
+        "lua", "bash", "scala", "elixir", "zig", "dart",
+    }
+)  # fmt: skip
 _MIXED = frozenset({"html", "vue", "svelte", "jinja"})
 
 _GENERATED = re.compile(
@@ -43,6 +51,8 @@ def analyse_file(path: str, content: bytes, limit_seconds: float) -> FileSymbols
     try:
         if language in _MIXED:
             return _read_mixed(language, text, limit_seconds)
+        if language == "markdown":  # an outline by headings is all there is to know, and its grammar has no better
+            return FileSymbols(language, tuple(outline(language, text)))
         found = _read(language, text, limit_seconds)
     except TooSlowError:
         return FileSymbols(language, problem="too slow")
@@ -64,12 +74,33 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
     if captures is None:
         return None
     symbols, names = read_definitions(language, content, captures)
+    if "error" in captures and language in _SALVAGED:
+        symbols = _with_salvaged(language, content, symbols, [node.byte_range for node in captures["error"]])
+    elif "error" in captures and not symbols:
+        symbols = outline(language, content)
     nodes = sorted(captures.get("import", ()), key=lambda node: node.start_byte)
     statements = [
         (content[node.start_byte : node.end_byte].decode("utf-8", "replace"), node.start_point[0] + 1) for node in nodes
     ]
     imports = read_imports(language, statements)
     return symbols, read_references(content, captures, names, _known(symbols, imports)), imports
+
+
+def _with_salvaged(language: str, content: bytes, symbols: list[Symbol], errors: list[Span]) -> list[Symbol]:
+    """The symbols and those that stand in what could not be read, on lines that have none yet."""
+    lines = {symbol.line for symbol in symbols}
+    symbols = list(symbols)
+    done = 0
+    for start, end in sorted(errors)[:_ERRORS_MOST]:
+        if end <= done:
+            continue
+        for symbol in salvage(language, content, max(start, done), end):
+            if symbol.line not in lines:
+                lines.add(symbol.line)
+                symbols.append(symbol)
+        done = end
+    symbols.sort(key=lambda symbol: symbol.start_byte)
+    return symbols
 
 
 def _known(symbols: list[Symbol], imports: tuple[Import, ...]) -> set[str] | None:
@@ -109,5 +140,5 @@ def _joined(language: str, parts: Iterable[Found]) -> FileSymbols:
         imports += some_imports
         for name, lines in some_references.items():
             references[name] = tuple(sorted({*references.get(name, ()), *lines}))
-    symbols.sort(key=lambda symbol: (symbol.start_byte, -symbol.end_byte))
+    symbols.sort(key=lambda symbol: symbol.start_byte)
     return FileSymbols(language, tuple(symbols), references, tuple(imports))

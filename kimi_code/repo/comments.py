@@ -5,8 +5,11 @@ import re
 _DOC_MOST = 160  # characters
 _LINES_MOST = 80  # that are looked at above a definition
 
-_QUOTED = re.compile(rb"""[rRuUbB]{0,2}("{3}|'{3}|"|')""")
-_SLASHES = (b"//", b"*", b"/*")
+_DOCSTRINGS = {
+    "python": re.compile(rb"""[rRuUbB]{0,2}("{3}|'{3}|"|')"""),
+    "elixir": re.compile(rb"""do\s+@moduledoc\s+(?:~S)?("{3}|")"""),
+}
+_ELIXIR_DOC = re.compile(rb"""@doc\s+(?:~S)?"{1,3}\s*([^"\n]+)""")
 _MARKS = {
     "ruby": (b"#",), "bash": (b"#",), "python": (b"#",), "yaml": (b"#",), "toml": (b"#",), "elixir": (b"#",),
     "lua": (b"--",), "haskell": (b"--",), "hcl": (b"#", b"//"), "php": (b"//", b"#"), "css": (), "html": (),
@@ -19,9 +22,10 @@ _DECORATION = re.compile(r"^(?:/\*+!?|//[/!]?|\*+/?|#+:?|--+\[*=*\[?|-- \||<!--|
 _TAGS = re.compile(r"</?[a-zA-Z][^<>]*>|\*+/$|-->$|\]\]$|-\}$")
 
 
-def docstring(content: bytes, body: int) -> str:
+def docstring(language: str, content: bytes, body: int) -> str:
     """The first line of the string that a block starting at `body` begins with, "" when it begins otherwise."""
-    found = _QUOTED.match(content, body)
+    opening = _DOCSTRINGS.get(language)
+    found = opening.match(content, body) if opening else None
     if found is None:
         return ""
     end = content.find(found[1], found.end())
@@ -43,6 +47,8 @@ def doc_above(language: str, content: bytes, start: int) -> str:
             opening = max(content.rfind(mark, 0, end - 2) for mark in (b"/*", b"<!--", b"{-", b"--[["))
             alone = opening >= 0 and not content[content.rfind(b"\n", 0, opening) + 1 : opening].strip()
             return _first(content[opening:end].splitlines()) if alone and not lines else _first(lines)
+        if language == "elixir" and (found := _ELIXIR_DOC.match(line)):
+            return _first([found[1]])
         if marks and line.startswith(marks) and not line.startswith(b"#["):
             lines.insert(0, line)
         elif lines or not line.startswith(_ATTRIBUTES):

@@ -6,6 +6,7 @@ What the captures of `queries/*.scm` mean:
 - `@container`: the name of a definition's container, where that is no block around it
 - `@wrapper`: belongs to the one definition in it (decorators, `const`); `@exported`: a wrapper that exports
 - `@body`: where the signature ends, for grammars without a field of that name
+- `@tail`: the body of the definition before it, for grammars where it is no part of that
 - `@access`: how visible what follows in the same block is (`private:` in C++, `private` in Ruby)
 - `@public`: a name that the file says it exports (`__all__`, `export {a}`)
 - `@import`: an import statement; `@reference`: a use of a name; `@bare`: one that may be of a local variable
@@ -23,16 +24,23 @@ from kimi_code.repo.syntax import Captures
 from kimi_code.repo.visibility import Declaration, is_exported
 
 if TYPE_CHECKING:
-    from tree_sitter import Node
+    from kimi_code.repo.syntax import Node
 
 _SIGNATURE_MOST = 200  # characters
+_NAME_MOST = 200  # of a name and of a container's: nesting a thousand deep must not make names of a thousand parts
+_SYMBOLS_MOST = 10_000  # of a file
 
 _TYPES = frozenset({"class", "interface", "struct", "enum", "trait", "scope"})
 _VALUES = frozenset({"constant", "variable", "property"})
 _FUNCTIONS = frozenset({"function", "method", "macro"})
 _WRAPPERS = frozenset({"wrapper", "exported"})
 _PARTS = frozenset({"name", "body", "container", "access"})
-_APART = frozenset({"reference", "bare", "import", "public"})
+_APART = frozenset({"reference", "bare", "import", "public", "error"})
+_FIRST_LINES = _VALUES | {"heading", "block"}  # whose signature is their first line
+_COMPOUND = frozenset({"cpp", "lua", "ruby", "csharp", "elixir"})  # where a name may name its containers
+_ENDED = frozenset({"ruby", "lua"})  # by a word, when the body is empty
+_LISTED = frozenset({"python", "javascript", "typescript", "tsx", "haskell"})
+_LISTED_ONLY = frozenset({"python", "haskell"})  # what is not in the list is not exported
 _SEPARATOR = re.compile(r"::|[.:]")
 _CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]+")
 _ENDING = re.compile(r"[;\s]+end$")
@@ -62,6 +70,7 @@ class _Frame:
     access: str = ""
     dotted: str = ""
     exported: bool = True
+    last: "Node | None" = None  # a body that follows the node
 
 
 def read_definitions(language: str, content: bytes, captures: Captures) -> tuple[list[Symbol], set[int]]:
@@ -76,6 +85,8 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
         frame.exported = parent.exported if parent else True
         if frame.names and not (frame.tag in _VALUES and parent is not None and parent.tag in _FUNCTIONS):
             symbols += _symbols_of(frame, language, content, public)
+        if len(symbols) > _SYMBOLS_MOST:
+            break
     return symbols, starts
 
 
@@ -127,6 +138,8 @@ def _nest(language: str, content: bytes, captures: Captures) -> list[_Frame]:
         if tag in _PARTS:
             if top is not None:
                 _add_part(top, tag, node, content)
+        elif tag == "tail":
+            _extend(frames, stack, node)
         elif tag in _VALUES and (start, -negative_end) in imports:
             continue
         elif top is None or (top.start, top.end) != (start, -negative_end) or top.tag in _WRAPPERS:
@@ -161,11 +174,22 @@ def _add_part(frame: _Frame, tag: str, node: "Node", content: bytes) -> None:
             pass
 
 
+def _extend(frames: list[_Frame], stack: list[_Frame], node: "Node") -> None:
+    """Adds a body that stands after its definition, not in it."""
+    if frames and frames[-1].end <= node.start_byte:
+        frame = frames[-1]
+        frame.end, frame.last = node.end_byte, node
+        frame.body = node.start_byte
+        stack.append(frame)
+
+
 def _framed(tag: str, node: "Node", top: _Frame | None) -> _Frame:
     """A frame below `top`; wrappers hand on where they start and what they export, and are nobody's parent."""
     first, exports = node.start_byte, tag == "exported"
     if top is not None and top.tag in _WRAPPERS:
-        first, exports = top.first, exports or top.exports
+        exports = exports or top.exports
+        if tag in _VALUES or node.end_byte >= top.end - 1:  # it is all that the wrapper holds, but for a semicolon
+            first = top.first
         parent = top.parent
     else:
         parent = top
@@ -178,14 +202,24 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
     """One symbol for each name of a block; sets what the blocks in it need to know."""
     outer, outer_exported = frame.dotted, frame.exported
     signature = _signature(frame, language, content)
-    doc = docstring(content, frame.body) if language == "python" and frame.body else ""
+    doc = docstring(language, content, frame.body) if frame.body else ""
     if not doc and (frame.parent is None or b"\n" in content[frame.parent.first : frame.first]):
         doc = doc_above(language, content, frame.first)
     symbols: list[Symbol] = []
     for node in frame.names:
-        *owners, name = _SEPARATOR.split(_text(content, node.start_byte, node.end_byte).strip("\"'`:"))
-        owners = [_ARGUMENTS.sub("", owner) for owner in owners]
-        container = ".".join(part for part in (outer, _folded(frame.container), *owners) if part)
+        name = _text(content, node.start_byte, node.end_byte)
+        owners: list[str] = []
+        if not name.isidentifier():
+            name = name.strip("\"'` \t\r\n")[:_NAME_MOST]
+            if language in _COMPOUND:
+                *owners, name = _SEPARATOR.split(name.lstrip(":"))
+            elif frame.tag == "heading":
+                name = name.rstrip(" #")
+        container = outer
+        if owners or frame.container:
+            parts = (outer, _folded(frame.container), *(_ARGUMENTS.sub("", owner) for owner in owners))
+            container = ".".join(part for part in parts if part)
+        container = container[:_NAME_MOST]
         kind = _kind(frame, name, bool(owners or frame.container), language)
         declaration = Declaration(
             name, kind, signature, frame.parent.tag if frame.parent else "", frame.visible, frame.exports
@@ -197,7 +231,7 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
             frame.dotted, frame.exported = f"{container}.{name}" if container else name, exported
         if frame.tag == "scope" or not name:
             continue
-        line, last = node.start_point[0] + 1, frame.node.end_point
+        line, last = node.start_point[0] + 1, (frame.last or frame.node).end_point
         end_line = last[0] + 1 if last[1] or last[0] < line else last[0]
         symbols.append(Symbol(name, kind, container, signature, doc, line, end_line, frame.first, frame.end, exported))
     return symbols
@@ -215,23 +249,20 @@ def _kind(frame: _Frame, name: str, is_owned: bool, language: str) -> Kind:
     return cast(Kind, frame.tag)
 
 
-_ENDED = frozenset({"ruby", "lua"})  # by a word, when the body is empty
-_LISTED = frozenset({"python", "javascript", "typescript", "tsx", "haskell"})
-_LISTED_ONLY = frozenset({"python", "haskell"})  # what is not in the list is not exported
-
-
 def _signature(frame: _Frame, language: str, content: bytes) -> str:
     """The text of a definition up to its body, on one line; of a value, its first line."""
     start = frame.start if content[frame.first : frame.first + 1] in b"@#[" else frame.first
-    if not frame.body and (body := frame.node.child_by_field_name("body")):
+    if not frame.body and frame.tag not in _VALUES and (body := frame.node.child_by_field_name("body")):
         frame.body = body.start_byte
     name_end = frame.names[0].end_byte
     end = frame.body if frame.body >= name_end else frame.end
     text = _text(content, start, min(end, start + 4_000))
-    if end == frame.end and (frame.tag in _VALUES or "{" in text):
+    if end == frame.end and (frame.tag in _FIRST_LINES or "{" in text):
         cut = content.find(b"\n", name_end, end)
         text = text if cut < 0 else _text(content, start, cut)
-    text = _LOOSE.sub("", _folded(_ANNOTATIONS.sub("", text.lstrip(), count=1))).rstrip(_TRAILING)
+    if text[:1] in "@#[":
+        text = _ANNOTATIONS.sub("", text, count=1)
+    text = (_LOOSE.sub("", _folded(text)) if "\n" in text else _folded(text)).rstrip(_TRAILING)
     if language in _ENDED:
         text = _ENDING.sub("", text)
     return text if len(text) <= _SIGNATURE_MOST else text[: _SIGNATURE_MOST - 1].rstrip() + "…"

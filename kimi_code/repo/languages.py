@@ -68,10 +68,10 @@ _CPP = re.compile(
 # Folders of other people's or of made files.
 _VENDORED_FOLDERS = frozenset(
     {
-        "node_modules", "bower_components", "jspm_packages", "vendor", "third_party", "third-party", "thirdparty",
+        "node_modules", "bower_components", "jspm_packages", "vendor", "_vendor", "third_party", "third-party", "thirdparty",
         "site-packages", "dist", ".git", ".hg", ".svn", ".venv", "venv", "__pycache__", ".tox", ".nox", ".next",
-        ".nuxt",        ".yarn", ".gradle", "pods", "carthage", ".mypy_cache", ".pytest_cache", ".ruff_cache", "deriveddata",
-        ".eggs", ".terraform", ".dart_tool",
+        ".nuxt", ".yarn", ".gradle", "pods", "carthage", ".mypy_cache", ".pytest_cache", ".ruff_cache",
+        "deriveddata", ".eggs", ".terraform", ".dart_tool",
     }
 )  # fmt: skip
 _VENDORED_NAME = re.compile(
@@ -82,8 +82,8 @@ _LOCK_FILES = frozenset(
     {
         "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb",
         "cargo.lock", "poetry.lock", "uv.lock", "pdm.lock", "pipfile.lock", "pixi.lock", "composer.lock", "go.sum",
-        "gemfile.lock", "mix.lock", "pubspec.lock", "podfile.lock", "flake.lock", "packages.lock.json", "gradle.lockfile",
-        "package.resolved", "deno.lock", ".terraform.lock.hcl",
+        "gemfile.lock", "mix.lock", "pubspec.lock", "podfile.lock", "flake.lock", "packages.lock.json",
+        "gradle.lockfile", "package.resolved", "deno.lock", ".terraform.lock.hcl",
     }
 )  # fmt: skip
 

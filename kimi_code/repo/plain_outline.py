@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable
 
 from kimi_code.repo.symbols import Kind, Symbol
+from kimi_code.repo.visibility import Declaration, is_exported
 
 _MOST = 400  # symbols of a file
 _NAME_MOST = 100  # characters
 _LINE_MOST = 300  # characters of a line that is looked at
 
-_FENCE = re.compile(r"\s{0,3}(?:```|~~~)")
+_FENCE = re.compile(r"\s{0,3}(?:```|~~~(?!~))")
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _WIKI_HEADING = re.compile(r"(={1,6})\s+(\S.*?)(?:\s+=+)?$")
 _UNDERLINE = re.compile(r"([=\-~^\"'`*+#])\1{2,}$")
@@ -26,7 +27,7 @@ _DEFINED = re.compile(
     r"(?P<word>function|func|fun|fn|def|defn|defp|sub|proc|procedure|method|subroutine|class|interface|struct|enum|trait"
     r"|protocol|type|module|package|namespace|macro|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|index"
     r"|trigger|type)|message|service|rpc|task|contract|record|union|object)\s+(?:if\s+not\s+exists\s+)?"
-    r"[\"'`(\[]?(?P<name>[\w.$:-]+)",
+    r"[\"'`(\[]?(?P<name>[\w.$-]+(?::+\w+)*)",
     re.I,
 )
 _KINDS: dict[str, Kind] = {
@@ -46,11 +47,35 @@ def outline(language: str, content: bytes) -> list[Symbol]:
     Headings of Markdown, reStructuredText, AsciiDoc and pages; blocks of templates; else definitions by their usual
     words, sections in brackets, and lines at the margin whose next line is indented.
     """
+    return _outline(_reader_for(language), content)
+
+
+def salvage(language: str, content: bytes, start: int, end: int) -> list[Symbol]:
+    """The definitions, by their usual words, in a part of a file that its grammar could not read; at most 400."""
+    begin = content.rfind(b"\n", 0, start) + 1
+    above = content.count(b"\n", 0, begin)
+    return [
+        Symbol(
+            it.name,
+            "method" if it.kind == "function" and it.container else it.kind,
+            it.container,
+            it.signature.rstrip(" {:"),
+            "",
+            it.line + above,
+            it.end_line + above,
+            it.start_byte + begin,
+            it.end_byte + begin,
+            is_exported(language, Declaration(it.name, it.kind, it.signature, "", "", "export " in it.signature)),
+        )
+        for it in _outline(_defined, content[begin:end])
+    ]
+
+
+def _outline(reader: Reader, content: bytes) -> list[Symbol]:
     lines = content.decode("utf-8", "replace").split("\n")
     offsets = [0]
     for raw in content.split(b"\n"):
         offsets.append(offsets[-1] + len(raw) + 1)
-    reader = _reader_for(language)
     found: list[tuple[int, int, str, Kind]] = []
     fenced = False
     for number, raw in enumerate(lines):

@@ -19,50 +19,53 @@ class Declaration:
     access: str
     exports: bool
 
+    def words(self) -> set[str]:
+        """Those before the name: modifiers, among others."""
+        return set(_WORD.findall(self.signature.partition(self.name)[0]))
+
 
 def is_exported(language: str, it: Declaration) -> bool:
     """The rule of `language` for a definition whose parents are exported themselves."""
     if it.within in ("function", "method", "macro"):
         return False
-    before = set(_WORD.findall(it.signature.partition(it.name)[0]))
     match language:
         case "python":
             return not it.name.startswith("_") or (it.name.startswith("__") and it.name.endswith("__"))
         case "javascript" | "typescript" | "tsx":
             if it.within:
-                return it.exports or not (it.name.startswith("#") or before & {"private", "protected"})
+                return it.exports or not (it.name.startswith("#") or it.words() & {"private", "protected"})
             return it.exports
         case "go":
             return it.name[:1].isupper()
         case "rust":
-            return "pub" in before or it.within in ("trait", "enum") or (it.within == "scope" and it.access != "")
+            return "pub" in it.words() or it.within in ("trait", "enum") or (it.within == "scope" and it.access != "")
         case "java":
-            return bool(before & {"public", "protected"}) or it.within in ("interface", "enum")
+            return bool(it.words() & {"public", "protected"}) or it.within in ("interface", "enum")
         case "csharp":
             if it.within in ("", "module"):
-                return not before & {"private", "file"}
-            return bool(before & {"public", "protected", "internal"}) or it.within in ("interface", "enum")
+                return not it.words() & {"private", "file"}
+            return bool(it.words() & {"public", "protected", "internal"}) or it.within in ("interface", "enum")
         case "kotlin" | "scala":
-            return "private" not in before
+            return "private" not in it.words()
         case "php":
-            return not before & {"private", "protected"}
+            return not it.words() & {"private", "protected"}
         case "swift":
-            return not before & {"private", "fileprivate"}
+            return not it.words() & {"private", "fileprivate"}
         case "c":
-            return "static" not in before
+            return "static" not in it.words()
         case "cpp":
             if it.within in ("class", "struct"):
                 return not it.access.startswith(("private", "protected"))
-            return "static" not in before
+            return "static" not in it.words()
         case "ruby":
             return it.access not in ("private", "protected")
         case "lua":
-            return "local" not in before
+            return "local" not in it.words()
         case "elixir":
             return not it.signature.startswith(("defp ", "defmacrop "))
         case "dart":
             return not it.name.startswith("_")
         case "zig":
-            return "pub" in before or it.within == "enum"
+            return "pub" in it.words() or it.within == "enum"
         case _:
             return True

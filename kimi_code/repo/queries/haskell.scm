@@ -4,8 +4,7 @@
 (class name: (name) @name) @interface
 (data_constructor (prefix name: (constructor) @name)) @constant
 (data_constructor (record name: (constructor) @name)) @constant
-(declarations (signature name: (variable) @name) @function)
-(class_declarations (signature name: (variable) @name) @method)
+(signature name: (variable) @name) @function
 (exports (export variable: (variable) @public))
 (exports (export type: (name) @public))
 (import) @import
