@@ -22,6 +22,7 @@ from kimi_code.repo.import_map import ImportMap
 from kimi_code.repo.indexer import Indexer
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
 from kimi_code.repo.parser_process import ParserProcess
+from kimi_code.repo.rank import Graph
 from kimi_code.repo.reference_graph import Imports, Uses, connect, is_resolved, unpack
 from kimi_code.repo.relevance import candidate, rank_files
 
@@ -46,7 +47,7 @@ class Index:
         root = Path(os.path.realpath(root))
         count = workers or max(1, min(_WORKERS_MOST, (os.cpu_count() or 1) // _CORES_EACH))
         self._indexer = Indexer(root, folder, [ParserProcess(root) for _ in range(count)], watch=watch)
-        self._uses: tuple[str, Uses] | None = None
+        self._uses: tuple[str, Uses, Graph] | None = None
         self._imports = ImportMap(root)
         self._paths = Lines(())
         self._connecting = asyncio.Lock()
@@ -219,11 +220,10 @@ class Index:
         if self._indexer.waiting():
             await self._read_first(focus)
         complete = await self._indexer.settled(_PATIENCE) and complete
-        uses = await self._connected()
+        uses, graph = await self._connected()
         given = tuple(inside for path in focus.files if (inside := self._inside(path)))
-        ranking = rank_files(
-            self._indexer.catalog, uses, Focus(focus.words, given), self._indexer.recent, self._inside(folder) or ""
-        )
+        about, within = Focus(focus.words, given), self._inside(folder) or ""
+        ranking = rank_files(self._indexer.catalog, uses, graph, about, self._indexer.recent, within)
         details = await self._indexer.details(entry.path for entry, _ in ranking.files)
         candidates = [
             candidate(entry, rank, detail.definitions, ranking)
@@ -254,7 +254,7 @@ class Index:
             return []
         return [hit.path.removeprefix("./") for hit in found.hits]
 
-    async def _connected(self) -> Uses:
+    async def _connected(self) -> tuple[Uses, Graph]:
         """The edges between files as they are known now; from disk when nothing changed since they were made."""
         async with self._connecting:
             catalog = self._indexer.catalog
@@ -262,7 +262,7 @@ class Index:
             manifests = await self._imports.key(self._indexer.listing.paths)
             key = _key(catalog, files, manifests)
             if self._uses is not None and self._uses[0] == key:
-                return self._uses[1]
+                return self._uses[1:]
             uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
             if uses is None:
                 imports = await self._resolved_imports()
@@ -272,8 +272,8 @@ class Index:
                 assert uses is not None
                 if not self._indexer.status().partial and key == _key(catalog, files, manifests):
                     await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
-            self._uses = (key, uses)
-            return uses
+            self._uses = (key, uses, uses.graph())
+            return self._uses[1:]
 
 
 def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:

@@ -142,7 +142,7 @@ class Indexer:
             self._idle.clear()
             try:
                 if self._loaded:
-                    listing = await list_files(self.root)
+                    listing = await list_files(self.root, self.listing)
                 else:
                     async with asyncio.TaskGroup() as group:
                         listed = group.create_task(list_files(self.root))
@@ -163,7 +163,7 @@ class Indexer:
         self._loaded = True
 
     async def _compare(self, listing: Listing) -> None:
-        if listing.paths != self.listing.paths:
+        if listing is not self.listing:
             self._wanted = tuple(path for path in listing.paths if is_indexed(path))
             self._wanted_set = frozenset(self._wanted)
             self._strangers.clear()

@@ -1,5 +1,6 @@
 """Which files a tree has, and which of them changed: git's list, else our own walk; each file's status."""
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterable
@@ -19,22 +20,30 @@ Stamp = tuple[int, int]  # size in bytes, time of change in nanoseconds
 
 @frozen
 class Listing:
-    """Paths relative to the root with forward slashes, sorted; `complete` is False when there are too many."""
+    """Paths relative to the root with forward slashes, sorted; `complete` is False when there are too many.
+
+    `raw` is what git said.
+    """
 
     paths: tuple[str, ...]
     complete: bool = True
+    raw: bytes = b""
 
 
-async def list_files(root: Path) -> Listing:
-    """All files that no ignore file excludes, tracked or not. Without git, or where it refuses, by our own walk."""
+async def list_files(root: Path, before: Listing | None = None) -> Listing:
+    """All files that no ignore file excludes, tracked or not; `before` itself when they are the same.
+
+    Without git, or where it refuses, by our own walk.
+    """
     output = await run_git(("ls-files", "-co", "--exclude-standard", "-z"), root)
     if output.code == 0:
+        if before is not None and output.stdout == before.raw:
+            return before
         # A folder with a repository of its own ends with a slash.
         names = {name for name in output.stdout.split(b"\0") if name and not name.endswith(b"/")}
-        return _listing(os.fsdecode(name) for name in names)
-    import asyncio
-
-    return await asyncio.to_thread(_walked, root)
+        return _listing(map(os.fsdecode, names), output.stdout)
+    walked = await asyncio.to_thread(_walked, root)
+    return before if before is not None and before.paths == walked.paths else walked
 
 
 def _walked(root: Path) -> Listing:
@@ -44,9 +53,9 @@ def _walked(root: Path) -> Listing:
     return _listing(str(path)[start:].replace(os.sep, "/") for path in walk(root, _SKIPPED_FOLDERS))
 
 
-def _listing(paths: Iterable[str]) -> Listing:
+def _listing(paths: Iterable[str], raw: bytes = b"") -> Listing:
     found = list(islice(paths, FILES_MOST + 1))
-    return Listing(tuple(sorted(found[:FILES_MOST])), len(found) <= FILES_MOST)
+    return Listing(tuple(sorted(found[:FILES_MOST])), len(found) <= FILES_MOST, raw)
 
 
 def stamps(root: Path, paths: Iterable[str]) -> dict[str, Stamp]:

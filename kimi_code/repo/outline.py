@@ -4,7 +4,7 @@ What matters comes ranked (`Candidate`); here is chosen, laid out and cut. The s
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kimi_code.repo.answers import Definition
 from kimi_code.values import frozen
@@ -93,11 +93,12 @@ def draw(candidates: Iterable[Candidate], budget: int, count: Count, *, partial:
     """The map of at most `budget` tokens as `count` counts them: as many of the best definitions as fit."""
     ranked = sorted(candidates, key=lambda file: (-file.rank, file.path))
     order = _in_order(ranked)
+    parents = [parents_of(file.definitions) for file in ranked]
     fits, fitting = 0, RepoMap("", 0, (), partial)
     low, high = 1, len(order)
     while low <= high:
         middle = (low + high) // 2
-        drawn = _draw(ranked, order[:middle], count, partial)
+        drawn = _draw(ranked, parents, order[:middle], count, partial)
         if drawn.tokens <= budget:
             fits, fitting = middle, drawn
             low = middle + 1
@@ -122,12 +123,14 @@ def _in_order(files: Sequence[Candidate]) -> list[Item]:
     return [(number, n) for _, number, n in scored]
 
 
-def _draw(files: Sequence[Candidate], items: Sequence[Item], count: Count, partial: bool) -> RepoMap:
+def _draw(
+    files: Sequence[Candidate], parents: Sequence[Sequence[int]], items: Sequence[Item], count: Count, partial: bool
+) -> RepoMap:
     chosen: dict[int, set[int]] = {}
     for number, n in items:
         chosen.setdefault(number, set()).add(n)
     shown = tuple(
-        MapFile(file.path, file.rank, skeleton(file.definitions, chosen[number]))
+        MapFile(file.path, file.rank, skeleton(file.definitions, parents[number], chosen[number]))
         for number, file in enumerate(files)
         if number in chosen
     )
@@ -135,14 +138,21 @@ def _draw(files: Sequence[Candidate], items: Sequence[Item], count: Count, parti
     return RepoMap(text, count(text), shown, partial)
 
 
-def skeleton(definitions: Sequence[Definition], chosen: Iterable[int]) -> tuple[MapSymbol, ...]:
+def parents_of(definitions: Sequence[Definition]) -> list[int]:
+    """The definition that each one stands in, by number; -1 for none."""
+    first: dict[str, int] = {}
+    for n, definition in enumerate(definitions):
+        first.setdefault(definition.qualified, n)
+    return [first.get(each.container, -1) if each.container else -1 for each in definitions]
+
+
+def skeleton(definitions: Sequence[Definition], parents: Sequence[int], chosen: Iterable[int]) -> tuple[MapSymbol, ...]:
     """The chosen definitions of a file, and those they stand in, in the order of lines."""
-    containers: Mapping[str, int] = {definition.qualified: n for n, definition in reversed([*enumerate(definitions)])}
     wanted: set[int] = set()
     for n in chosen:
         while n >= 0 and n not in wanted:
             wanted.add(n)
-            n = containers.get(definitions[n].container, -1) if definitions[n].container else -1
+            n = parents[n]
     lines: list[MapSymbol] = []
     open_until: list[int] = []
     for n in sorted(wanted, key=lambda n: (definitions[n].line, -definitions[n].end_line, n)):

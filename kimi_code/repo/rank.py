@@ -37,10 +37,11 @@ def make_graph(size: int, edges: Iterable[Mapping[int, float]]) -> Graph:
     return Graph(starts, targets, shares)
 
 
-def pagerank(graph: Graph, personal: Mapping[int, float]) -> list[float]:
+def pagerank(graph: Graph, personal: Mapping[int, float], damping: float = _DAMPING) -> list[float]:
     """Each node's rank; they sum to 1. `personal` are weights of the nodes a walk begins (and begins anew) at.
 
-    Without any, it begins everywhere alike. Nodes without edges lead back to the beginning.
+    Without any, it begins everywhere alike. `damping` is how likely it goes on at each step: less stays nearer to its
+    beginning. Nodes without edges lead back there.
     """
     size = graph.size
     if not size:
@@ -57,7 +58,7 @@ def pagerank(graph: Graph, personal: Mapping[int, float]) -> list[float]:
         before, rank = rank, [0.0] * size
         moved = 0.0
         for node, edges in spans:
-            amount = before[node] * _DAMPING
+            amount = before[node] * damping
             if amount > 1e-12:
                 moved += amount
                 for target, share in edges:

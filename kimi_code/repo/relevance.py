@@ -8,7 +8,7 @@ from kimi_code.repo.answers import Definition
 from kimi_code.repo.catalog import Catalog, Entry
 from kimi_code.repo.fuzzy import words_of
 from kimi_code.repo.outline import Candidate, Focus
-from kimi_code.repo.rank import pagerank
+from kimi_code.repo.rank import Graph, pagerank
 from kimi_code.repo.reference_graph import Uses
 from kimi_code.values import frozen
 
@@ -22,6 +22,8 @@ _WORD = 3.0  # for each word that names something
 _SHARED_MOST = 400  # files or names; a word that fits more of them says nothing
 
 _TEST_WORTH = 0.25
+# How far a walk goes: near what a question names, else far, to what everything rests on.
+_NEAR, _FAR = 0.5, 0.85
 _KIND_WORTH: Mapping[str, float] = {
     **dict.fromkeys(("class", "interface", "trait", "struct", "enum", "module"), 1.0),
     **dict.fromkeys(("function", "macro", "type"), 0.7),
@@ -37,18 +39,24 @@ class Ranking:
     worth: Mapping[tuple[str, int], float]
 
 
-def rank_files(catalog: Catalog, uses: Uses, focus: Focus, recent: Sequence[str] = (), within: str = "") -> Ranking:
-    """The best files (in the folder `within`) for a focus, and the worth of the names they define."""
+def rank_files(
+    catalog: Catalog, uses: Uses, graph: Graph, focus: Focus, recent: Sequence[str] = (), within: str = ""
+) -> Ranking:
+    """The best files (in the folder `within`) for a focus, and the worth of the names they define.
+
+    `graph` is that of `uses`.
+    """
     named = _Names(catalog, uses.files).weigh(focus.words)
-    personal = _personal(uses.files, named.files, focus, recent)
-    ranks = pagerank(uses.graph(), personal)
+    tests = frozenset(path for path in uses.files if is_test(path))
+    personal = _personal(uses.files, tests, named.files, focus, recent)
+    ranks = pagerank(graph, personal, _NEAR if named.files or focus.files else _FAR)
     about_tests = any("test" in word.lower() for word in focus.words)
     scored: list[tuple[float, str]] = []
     for number, path in enumerate(uses.files):
         entry = catalog.get(path)
         if entry is None or not entry.defined or entry.problem or not _is_within(path, within):
             continue
-        worth = 1.0 if about_tests or path in focus.files or not is_test(path) else _TEST_WORTH
+        worth = 1.0 if about_tests or path in focus.files or path not in tests else _TEST_WORTH
         scored.append((-ranks[number] * worth, path))
     best = [(entry, -rank) for rank, path in sorted(scored)[:FILES_MOST] if (entry := catalog.get(path))]
     worth = _worth_of_names(catalog, uses, ranks, {entry.path for entry, _ in best})
@@ -80,10 +88,10 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def _personal(
-    files: Sequence[str], named: Mapping[str, float], focus: Focus, recent: Sequence[str]
+    files: Sequence[str], tests: Collection[str], named: Mapping[str, float], focus: Focus, recent: Sequence[str]
 ) -> dict[int, float]:
     numbers = {path: number for number, path in enumerate(files)}
-    quiet = {number for path, number in numbers.items() if is_test(path)}
+    quiet = {numbers[path] for path in tests}
     everywhere = _EVERYWHERE / max(1, len(files) - len(quiet))
     personal = {number: everywhere for number in range(len(files)) if number not in quiet}
 
@@ -109,12 +117,12 @@ def _worth_of_names(
     wanted = {number: path for number, path in enumerate(uses.files) if path in chosen}
     worth: dict[tuple[str, int], float] = {}
     for source, (start, end) in enumerate(pairwise(uses.starts)):
-        entry = catalog.get(uses.files[source])
-        if entry is None or start == end:
+        targets = uses.targets[start:end]
+        if wanted.keys().isdisjoint(targets) or (entry := catalog.get(uses.files[source])) is None:
             continue
         weights = uses.weights[start:end]
         share = ranks[source] / sum(weights)
-        for place, target, weight in zip(uses.places[start:end], uses.targets[start:end], weights, strict=True):
+        for place, target, weight in zip(uses.places[start:end], targets, weights, strict=True):
             path = wanted.get(target)
             if path is not None and place < len(entry.referenced):
                 key = (path, entry.referenced[place])

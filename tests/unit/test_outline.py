@@ -183,10 +183,12 @@ def test_a_use_is_certain_where_the_definition_is_imported_and_a_guess_elsewhere
 def test_files_are_ranked_by_the_words_of_the_question_and_by_what_was_read() -> None:
     catalog = catalog_of(*PROJECT, facts("tests/test_store.py", defines="test_load", uses="load"))
     uses = connected(catalog, {})
-    assert rank_files(catalog, uses, Focus(("inner",))).files[0][0].path == "lib/inner.py"
-    assert rank_files(catalog, uses, Focus((), ("old/store.py",))).files[0][0].path == "old/store.py"
-    assert rank_files(catalog, uses, NOTHING, within="lib").files[0][0].path == "lib/inner.py"
-    assert "tests/test_store.py" in [entry.path for entry, _ in rank_files(catalog, uses, Focus(("test_load",))).files]
+    assert rank_files(catalog, uses, uses.graph(), Focus(("inner",))).files[0][0].path == "lib/inner.py"
+    assert rank_files(catalog, uses, uses.graph(), Focus((), ("old/store.py",))).files[0][0].path == "old/store.py"
+    assert rank_files(catalog, uses, uses.graph(), NOTHING, within="lib").files[0][0].path == "lib/inner.py"
+    assert "tests/test_store.py" in [
+        entry.path for entry, _ in rank_files(catalog, uses, uses.graph(), Focus(("test_load",))).files
+    ]
 
 
 def test_tests_are_known_by_their_names_and_folders() -> None:
