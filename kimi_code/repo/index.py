@@ -27,6 +27,7 @@ from kimi_code.repo.reference_graph import Imports, Uses, connect, is_resolved, 
 from kimi_code.repo.relevance import candidate, rank_files
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
+_DRAWING = 0.2  # seconds of those that choosing and laying out a map may take
 _CORES_EACH = 4  # processor cores for each parser process
 _WORKERS_MOST = 4
 _FOCUSED_MOST = 100  # files that are read before others because a question is about them
@@ -216,10 +217,12 @@ class Index:
 
         While files are still being read, those that `focus` speaks of come first, for at most half a second.
         """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
         complete = await self._indexer.listed(_PATIENCE)
         if self._indexer.waiting():
             await self._read_first(focus)
-        complete = await self._indexer.settled(_PATIENCE) and complete
+        complete = await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
         uses, graph = await self._connected()
         given = tuple(inside for path in focus.files if (inside := self._inside(path)))
         about, within = Focus(focus.words, given), self._inside(folder) or ""
@@ -233,7 +236,7 @@ class Index:
         return draw(candidates, tokens, count, partial=not complete)
 
     async def _read_first(self, focus: Focus) -> None:
-        """Let the files be read next that a focus names, or that look as if they define what it names."""
+        """Have the files read now that a focus names, or that look as if they define what it names."""
         waiting = set(self._indexer.waiting())
         named = [path for path in map(self._inside, focus.files) if path in waiting]
         words = [word for word in re.findall(r"\w{3,}", " ".join(focus.words)) if not word.isdigit()]
@@ -241,7 +244,7 @@ class Index:
         by_path = [path for path in waiting if any(stem in path.rpartition("/")[2].lower() for stem in stems)]
         defining = [path for path in await self._defining(words) if path in waiting] if words else []
         first = dict.fromkeys((*named, *defining, *sorted(by_path)[:_FOCUSED_MOST]))
-        self._indexer.hurry(reversed(list(first)[:_FOCUSED_MOST]))
+        await self._indexer.read_next(list(first)[:_FOCUSED_MOST], _PATIENCE)
 
     async def _defining(self, words: Sequence[str]) -> list[str]:
         from kimi_code.errors import ToolError

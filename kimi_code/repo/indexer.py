@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MANY = 200  # files to read, from which on their order matters
 _BATCH = 150  # files kept on disk at once
 _READ_PATIENCE = 3.0  # seconds for files that an answer cannot do without
+_FIRST_FEW = 12  # files of a question without which it is not answered
 _PAUSE = 100  # files between two chances for others to run
 
 # They have outlines, when asked for, but nothing that code refers to.
@@ -349,15 +350,26 @@ class Indexer:
             return False
         return True
 
+    async def read_next(self, paths: Sequence[str], patience: float) -> None:
+        """Read these files before all others, in this order; returns when the first few of them are read."""
+        self.hurry(reversed(paths))
+        awaited = [self._await(path) for path in paths[:_FIRST_FEW] if path in self._jobs]
+        if awaited:
+            await asyncio.wait(awaited, timeout=patience)
+
+    def _await(self, path: str) -> asyncio.Future[tuple[Facts, bytes] | None]:
+        return self._awaited.setdefault(path, asyncio.get_running_loop().create_future())
+
     async def read_now(self, paths: Iterable[str]) -> dict[str, tuple[Facts, bytes]]:
         """Facts and details as the parser gives them now, for a few seconds; also of files that are not indexed."""
-        futures: dict[str, asyncio.Future[tuple[Facts, bytes] | None]] = {}
-        for path in paths:
-            futures[path] = self._awaited.setdefault(path, asyncio.get_running_loop().create_future())
+        if self._problem:
+            return {}
+        futures = {path: self._await(path) for path in paths}
+        if not futures:
+            return {}
+        for path in futures:
             self._jobs[path] = Job(path)
             self._order.append(path)
-        if not futures or self._problem:
-            return {}
         self._idle.clear()
         self._work.set()
         await asyncio.wait(futures.values(), timeout=_READ_PATIENCE)
