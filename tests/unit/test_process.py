@@ -60,9 +60,11 @@ async def test_a_process_may_end_while_its_output_is_being_used(workspace: Local
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
     os.mkfifo(workspace.root / "go")
     process = await start(workspace, "echo one; read line < go")
-    assert await first_of(process.output()) == b"one\n"
+    output = process.output()
+    assert await first_of(output) == b"one\n"
     await asyncio.to_thread((workspace.root / "go").write_text, "two\n")
     assert await process.wait() == Exit(0)
+    assert [data async for data in output] == []
     assert problems == []
 
 
