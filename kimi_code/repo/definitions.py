@@ -162,7 +162,8 @@ def _rank(tag: str) -> int:
 def _add_part(frame: _Frame, tag: str, node: "Node", content: bytes) -> None:
     match tag:
         case "name" if frame.tag not in _WRAPPERS:
-            if all(node.start_byte != name.start_byte for name in frame.names):
+            is_there = node.start_byte < node.end_byte  # not one that the parser made up
+            if is_there and all(node.start_byte != name.start_byte for name in frame.names):
                 frame.names.append(node)
         case "container":
             frame.container = _text(content, node.start_byte, node.end_byte)
@@ -215,6 +216,8 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
                 *owners, name = _SEPARATOR.split(name.lstrip(":"))
             elif frame.tag == "heading":
                 name = name.rstrip(" #")
+        if not name:
+            continue
         container = outer
         if owners or frame.container:
             parts = (outer, _folded(frame.container), *(_ARGUMENTS.sub("", owner) for owner in owners))
@@ -229,7 +232,7 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
             exported = name.encode() in public or (exported and language not in _LISTED_ONLY)
         if node is frame.names[0]:
             frame.dotted, frame.exported = f"{container}.{name}" if container else name, exported
-        if frame.tag == "scope" or not name:
+        if frame.tag == "scope":
             continue
         line, last = node.start_point[0] + 1, (frame.last or frame.node).end_point
         end_line = last[0] + 1 if last[1] or last[0] < line else last[0]

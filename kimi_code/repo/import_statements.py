@@ -35,15 +35,14 @@ _AS = re.compile(r"\s+as:?\s+(\w+)|,\s*as:\s*([\w.]+)|\s+qualified\s+as\s+(\w+)"
 
 
 def read_imports(language: str, statements: Sequence[tuple[str, int]]) -> tuple[Import, ...]:
-    """The imports in statements of a language, given with their lines; what cannot be read is left out."""
+    """The imports in statements of a language, given in order with their lines; each once, no unreadable ones."""
     read = _READERS.get(language, _read_path)
-    found = {
-        (target, names): Import(target, names, line)
-        for text, line in reversed(statements)
-        for target, names in read(text[:_MOST])
-        if target
-    }
-    return tuple(sorted(found.values(), key=lambda statement: statement.line))
+    found: dict[Statement, Import] = {}
+    for text, line in statements:
+        for target, names in read(text[:_MOST]):
+            if target:
+                found.setdefault((target, names), Import(target, names, line))
+    return tuple(found.values())
 
 
 def _listed(text: str, alias: str = r"\s+as\s+") -> Names:

@@ -68,7 +68,8 @@ _CPP = re.compile(
 # Folders of other people's or of made files.
 _VENDORED_FOLDERS = frozenset(
     {
-        "node_modules", "bower_components", "jspm_packages", "vendor", "_vendor", "third_party", "third-party", "thirdparty",
+        "node_modules", "bower_components", "jspm_packages", "vendor", "_vendor", "third_party",
+        "third-party", "thirdparty",
         "site-packages", "dist", ".git", ".hg", ".svn", ".venv", "venv", "__pycache__", ".tox", ".nox", ".next",
         ".nuxt", ".yarn", ".gradle", "pods", "carthage", ".mypy_cache", ".pytest_cache", ".ruff_cache",
         "deriveddata", ".eggs", ".terraform", ".dart_tool",

@@ -53,6 +53,7 @@ _GRAMMARS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "hcl": ("tree_sitter_hcl", "language"),
     }
 )
+LANGUAGES = tuple(_GRAMMARS)
 _QUERY_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "javascript": ("ecmascript", "javascript"),
@@ -65,6 +66,9 @@ _QUERY_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _SHORT = 64 * 1024  # bytes that parse in milliseconds whatever they are: no need to look at the clock meanwhile
 _CHUNK = 256 * 1024
 _MOST_LOOSE = 4_000  # tokens
+_MOST_STATES = 2_048  # unfinished matches of a query; more make it slow, and real files hardly need them
+_MOST_LEVELS = 2_000  # of a tree
+_PROBE_EVERY = 8 * 1024  # bytes
 
 
 class TooSlowError(Exception):
@@ -112,9 +116,9 @@ def capture(language: str, content: bytes, limit_seconds: float, within: Sequenc
     from tree_sitter import QueryCursor
 
     tree = _parse(grammar.parser, content, time.monotonic() + limit_seconds, within)
-    if _is_wreck(tree.root_node):
+    if _is_wreck(tree.root_node) or _is_too_deep(tree, len(content)):
         raise TooSlowError
-    return QueryCursor(grammar.query).captures(tree.root_node)
+    return QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(tree.root_node)
 
 
 def _is_wreck(root: "Node") -> bool:
@@ -127,6 +131,22 @@ def _is_wreck(root: "Node") -> bool:
         return False
     wrecks = (root, *(node for node in root.children if node.is_error))
     return any(node.child_count - node.named_child_count > _MOST_LOOSE for node in wrecks)
+
+
+def _is_too_deep(tree: "Tree", size: int) -> bool:
+    """Whether a tree has thousands of levels: the time of a query grows with their square (16,000 take 5 s).
+
+    Looked up at a few places: so many levels take kilobytes of text.
+    """
+    cursor = tree.walk()
+    for place in range(_PROBE_EVERY, size, _PROBE_EVERY):
+        cursor.reset(tree.root_node)
+        for _ in range(_MOST_LEVELS):
+            if cursor.goto_first_child_for_byte(place) is None:
+                break
+        else:
+            return True
+    return False
 
 
 def _parse(parser: "Parser", content: bytes, deadline: float, within: Sequence[Span]) -> "Tree":
