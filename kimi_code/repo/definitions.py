@@ -94,23 +94,24 @@ def read_references(
     content: bytes, captures: Captures, names: set[int], known: Iterable[str] | None
 ) -> dict[str, tuple[int, ...]]:
     """The lines of every use, not at `names` (offsets); of bare names, those `known` (None: all) or capitalised."""
-    uses = [(node.start_byte, node.end_byte) for node in captures.get("reference", ())]
-    bare = [(node.start_byte, node.end_byte) for node in captures.get("bare", ())]
+    spans = [(node.start_byte, node.end_byte) for node in captures.get("reference", ())]
+    uses = [(start, content[start:end]) for start, end in spans if start < end]
+    spans = [(node.start_byte, node.end_byte) for node in captures.get("bare", ())]
+    bare = [(start, content[start:end]) for start, end in spans if start < end]
     if known is not None:
         kept = {name.encode() for name in known}
-        bare = [use for use in bare if content[use[0] : use[1]] in kept or content[use[0] : use[0] + 1].isupper()]
+        bare = [use for use in bare if use[1] in kept or 65 <= use[1][0] <= 90]  # A to Z
     uses += bare
     uses.sort()
     found: dict[bytes, list[int]] = {}
     line, line_end, last = 1, content.find(b"\n"), -1
-    for start, end in uses:
-        if start in (last, end) or start in names:
+    for start, text in uses:
+        if start == last or start in names:
             continue
         last = start
         if 0 <= line_end < start:
             line += content.count(b"\n", line_end, start)
             line_end = content.find(b"\n", start)
-        text = content[start:end]
         lines = found.get(text)
         if lines is None:
             found[text] = [line]
