@@ -14,6 +14,7 @@ from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
+from kimi_code.agent.first_map import FirstMap
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
 from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
@@ -26,6 +27,7 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
+from kimi_code.repo.indexes import Indexes
 from kimi_code.repo.search import Search
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.workspace import LocalWorkspace
@@ -43,8 +45,12 @@ from kimi_code.tools.bash import Bash
 from kimi_code.tools.edit import Edit
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.glob import Glob
-from kimi_code.tools.grep import Grep
+from kimi_code.tools.grep import Grep, quoted
+from kimi_code.tools.outline import Outline
 from kimi_code.tools.read import Read
+from kimi_code.tools.references import References
+from kimi_code.tools.rename import Rename
+from kimi_code.tools.symbols import Symbols
 from kimi_code.tools.todo import Todo
 from kimi_code.tools.tool import Tool
 from kimi_code.tools.toolset import Toolset
@@ -90,11 +96,27 @@ async def open_session(opening: Opening) -> Assembled:
     requests = Requests(bus.publish)
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
-    workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
-    toolset = build_toolset(
-        background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
-    )
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
+    first_map = FirstMap(
+        tree, settings.data_dir / "index", settings.map_tokens, partial(_relative, opening.cwd), policy.may_read
+    )
+    if resumed is None:
+        first_map.start()
+    indexes = Indexes(boundary.roots, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)
+    workspace = LocalWorkspace(
+        opening.cwd,
+        boundary.roots[1:],
+        confine=sandbox.confine if sandbox.usable else None,
+        changed=indexes.note_changed,
+    )
+    toolset = build_toolset(
+        background,
+        settings.command_timeout,
+        sandbox,
+        indexes=indexes,
+        attended=opening.attended,
+        patches=model.profile.apply_patch,
+    )
     scope = CallScope(
         toolset,
         policy,
@@ -110,7 +132,7 @@ async def open_session(opening: Opening) -> Assembled:
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
         scope,
-        _preface(opening, root, policy, sandbox, instructions),
+        _preface(opening, root, policy, sandbox, instructions, first_map),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -132,7 +154,14 @@ async def open_session(opening: Opening) -> Assembled:
         meta,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta),))),
+        closers=(
+            background.close,
+            first_map.close,
+            indexes.close,
+            sandbox.aclose,
+            model.close,
+            *(() if opening.keep else (_forgetting(meta),)),
+        ),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
@@ -167,13 +196,15 @@ def build_toolset(
     command_timeout: float,
     sandbox: Sandbox | None = None,
     *,
+    indexes: Indexes,
     attended: bool,
     patches: bool = False,
 ) -> Toolset:
     """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
     files = FileMemory()
     search = Search()
-    tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
+    tools: list[Tool] = [Read(files, indexes), Write(files), Edit(files), Grep(search, indexes), Glob(search)]
+    tools += [Outline(indexes), Symbols(indexes), References(indexes), Rename(files, indexes)]
     tools += [ApplyPatch(files)] if patches else []
     tools += [Bash(background, command_timeout, partial(_blocked, net=sandbox is not None and sandbox.net)), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
@@ -266,14 +297,33 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
     return model
 
 
+async def _model_ready(settings: Settings) -> None:
+    """Until a first request could be sent: the import of the SDK takes longest."""
+    if not settings.model.startswith("scripted:"):
+        from kimi_code.llm.sdk import preload
+
+        await asyncio.to_thread(preload)
+
+
+def _relative(cwd: Path, path: Path) -> str:
+    """A path as tools take it, also of what lies beside the working folder."""
+    return quoted(os.path.relpath(path, cwd).replace(os.sep, "/"))
+
+
 def _preface(
-    opening: Opening, root: Path | None, policy: Policy, sandbox: Sandbox, instructions: Instructions
-) -> Callable[[], Awaitable[str]]:
+    opening: Opening,
+    root: Path | None,
+    policy: Policy,
+    sandbox: Sandbox,
+    instructions: Instructions,
+    first_map: FirstMap,
+) -> Callable[[str], Awaitable[str]]:
     permissions = policy.describe(attended=opening.attended)
     if policy.mode == "auto" and sandbox.usable:
         permissions += f" {sandbox.describe()}"
 
-    async def describe() -> str:
+    async def describe(prompt: str) -> str:
+        drawn = await first_map.take(prompt, partial(_model_ready, opening.settings)) if prompt else ""
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
             Surroundings(
@@ -284,6 +334,7 @@ def _preface(
                 extra_roots=tuple(str(folder) for folder in policy.boundary.roots[1:]),
                 instructions=instructions.text,
                 permissions=permissions,
+                map=drawn,
             )
         )
 

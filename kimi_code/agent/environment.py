@@ -16,7 +16,8 @@ from kimi_code.repo.snapshot import Snapshots
 class Agent:
     """One per session; what lasts from turn to turn is in `context` and `plan`.
 
-    `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
+    `preface` describes the surroundings afresh, for a prompt ("" when there is none); `introduced` says that this
+    process has told the model already.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
     `retry_base` is the first wait in seconds; each further one doubles.
     """
@@ -24,7 +25,7 @@ class Agent:
     model: Model
     context: Context
     scope: CallScope
-    preface: Callable[[], Awaitable[str]]
+    preface: Callable[[str], Awaitable[str]]
     limits: Limits = field(default_factory=Limits)
     thinking: Thinking | None = None
     max_retries: int = 5

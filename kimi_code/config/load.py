@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # What a repository may say about its own work. It may never name servers or keys, nor allow anything.
 PROJECT_LISTS = ("ask", "deny")
 PROJECT_LIMITS = ("max_steps", "max_tokens", "max_cost", "timeout")
-PROJECT_VALUES = ("model", "thinking", "permission_mode", "command_timeout", "instructions_limit")
+PROJECT_VALUES = ("model", "thinking", "permission_mode", "command_timeout", "instructions_limit", "map_tokens")
 
 _RULE_LISTS = ("allow", *PROJECT_LISTS)
 

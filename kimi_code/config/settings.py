@@ -78,6 +78,7 @@ class Settings:
     command_timeout: float = 120.0
     local_servers: tuple[str, ...] = ()
     instructions_limit: int = 32_768
+    map_tokens: int = 1_500
     data_dir: Path = Path()
     record: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)

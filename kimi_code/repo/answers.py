@@ -1,6 +1,6 @@
 """What the index answers: definitions, uses, outlines, and how complete an answer is. Values only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 
 from kimi_code.values import frozen
@@ -39,6 +39,12 @@ class Definition:
     def qualified(self) -> str:
         """Container and name, such as `Session.close`."""
         return f"{self.container}.{self.name}" if self.container else self.name
+
+
+def innermost(definitions: Iterable[Definition], line: int) -> Definition | None:
+    """The smallest definition around a line (from 1)."""
+    around = [each for each in definitions if each.line <= line <= each.end_line]
+    return min(around, key=lambda each: (each.end_line - each.line, -each.line), default=None)
 
 
 @frozen

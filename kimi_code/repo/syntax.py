@@ -121,6 +121,18 @@ def capture(language: str, content: bytes, limit_seconds: float, within: Sequenc
     return QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(tree.root_node)
 
 
+def parse(language: str, content: bytes, limit_seconds: float) -> "Node | None":
+    """The root of a UTF-8 text's tree; None without a grammar, for a wreck, and when it takes longer."""
+    grammar = grammar_for(language)
+    if grammar is None:
+        return None
+    try:
+        root = _parse(grammar.parser, content, time.monotonic() + limit_seconds, ()).root_node
+    except TooSlowError:
+        return None
+    return None if _is_wreck(root) else root
+
+
 def _is_wreck(root: "Node") -> bool:
     """Whether the parser gave up and left thousands of loose tokens: a query looks at the later ones for each of them.
 
