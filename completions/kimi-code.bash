@@ -8,8 +8,8 @@ _kimi_code() {
         if [[ $word == "=" ]]; then continue; fi
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
-            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
-            ":demo" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
+            ":demo" | ":map" | ":symbols" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
@@ -20,14 +20,17 @@ _kimi_code() {
         ":--add-dir") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         ":--thinking") COMPREPLY=($(compgen -W "off on low high max" -- "$cur")); return ;;
         ":--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan" -- "$cur")); return ;;
+        "symbols:--kind") COMPREPLY=($(compgen -W "class interface struct enum trait type module function method macro constant variable property heading block" -- "$cur")); return ;;
         "sessions export:--format") COMPREPLY=($(compgen -W "markdown jsonl" -- "$cur")); return ;;
         "sessions export:-o" | "sessions export:--output") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "permissions test:--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan yolo" -- "$cur")); return ;;
         *:?*) return ;;
     esac
     case "$path" in
-        "") words="demo doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "") words="demo map symbols doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
         "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
+        "map") words="--tokens --focus --no-wait --json -h --help"; flags="--tokens --focus --no-wait --json -h --help" ;;
+        "symbols") words="--kind --json -h --help"; flags="--kind --json -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
         "sessions") words="list show export delete"; flags="-h --help" ;;

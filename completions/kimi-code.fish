@@ -8,9 +8,9 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
-            case ':demo' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':map' ':symbols' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -19,6 +19,8 @@ end
 
 complete -c kimi-code -f
 complete -c kimi-code -n __kimi_code_at -a demo -d 'Watch the agent fix a bug; needs no key'
+complete -c kimi-code -n __kimi_code_at -a map -d 'Show what matters in a repository'
+complete -c kimi-code -n __kimi_code_at -a symbols -d 'Find definitions by name'
 complete -c kimi-code -n __kimi_code_at -a doctor -d 'Check what a run needs'
 complete -c kimi-code -n __kimi_code_at -a models -d 'List the models the server offers'
 complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export and delete sessions'
@@ -53,6 +55,14 @@ complete -c kimi-code -n __kimi_code_at -s h -l help -d 'Show this message and e
 complete -c kimi-code -n '__kimi_code_at demo' -l live -d 'Let a real model do it, with your key.'
 complete -c kimi-code -n '__kimi_code_at demo' -l fast -d 'Without the pauses that make it readable.'
 complete -c kimi-code -n '__kimi_code_at demo' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at map' -l tokens -x -d 'At most N tokens; 2000 when not given.'
+complete -c kimi-code -n '__kimi_code_at map' -l focus -x -d 'What it is to be about, a file or a name; repeatable.'
+complete -c kimi-code -n '__kimi_code_at map' -l no-wait -d 'Print what is known already.'
+complete -c kimi-code -n '__kimi_code_at map' -l json -d 'As JSON.'
+complete -c kimi-code -n '__kimi_code_at map' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at symbols' -l kind -x -a 'class interface struct enum trait type module function method macro constant variable property heading block' -d 'Only classes, functions, ...'
+complete -c kimi-code -n '__kimi_code_at symbols' -l json -d 'As JSON.'
+complete -c kimi-code -n '__kimi_code_at symbols' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at doctor' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at doctor' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at models' -l json -d 'As JSON.'

@@ -27,7 +27,7 @@ kimi-code: a terminal coding agent
 
 
 # Modules of this package, each with a Typer called `app`; imported when they are asked for.
-COMMANDS = ("doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
+COMMANDS = ("map", "symbols", "doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
 
 
 class RootGroup(TyperGroup):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.resources import files
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
@@ -96,6 +97,11 @@ def grammar_for(language: str) -> Grammar | None:
         return Grammar(Parser(grammar), Query(grammar, query_text(language)))
     except (ImportError, AttributeError, ValueError):  # missing; of another make; of an ABI or nodes not known here
         return None
+
+
+def missing_grammars() -> tuple[str, ...]:
+    """The languages whose grammar is not installed, without loading any."""
+    return tuple(language for language, (module, _) in _GRAMMARS.items() if find_spec(module) is None)
 
 
 def query_text(language: str) -> str:
