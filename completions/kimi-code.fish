@@ -8,9 +8,9 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
-            case ':demo' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -22,6 +22,8 @@ complete -c kimi-code -n __kimi_code_at -a demo -d 'Watch the agent fix a bug; n
 complete -c kimi-code -n __kimi_code_at -a undo -d 'Take back the folder\'s newest turn: its files, and what the model remembers of it'
 complete -c kimi-code -n __kimi_code_at -a redo -d 'Bring back what the last undo took, files and conversation'
 complete -c kimi-code -n __kimi_code_at -a checkpoints -d 'List, compare, restore and prune saved states of the files'
+complete -c kimi-code -n __kimi_code_at -a map -d 'Show what matters in a repository'
+complete -c kimi-code -n __kimi_code_at -a symbols -d 'Find definitions by name'
 complete -c kimi-code -n __kimi_code_at -a doctor -d 'Check what a run needs'
 complete -c kimi-code -n __kimi_code_at -a models -d 'List the models the server offers'
 complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export and delete sessions'
@@ -99,6 +101,14 @@ complete -c kimi-code -n '__kimi_code_at checkpoints restore' -s h -l help -d 'S
 complete -c kimi-code -n '__kimi_code_at checkpoints prune' -l all -d 'Of all folders that have sessions.'
 complete -c kimi-code -n '__kimi_code_at checkpoints prune' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at checkpoints prune' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at map' -l tokens -x -d 'At most N tokens; 2000 when not given.'
+complete -c kimi-code -n '__kimi_code_at map' -l focus -x -d 'What it is to be about, a file or a name; repeatable.'
+complete -c kimi-code -n '__kimi_code_at map' -l no-wait -d 'Print what is known already.'
+complete -c kimi-code -n '__kimi_code_at map' -l json -d 'As JSON.'
+complete -c kimi-code -n '__kimi_code_at map' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at symbols' -l kind -x -a 'class interface struct enum trait type module function method macro constant variable property heading block' -d 'Only classes, functions, ...'
+complete -c kimi-code -n '__kimi_code_at symbols' -l json -d 'As JSON.'
+complete -c kimi-code -n '__kimi_code_at symbols' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at doctor' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at doctor' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at models' -l json -d 'As JSON.'

@@ -4,7 +4,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     # by command path: the words it goes on with, and per flag the values it takes ($null: none, @(): any)
     $words = @{}
     $flags = @{}
-    $words[''] = @('demo', 'undo', 'redo', 'checkpoints', 'doctor', 'models', 'sessions', 'config', 'trust', 'permissions', 'schema', 'completions')
+    $words[''] = @('demo', 'undo', 'redo', 'checkpoints', 'map', 'symbols', 'doctor', 'models', 'sessions', 'config', 'trust', 'permissions', 'schema', 'completions')
     $flags[''] = New-Object System.Collections.Hashtable
     $flags['']['-p'] = @()
     $flags['']['--prompt'] = @()
@@ -109,6 +109,20 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['checkpoints prune']['--json'] = $null
     $flags['checkpoints prune']['-h'] = $null
     $flags['checkpoints prune']['--help'] = $null
+    $words['map'] = @()
+    $flags['map'] = New-Object System.Collections.Hashtable
+    $flags['map']['--tokens'] = @()
+    $flags['map']['--focus'] = @()
+    $flags['map']['--no-wait'] = $null
+    $flags['map']['--json'] = $null
+    $flags['map']['-h'] = $null
+    $flags['map']['--help'] = $null
+    $words['symbols'] = @()
+    $flags['symbols'] = New-Object System.Collections.Hashtable
+    $flags['symbols']['--kind'] = @('class', 'interface', 'struct', 'enum', 'trait', 'type', 'module', 'function', 'method', 'macro', 'constant', 'variable', 'property', 'heading', 'block')
+    $flags['symbols']['--json'] = $null
+    $flags['symbols']['-h'] = $null
+    $flags['symbols']['--help'] = $null
     $words['doctor'] = @()
     $flags['doctor'] = New-Object System.Collections.Hashtable
     $flags['doctor']['--json'] = $null

@@ -16,6 +16,7 @@ from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
+from kimi_code.agent.first_map import FirstMap
 from kimi_code.agent.instructions import Instructions, gather
 from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
 from kimi_code.agent.stages import Stage
@@ -29,6 +30,7 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
+from kimi_code.repo.indexes import Indexes
 from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber
@@ -46,8 +48,12 @@ from kimi_code.tools.bash import Bash
 from kimi_code.tools.edit import Edit
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.glob import Glob
-from kimi_code.tools.grep import Grep
+from kimi_code.tools.grep import Grep, quoted
+from kimi_code.tools.outline import Outline
 from kimi_code.tools.read import Read
+from kimi_code.tools.references import References
+from kimi_code.tools.rename import Rename
+from kimi_code.tools.symbols import Symbols
 from kimi_code.tools.todo import Todo
 from kimi_code.tools.tool import Tool
 from kimi_code.tools.toolset import Toolset
@@ -107,17 +113,31 @@ async def open_session(opening: Opening) -> Assembled:
     requests = Requests(bus.publish)
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
-    workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
     files = FileMemory()
+    policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
+    first_map = FirstMap(
+        tree, settings.data_dir / "index", settings.map_tokens, partial(_relative, opening.cwd), policy.may_read
+    )
+    if resumed is None:
+        first_map.start()
+    # A copy of the tree is not indexed, and answers about the user's own would mislead there.
+    indexed = () if settings.review == "turn" else boundary.roots
+    indexes = Indexes(indexed, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)
+    workspace = LocalWorkspace(
+        opening.cwd,
+        boundary.roots[1:],
+        confine=sandbox.confine if sandbox.usable else None,
+        changed=indexes.note_changed,
+    )
     toolset = build_toolset(
         files,
         background,
         settings.command_timeout,
         sandbox,
+        indexes=indexes,
         attended=opening.attended,
         patches=model.profile.apply_patch,
     )
-    policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
         toolset,
         policy,
@@ -138,7 +158,7 @@ async def open_session(opening: Opening) -> Assembled:
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, resumed.history.messages if resumed else []),
         scope,
-        _preface(opening, root, scope, sandbox, instructions),
+        _preface(opening, root, scope, sandbox, instructions, first_map),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -164,6 +184,8 @@ async def open_session(opening: Opening) -> Assembled:
         to_line=to_line,
         closers=(
             background.close,
+            first_map.close,
+            indexes.close,
             sandbox.aclose,
             model.close,
             checkpoints.close,
@@ -239,12 +261,15 @@ def build_toolset(
     command_timeout: float,
     sandbox: Sandbox | None = None,
     *,
+    indexes: Indexes,
     attended: bool,
     patches: bool = False,
 ) -> Toolset:
     """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
     search = Search()
-    tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
+    tools: list[Tool] = [Read(files, indexes), Write(files), Edit(files), Grep(search, indexes), Glob(search)]
+    if indexes.roots:
+        tools += [Outline(indexes), Symbols(indexes), References(indexes), Rename(files, indexes)]
     tools += [ApplyPatch(files)] if patches else []
     tools += [Bash(background, command_timeout, partial(_blocked, net=sandbox is not None and sandbox.net)), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
@@ -262,11 +287,9 @@ async def _freeze(opening: Opening, snapshots: "Snapshots", meta: SessionMeta, b
 
 
 def with_search(tools: Toolset, search: Search) -> Toolset:
-    """The same tools, looking for files by another search."""
-    return Toolset(
-        Grep(search) if isinstance(tool, Grep) else Glob(search) if isinstance(tool, Glob) else tool
-        for tool in tools.values()
-    )
+    """The same tools, looking for files by another search, in a tree that is not indexed."""
+    found: dict[str, Tool] = {"Grep": Grep(search, Indexes((), Path())), "Glob": Glob(search)}
+    return Toolset(found.get(tool.name, tool) for tool in tools.values())
 
 
 def _boundary(opening: Opening, root: Path | None) -> Boundary:
@@ -365,10 +388,28 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
     return model
 
 
+async def _model_ready(settings: Settings) -> None:
+    """Until a first request could be sent: the import of the SDK takes longest."""
+    if not settings.model.startswith("scripted:"):
+        from kimi_code.llm.sdk import preload
+
+        await asyncio.to_thread(preload)
+
+
+def _relative(cwd: Path, path: Path) -> str:
+    """A path as tools take it, also of what lies beside the working folder."""
+    return quoted(os.path.relpath(path, cwd).replace(os.sep, "/"))
+
+
 def _preface(
-    opening: Opening, root: Path | None, scope: CallScope, sandbox: Sandbox, instructions: Instructions
-) -> Callable[[], Awaitable[str]]:
-    async def describe() -> str:
+    opening: Opening,
+    root: Path | None,
+    scope: CallScope,
+    sandbox: Sandbox,
+    instructions: Instructions,
+    first_map: FirstMap,
+) -> Callable[[str], Awaitable[str]]:
+    async def describe(prompt: str) -> str:
         policy = scope.policy
         permissions = policy.describe(attended=opening.attended)
         if policy.mode == "auto" and policy.confined:
@@ -378,6 +419,7 @@ def _preface(
             from kimi_code.agent.review import IN_A_COPY
 
             permissions, extra = f"{permissions} {IN_A_COPY}", ()
+        drawn = await first_map.take(prompt, partial(_model_ready, opening.settings)) if prompt else ""
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
             Surroundings(
@@ -388,6 +430,7 @@ def _preface(
                 extra_roots=tuple(str(folder) for folder in extra),
                 instructions=instructions.text,
                 permissions=permissions,
+                map=drawn,
             )
         )
 

@@ -144,7 +144,7 @@ class Asker:
             state=state,
             todo=self.agent.plan,
             limit=int(room / ratio),
-            preface=await self.agent.preface(),
+            preface=await self.agent.preface(""),
         )
         if context.size_of(history) > room * compaction.THRESHOLD:
             history = compaction.shorten_results(history)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Agent:
     """One per session; what lasts from turn to turn is in `context` and `plan`.
 
-    `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
+    `preface` describes the surroundings afresh, for a prompt ("" when there is none); `introduced` says that this
+    process has told the model already.
     `stages` are what a turn goes through before its first step and after its last one, in order.
     `checkpoints` opens those of the folder, once; None where there are none.
     `news` is what the user did between turns and the model has to hear with the next one; `said` are notices that need
@@ -32,7 +33,7 @@ class Agent:
     model: Model
     context: Context
     scope: CallScope
-    preface: Callable[[], Awaitable[str]]
+    preface: Callable[[str], Awaitable[str]]
     limits: Limits = field(default_factory=Limits)
     thinking: Thinking | None = None
     max_retries: int = 5

@@ -134,7 +134,7 @@ class Turn:
         agent, failures = self.agent, Failures()
         schema = self.checks.schema
         wire_schema = dict(schema) if schema is not None and agent.model.profile.response_format else None
-        preface = "" if agent.introduced else await agent.preface()
+        preface = "" if agent.introduced else await agent.preface(self.prompt)
         agent.introduced = True
         request = schema_request(schema) if schema is not None else ""
         preface = "\n\n".join(part for part in (preface, agent.news, request) if part)

@@ -31,6 +31,8 @@ COMMANDS = (
     "undo",
     "redo",
     "checkpoints",
+    "map",
+    "symbols",
     "doctor",
     "models",
     "sessions",

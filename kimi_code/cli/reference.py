@@ -20,7 +20,21 @@ from kimi_code.config.file import CheckpointsTable, ConfigFile, ModelTable, Pric
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
 from kimi_code.config.settings import CheckpointSettings, Settings, builtin_providers
 
-TOOLS = ("Read", "Write", "Edit", "ApplyPatch", "Grep", "Glob", "Bash", "Todo", "Ask")
+TOOLS = (
+    "Read",
+    "Write",
+    "Edit",
+    "ApplyPatch",
+    "Grep",
+    "Glob",
+    "Outline",
+    "Symbols",
+    "References",
+    "Rename",
+    "Bash",
+    "Todo",
+    "Ask",
+)
 
 _MADE = "<!-- Made by `python -m kimi_code.cli.reference`; edit the code, not this page. -->\n"
 

@@ -147,6 +147,8 @@ class ConfigFile(_Table):
     """How long a command may run when the model sets no limit, in seconds."""
     instructions_limit: Count | None = None
     """The most bytes of AGENTS.md files that are shown to the model."""
+    map_tokens: Count | None = None
+    """The most tokens of the map of the repository that a session's first message carries; 0 for none."""
     local_servers: list[Url] | None = None
     """Where to look for a server on this machine when there is no key; an empty list turns that off."""
     checkpoints: CheckpointsTable | None = None

@@ -94,6 +94,7 @@ class Settings:
     local_servers: tuple[str, ...] = ()
     checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
     instructions_limit: int = 32_768
+    map_tokens: int = 1_500
     data_dir: Path = Path()
     record: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -7,7 +7,7 @@ from kimi_code.tools.edit import Edit
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.read import Read
 from kimi_code.tools.tool import ToolContext
-from tests.unit.toolbox import context, use
+from tests.unit.toolbox import UNINDEXED, context, use
 
 
 class Bench:
@@ -17,7 +17,7 @@ class Bench:
         self.ctx: ToolContext = context(folder)
         self.root = self.ctx.workspace.root
         files = FileMemory()
-        self.read, self.tool = Read(files), Edit(files)
+        self.read, self.tool = Read(files, UNINDEXED), Edit(files)
 
     async def put(self, name: str, content: str | bytes, **window: int) -> Path:
         path = self.root / name
