@@ -60,7 +60,10 @@ from kimi_code.values import frozen
 
 @frozen
 class Opening:
-    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer."""
+    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
+
+    `first_map` is the map of its first message, if it has been started already.
+    """
 
     settings: Settings
     cwd: Path
@@ -69,6 +72,7 @@ class Opening:
     resume: str | None = None
     keep: bool = True
     attended: bool = False
+    first_map: FirstMap | None = None
 
 
 @frozen
@@ -97,9 +101,7 @@ async def open_session(opening: Opening) -> Assembled:
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
-    first_map = FirstMap(
-        tree, settings.data_dir / "index", settings.map_tokens, partial(_relative, opening.cwd), policy.may_read
-    )
+    first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
     if resumed is None:
         first_map.start()
     indexes = Indexes(boundary.roots, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)
@@ -323,7 +325,16 @@ def _preface(
         permissions += f" {sandbox.describe()}"
 
     async def describe(prompt: str) -> str:
-        drawn = await first_map.take(prompt, partial(_model_ready, opening.settings)) if prompt else ""
+        drawn = (
+            await first_map.take(
+                prompt,
+                partial(_model_ready, opening.settings),
+                partial(_relative, opening.cwd),
+                policy.may_read,
+            )
+            if prompt
+            else ""
+        )
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
             Surroundings(
