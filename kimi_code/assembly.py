@@ -70,6 +70,7 @@ class Opening:
     """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
 
     `branch` is the new one that `--commit` commits on, "" for the one that is checked out.
+    `first_map` is the map of its first message, if it has been started already.
     """
 
     settings: Settings
@@ -80,6 +81,7 @@ class Opening:
     keep: bool = True
     attended: bool = False
     branch: str = ""
+    first_map: FirstMap | None = None
 
 
 @frozen
@@ -115,9 +117,7 @@ async def open_session(opening: Opening) -> Assembled:
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
     files = FileMemory()
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
-    first_map = FirstMap(
-        tree, settings.data_dir / "index", settings.map_tokens, partial(_relative, opening.cwd), policy.may_read
-    )
+    first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
     if resumed is None:
         first_map.start()
     # A copy of the tree is not indexed, and answers about the user's own would mislead there.
@@ -419,7 +419,10 @@ def _preface(
             from kimi_code.agent.review import IN_A_COPY
 
             permissions, extra = f"{permissions} {IN_A_COPY}", ()
-        drawn = await first_map.take(prompt, partial(_model_ready, opening.settings)) if prompt else ""
+        drawn = ""
+        if prompt:
+            ready, show = partial(_model_ready, opening.settings), partial(_relative, opening.cwd)
+            drawn = await first_map.take(prompt, ready, show, policy.may_read)
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
             Surroundings(

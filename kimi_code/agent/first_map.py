@@ -7,98 +7,116 @@ on to read what the index does not know yet, so that the next question finds it.
 import asyncio
 import json
 import os
+import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from pathlib import Path
 
 from kimi_code.controls import clean
-from kimi_code.errors import ToolError
 from kimi_code.repo.languages import language_of
-from kimi_code.repo.process import LocalProcess, command_environment, spawn
+from kimi_code.repo.process import command_environment
 
 TINY = 10  # files with code: fewer are seen at a glance
 _NOT_CODE = ("", "json", "yaml", "toml", "markdown", "css")
 _FOLDERS_MOST = 60  # looked into for that
 _WORDS_MOST = 20_000  # characters of a prompt
 _MOMENT = 0.05  # seconds that a map which is not there yet may cost
+_PACKAGE = Path(__file__).parents[2]
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from kimi_code.agent.map_child import main; main()"
 
 
 class FirstMap:
-    """The map of the tree at `root`, of at most `tokens` tokens; `folder` is where indexes are kept.
+    """The map of the tree at `root`, of at most `tokens` tokens; `folder` is where indexes are kept."""
 
-    `show` is how the model knows a path, `may_read` says whether it may be told about it.
-    """
-
-    def __init__(
-        self, root: Path, folder: Path, tokens: int, show: Callable[[Path], str], may_read: Callable[[Path], bool]
-    ) -> None:
+    def __init__(self, root: Path, folder: Path, tokens: int) -> None:
         self._root = root
-        self._folder = folder
-        self._tokens = tokens
-        self._show = show
-        self._may_read = may_read
-        self._starting: asyncio.Task[LocalProcess | None] | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._command = (sys.executable, "-P", "-c", _PROGRAM, str(_PACKAGE), str(root), str(folder), str(tokens))
+        self._wanted = tokens > 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._answer: Future[bytes] = Future()
+        self._taken = False
 
     def start(self) -> None:
-        """Begin, where a map is of use; returns at once."""
-        if self._tokens and not is_tiny(self._root):
-            self._starting = asyncio.create_task(self._spawn())
+        """Begin, where a map is of use; returns at once. Needs no event loop: the earlier the better."""
+        if not self._wanted or self._process is not None or is_tiny(self._root):
+            return
+        with suppress(OSError):  # without a map then
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=_PACKAGE,
+                env=command_environment(os.environ),
+                start_new_session=True,
+            )
+            threading.Thread(target=self._listen, name="first-map", daemon=True).start()
 
-    async def take(self, prompt: str, ready: Callable[[], Awaitable[object]]) -> str:
-        """The map for a prompt, "" when there is none by the time that `ready` is and a moment has passed."""
-        if self._starting is None or self._closing is not None:
+    def _listen(self) -> None:
+        process = self._process
+        line = process.stdout.readline() if process is not None and process.stdout is not None else b""
+        with suppress(InvalidStateError):  # nobody waits any more
+            self._answer.set_result(line)
+
+    async def take(
+        self,
+        prompt: str,
+        ready: Callable[[], Awaitable[object]],
+        show: Callable[[Path], str] = str,
+        may_read: Callable[[Path], bool] = lambda _: True,
+    ) -> str:
+        """The map for a session's first prompt, "" when there is none by the time of `ready` and a moment.
+
+        `show` is how the model knows a path, `may_read` says whether it may be told about it.
+        """
+        process = self._process
+        if process is None or process.stdin is None or self._taken:
             return ""
-        process = await self._starting
-        if process is None:
-            return ""
-        process.write(json.dumps(prompt[:_WORDS_MOST]).encode() + b"\n")
-        answer = asyncio.create_task(_first_line(process))
+        self._taken = True
+        with suppress(OSError):  # it has ended
+            process.stdin.write(json.dumps(prompt[:_WORDS_MOST]).encode() + b"\n")
+            process.stdin.flush()
+        answer = asyncio.wrap_future(self._answer)
         until = asyncio.ensure_future(ready())
         try:
             await asyncio.wait({answer, until}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 await asyncio.wait({answer}, timeout=_MOMENT)
-            return self._render(answer.result()) if answer.done() else ""
+            return self._render(answer.result(), show, may_read) if answer.done() else ""
         finally:
             until.cancel()
             answer.cancel()
 
     def end(self) -> None:
-        """The index is open in this process: it need not be read twice."""
-        if self._starting is not None and self._closing is None:
-            self._closing = asyncio.create_task(self._end())
+        """Stop it: the index is open in this process, and need not be read twice."""
+        if self._process is not None:
+            self._taken = True
+            self._process.kill()
 
     async def close(self) -> None:
         """End the process. Safe to call twice."""
-        self.end()
-        if self._closing is not None:
-            await self._closing
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        await asyncio.to_thread(process.wait)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # a prompt that it did not take
+                    pipe.close()
 
-    async def _end(self) -> None:
-        process = await self._starting if self._starting is not None else None
-        if process is not None:
-            await process.kill()
-
-    async def _spawn(self) -> LocalProcess | None:
-        package = Path(__file__).parents[2]
-        command = (sys.executable, "-P", "-c", _PROGRAM, str(package), str(self._root), str(self._folder))
-        with suppress(ToolError):  # without a map then
-            env = command_environment(os.environ)
-            return await spawn((*command, str(self._tokens)), cwd=package, env=env, talk=True)
-        return None
-
-    def _render(self, line: bytes) -> str:
+    def _render(self, line: bytes, show: Callable[[Path], str], may_read: Callable[[Path], bool]) -> str:
         try:
             files: list[list[str]] = json.loads(line)
         except ValueError:  # it ended
             return ""
         parts = [
-            f"{self._show(self._root / path)}\n{clean(lines).replace('</map>', '< /map>')}"
+            f"{show(self._root / path)}\n{clean(lines).replace('</map>', '< /map>')}"
             for path, lines in files
-            if self._may_read(self._root / path)
+            if may_read(self._root / path)
         ]
         if not parts:
             return ""
@@ -108,15 +126,6 @@ class FirstMap:
             *parts,
             "</map>",
         ))  # fmt: skip
-
-
-async def _first_line(process: LocalProcess) -> bytes:
-    line = b""
-    async for data in process.output():
-        line += data
-        if b"\n" in line:
-            break
-    return line
 
 
 def is_tiny(root: Path) -> bool:

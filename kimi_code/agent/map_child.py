@@ -12,13 +12,13 @@ from kimi_code.repo.index import Index
 from kimi_code.repo.outline import Focus, mentions, render_file
 
 HUGE = 50_000  # files
-_PRIORITY = 5
+_PRIORITY = 10
 
 
 def main() -> None:
     """Ends when the tree is read, or with its standard input: when nobody is there any more."""
     if hasattr(os, "nice"):
-        os.nice(_PRIORITY)
+        os.nice(_PRIORITY)  # where cores are scarce, the session comes first and goes without a map
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody listens
     *_, root, folder, tokens = sys.argv
     asyncio.run(_serve(Path(root), Path(folder), int(tokens)))
@@ -37,12 +37,9 @@ async def _serve(root: Path, folder: Path, tokens: int) -> None:
     threading.Thread(target=listen, daemon=True).start()
     index = Index(root, folder)
     try:
-        await index.paths("", 1)
-        if index.status.files > HUGE:
-            return
         reading = asyncio.create_task(index.wait())
         prompt = await prompts.get()
-        if prompt is None:
+        if prompt is None or index.status.files > HUGE:
             return
         drawn = await index.map(tokens, estimate_tokens, Focus(mentions(prompt)))
         files = [(file.path, render_file(file).partition("\n")[2]) for file in drawn.files]

@@ -1,6 +1,5 @@
 """`kimi-code map`: the most important definitions of a repository or folder, ranked, within so many tokens."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +42,8 @@ def show_map(
     kimi-code map
     kimi-code map src --tokens 500 --focus Session.close --focus src/api.py
     """
+    import asyncio
+
     cwd = working_folder(ctx.find_root().obj)
     folder = cwd / Path(os.path.expanduser(path or "."))  # noqa: PTH111
     if not folder.is_dir():

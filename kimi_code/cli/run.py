@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
+    from kimi_code.agent.first_map import FirstMap
     from kimi_code.config import Settings
     from kimi_code.headless.run import Opened, OutputFormat, TurnDiff
 
@@ -99,6 +100,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
     _import_sdk_meanwhile(settings)
     diff = _turn_diff(flags, settings, cwd)
+    first_map = None if flags.resume or flags.continue_last else _draw_map_meanwhile(settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
     prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
 
@@ -114,6 +116,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
             resume=flags.resume,
             keep=not flags.no_session,
             branch=flags.branch or "",
+            first_map=first_map,
         )
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
@@ -154,6 +157,16 @@ def _import_sdk_meanwhile(settings: "Settings") -> None:
     from kimi_code.llm.sdk import preload
 
     threading.Thread(target=preload, name="import-sdk", daemon=True).start()
+
+
+def _draw_map_meanwhile(settings: "Settings", cwd: Path) -> "FirstMap":
+    # In a process of its own, which has until the SDK is imported.
+    from kimi_code.agent.first_map import FirstMap
+    from kimi_code.repo.git import find_root
+
+    first_map = FirstMap(find_root(cwd) or cwd, settings.data_dir / "index", settings.map_tokens)
+    first_map.start()
+    return first_map
 
 
 def working_folder(given: str | None) -> Path:

@@ -1,6 +1,5 @@
 """`kimi-code symbols`: definitions by name, best first."""
 
-import asyncio
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +35,8 @@ def symbols(
     kimi-code symbols QuerySet
     kimi-code symbols Session.clo --kind method --json
     """
+    import asyncio
+
     cwd = working_folder(ctx.find_root().obj)
     found, root = asyncio.run(_find(query, kind or "", cwd))
     base = root if not cwd.is_relative_to(root) else cwd

@@ -94,9 +94,12 @@ class Read:
         if decoded is None:
             raise ToolError(_binary(ctx.workspace.display(path), content, len(content)))
         self._files.remember(path, content)
+        encoded = decoded.text.encode("utf-8", "replace")
         parts: list[str] = []
         for each in sorted(found, key=lambda definition: definition.line):
-            window = _Window(each.line, min(params.limit or LINES, each.end_line - each.line + 1))
+            # What is around the name belongs to it: decorators.
+            first = min(each.line, encoded.count(b"\n", 0, each.start_byte) + 1)
+            window = _Window(first, min(params.limit or LINES, each.end_line - first + 1))
             window.feed(decoded.text)
             window.end()
             parts.append(_result(window, show(path, ctx), decoded.encoding, len(content), until=each.end_line).text)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kimi_code.repo.index import Index
 
 _LIMIT = 30
+_PATIENCE = 3.0  # seconds
 
 
 class SymbolsParams(Params):
@@ -71,14 +72,19 @@ def check_kind(kind: str | None) -> str:
 
 
 async def place(path: str | None, indexes: Indexes, ctx: ToolContext) -> "tuple[Index, str]":
-    """The index for a path that a call gave, and the path in it, "" for all. Raises ToolError where nothing is."""
+    """The index for a path that a call gave, and the path in it, "" for all. Raises ToolError where nothing is.
+
+    It gets a moment to become complete: a model that is told too little asks again, which takes longer.
+    """
     if path is None:
-        return indexes.at(), ""
-    resolved = ctx.workspace.resolve(path)
-    if await ctx.workspace.status(resolved) is None:
-        raise ToolError(f"{ctx.workspace.display(resolved)} does not exist.")
-    index = indexes.at(resolved)
-    inside = resolved.relative_to(index.root).as_posix()
+        index, inside = indexes.at(), "."
+    else:
+        resolved = ctx.workspace.resolve(path)
+        if await ctx.workspace.status(resolved) is None:
+            raise ToolError(f"{ctx.workspace.display(resolved)} does not exist.")
+        index = indexes.at(resolved)
+        inside = resolved.relative_to(index.root).as_posix()
+    await index.wait(_PATIENCE)
     return index, "" if inside == "." else inside
 
 
