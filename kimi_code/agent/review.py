@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.stages import Closing
-from kimi_code.errors import KimiError
+from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import (
     Allow,
     AllowEdited,
@@ -166,10 +166,10 @@ class TurnReview:
         self.unfinished = True
         result = await selection.tree(picked)
         await closing.changes.before_change(closing.asker.budget.steps, "before what was approved")
-        live = await self.snapshots.take()
-        if live is None:
-            raise KimiError(f"Nothing was applied: {self.snapshots.reason}.", hint=f"The changes are in {patch}.")
-        applied = await apply(checkouts.trees, checkouts.top, checkouts.base, result, live.tree)
+        try:
+            applied = await apply(checkouts.trees, self.snapshots, checkouts.base, result)
+        except CheckpointError as error:
+            raise KimiError(f"Nothing was applied: {error.message}", hint=f"The changes are in {patch}.") from error
         if applied.status == "applied":
             self.unfinished = False
             self._over("applied", files, patch)

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import IO, Literal, Protocol
 from uuid import uuid4
 
-from kimi_code.errors import KimiError
+from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import FileChange
 from kimi_code.repo.frozen import Moment
 from kimi_code.repo.frozen import freeze as freeze_moment
@@ -36,6 +36,7 @@ Files = Literal["overlay", "reflink", "copy"]
 # Ignored folders that builds need and that are too large to copy.
 LINKED = ("node_modules", ".venv", "target")
 _LARGEST = 50_000_000  # bytes of a file that is still taken up
+_PATIENCE = 20.0  # seconds to wait for another process at work on the folder's checkpoints
 
 
 class CheckoutError(KimiError):
@@ -344,10 +345,16 @@ async def freeze(
     snapshots: Snapshots, home: Path, confinement: Confinement, options: Options | None = None
 ) -> Checkouts:
     """Freeze the working tree as it is now. `home` is a folder of ours (`<data>/checkouts`). Raises CheckoutError."""
+    from kimi_code.repo.ledger import Doorway
+
     options = options or Options()
-    snapshot = await snapshots.take()
-    shadow = snapshots.shadow
-    if snapshot is None or shadow is None:
+    try:
+        # Under the lock: nobody is half way through an undo then, and what a killed one left has been cleaned up.
+        async with Doorway(snapshots, _PATIENCE).open() as ledger:
+            snapshot, shadow = await snapshots.take(), ledger.shadow
+    except CheckpointError as error:
+        raise CheckoutError(f"No isolated working copy can be made: {error.message}", hint=error.hint) from error
+    if snapshot is None:
         raise CheckoutError(f"No isolated working copy can be made: {snapshots.reason}.")
     place = home.resolve() / shadow.folder.name
     try:

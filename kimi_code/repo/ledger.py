@@ -237,10 +237,10 @@ class Doorway:
 
 
 def _recover(shadow: Shadow, history: History) -> list[str]:
-    """Clean up after a restore that was killed; what to tell about it."""
+    """Clean up after a swap that was killed; what to tell about it."""
     if not (shadow.folder / RESTORING).exists():
         return []
     from kimi_code.repo import swap
 
     kept = swap.recover(shadow, history.operations)
-    return [f"{path} was changed after an undo that was cut off, and stays as it is" for path in kept]
+    return [f"{path} was changed after an undo or a review that was cut off, and stays as it is" for path in kept]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from kimi_code.repo.checkpoint_log import Began, Ended, Entry, History, Kept, Redone, Restored, Started, Undone
+from kimi_code.repo.checkpoint_log import Began, Ended, Entry, History, Kept, Landed, Redone, Restored, Started, Undone
 from kimi_code.repo.ledger import Ledger
 from kimi_code.repo.report import Pruned
 from kimi_code.repo.states import absent, pack
@@ -90,6 +90,8 @@ def _without(history: History, gone: set[str]) -> list[Entry]:
                 keep = undone not in operations and not _needs(entry) & gone
             case Restored():
                 keep = not _needs(entry) & gone
+            case Landed():
+                keep = False  # said only to whoever comes after a kill
         if keep:
             left.append(entry)
     return left

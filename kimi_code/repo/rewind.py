@@ -244,19 +244,12 @@ class Rewind:
     async def _apply(self, steps: swap.Swap, entries: Sequence[Entry]) -> None:
         """All of it, in the log too, or nothing."""
         try:
-            await swap.stage(self._shadow, steps)
-            swap.swap_in(self._shadow.worktree, steps)
-            self._ledger.log.append(*entries, durable=True)
-        except BaseException as error:
-            kept = swap.roll_back(self._shadow, steps)
-            if not isinstance(error, swap.SwapError | ShadowError | OSError):
-                raise
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            left = f" {', '.join(kept)} changed meanwhile and was left alone." if kept else ""
+            await swap.carry_out(self._shadow, steps, lambda: self._ledger.log.append(*entries, durable=True))
+        except swap.SwapError as error:
+            left = f" {', '.join(error.left)} changed meanwhile and was left alone." if error.left else ""
             raise CheckpointError(
-                f"The files could not be brought back: {reason}.", hint=f"Everything is as it was before.{left}"
+                f"The files could not be brought back: {error}.", hint=f"Everything is as it was before.{left}"
             ) from error
-        swap.finish(self._shadow, steps)
 
     def _notes(self, plan: Plan, target: State) -> list[str]:
         ignored = ignored_changes(plan.state, target)

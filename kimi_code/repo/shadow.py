@@ -24,7 +24,7 @@ USUALLY_IGNORED = (
 )
 
 RESTORING = "restore.json"
-"""The note a restore leaves in the shadow folder while it is at work."""
+"""The note a swap of files leaves in the shadow folder while it is at work."""
 
 _TEMPORARY = ".????????????.kimi-code.tmp"  # files of ours that are about to take their place
 

@@ -18,10 +18,12 @@ from kimi_code.permissions.blocked import blocked
 from kimi_code.permissions.confinement import Confinement, Mounts, find_mounts
 from kimi_code.permissions.paths import Boundary, locate
 from kimi_code.permissions.sandbox import Wanted, find
+from kimi_code.repo import swap
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
 from kimi_code.repo.merge import apply, merge
 from kimi_code.repo.search import Query
 from kimi_code.repo.snapshot import Snapshots
+from kimi_code.repo.states import Node
 from kimi_code.values import frozen
 from tests.unit.test_sandbox import NOBODY, SETPRIV, interpreter
 
@@ -437,13 +439,26 @@ async def test_results_are_merged_built_upon_and_applied_to_the_users_files(scen
     result = await third.commit("three")
     (scene.top / "long").write_text((scene.top / "long").read_text().replace("\n9\n", "\nnine\n"))
     index, head = (scene.top / ".git" / "index").read_bytes(), git(scene.top, "stash", "list")
-    live = await Snapshots(scene.top, scene.data / "snapshots").take()
-    assert live is not None
-    applied = await apply(checkouts.trees, scene.top, checkouts.base, result, live.tree)
+    applied = await apply(checkouts.trees, Snapshots(scene.top, scene.data / "snapshots"), checkouts.base, result)
     assert applied.status == "applied" and set(applied.paths) == {"long", "made"}
     text = (scene.top / "long").read_text().splitlines()
     assert (text[2], text[9], text[17]) == ("two", "nine", "seventeen")
     assert ((scene.top / ".git" / "index").read_bytes(), git(scene.top, "stash", "list")) == (index, head)
+
+
+async def test_a_copy_is_never_made_of_files_that_a_killed_process_left_half_way(scene: Scene) -> None:
+    snapshots = Snapshots(scene.top, scene.data / "snapshots")
+    shadow = await snapshots.open()
+    blob = (await shadow.ask("hash-object", "-w", "run.sh")).decode().strip()
+    old = (await shadow.ask("hash-object", "-w", "a.txt")).decode().strip()
+    changes = {"a.txt": Node("file", 0o644, blob), "added": Node("file", 0o644, blob)}
+    steps = swap.prepare(scene.top, "killed", changes, {"a.txt": Node("file", 0o644, old), "added": None})
+    await swap.stage(shadow, steps)
+    swap.swap_in(scene.top, steps)
+    checkout = await scene.create()
+    assert await sh(checkout, "cat a.txt; test ! -e added") == "dirty\n"
+    assert (scene.top / "a.txt").read_text() == "dirty\n" and not (scene.top / "added").exists()
+    assert not list(scene.top.glob(".*.kimi-code.tmp"))
 
 
 async def test_nested_repositories_and_huge_files_are_named_and_left_out(any_scene: Scene) -> None:
