@@ -216,7 +216,9 @@ class Rewind:
 
     async def _after(self, plan: Plan, leg: _Leg, last: Kept) -> Kept:
         """The checkpoint of how everything is after `leg`."""
-        state = await with_changes(self._shadow, plan.state, plan.changes, plan.empty)
+        state = await with_changes(
+            self._shadow, plan.state, plan.changes, plan.empty, made=plan.make, removed=plan.remove
+        )
         if await self._ledger.is_same(last, state):
             return last
         await keep_difference(self._shadow, last.tree, state.tree)
@@ -252,7 +254,7 @@ class Rewind:
             ) from error
 
     def _notes(self, plan: Plan, target: State) -> list[str]:
-        ignored = ignored_changes(plan.state, target)
+        ignored = ignored_changes(plan, target)
         told = [
             (plan.skipped, "is left as it is: too large or unreadable for a checkpoint"),
             (plan.unknown, "stays: no turn created it"),

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -109,6 +109,16 @@ async def letters(shadow: Shadow, pairs: Sequence[tuple[str, str]]) -> list[Lett
     return [found.get(f"{a} {b}", {}) for a, b in pairs]
 
 
+async def quiet_letters(shadow: Shadow, a: State, b: State) -> Letters:
+    """What differs between two states of one tree: modes (M), and empty folders that came and went (A, D)."""
+    found = dict.fromkeys(await differences(shadow, a, b), "M")
+    return (
+        found
+        | dict.fromkeys(b.survey.empty - a.survey.empty, "A")
+        | dict.fromkeys(a.survey.empty - b.survey.empty, "D")
+    )
+
+
 async def folders_of(shadow: Shadow, state: State) -> set[str]:
     """All folders that hold files, and the empty ones, each with a closing `/`."""
     listing = await shadow.ask("ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", state.tree)
@@ -120,19 +130,26 @@ async def folders_of(shadow: Shadow, state: State) -> set[str]:
 
 
 async def with_changes(
-    shadow: Shadow, state: State, changes: Mapping[str, Node | None], empty: frozenset[str]
+    shadow: Shadow,
+    state: State,
+    changes: Mapping[str, Node | None],
+    empty: frozenset[str],
+    *,
+    made: Mapping[str, int],
+    removed: Collection[str],
 ) -> State:
-    """`state` after `changes`, with exactly these `empty` folders."""
+    """`state` after `changes`, with exactly these `empty` folders; `made` ones have these modes."""
     files = {path: node for path, node in changes.items() if not path.endswith("/")}
     tree = await _write_tree(shadow, state.tree, files) if files else state.tree
     usual = state.survey
-    modes = {path: mode for path, mode in usual.modes.items() if path not in changes}
+    modes = {path: mode for path, mode in usual.modes.items() if path not in changes and path not in removed}
+    modes |= {folder: mode for folder, mode in made.items() if mode != usual.folder}
     for path, node in changes.items():
         if node is None or node.kind == "link":
             continue
         if node.mode != _usual(usual, path, node):
             modes[path] = node.mode
-    survey = Survey(usual.plain, usual.executable, usual.folder, modes, empty, usual.ignored)
+    survey = Survey(usual.plain, usual.executable, usual.folder, modes, empty, usual.ignored, usual.outside)
     return State(tree, survey, state.skipped)
 
 
