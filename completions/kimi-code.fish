@@ -50,7 +50,7 @@ complete -c kimi-code -n __kimi_code_at -l review -x -a 'each turn none' -d 'eac
 complete -c kimi-code -n __kimi_code_at -l apply -d 'With --review turn: apply what was made.'
 complete -c kimi-code -n __kimi_code_at -l patch-out -r -F -d 'With --review turn: write the diff here, for `git apply`.'
 complete -c kimi-code -n __kimi_code_at -l commit -d 'Commit what the agent changed, and nothing else.'
-complete -c kimi-code -n __kimi_code_at -l branch -x -d 'With --commit: on this new branch; yours stays checked out.'
+complete -c kimi-code -n __kimi_code_at -l branch -x -d 'With --commit: on this branch, new or from the last turn; yours stays checked out.'
 complete -c kimi-code -n __kimi_code_at -l trust -d 'Use the project\'s .kimi-code/config.toml in this run.'
 complete -c kimi-code -n __kimi_code_at -l max-steps -x -d 'At most N requests to the model.'
 complete -c kimi-code -n __kimi_code_at -l max-tokens -x -d 'At most N tokens, input and output.'

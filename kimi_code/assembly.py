@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 class Opening:
     """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
 
-    `branch` is the new one that `--commit` commits on, "" for the one that is checked out.
+    `branch` is where `--commit` commits (a new one, or the last turn's), "" for the one that is checked out.
     """
 
     settings: Settings
