@@ -88,6 +88,8 @@ class Checkpoints:
     async def take(self, session: str, turn: int, label: str, *, changing: bool = True) -> Checkpoint | None:
         """Keep the files as they are; None when they are as they were at the folder's newest checkpoint.
 
+        The `files` of the new one come without counts of lines, and a renamed one as deleted and created.
+
         The turn starts from the first state before which it may be `changing` something: what the user edits while the
         model only thinks and reads is not the turn's.
         """
@@ -97,15 +99,16 @@ class Checkpoints:
                 begun = self._begin(ledger, session, turn, "")
             before = ledger.history.newest
             state, notes = await ledger.look()
-            kept = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
+            kept, found = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
             entries = [kept] if kept is not before else []
             started = [Started(begun.id, kept.id)] if changing and not begun.before else []
             if entries or started:
                 ledger.log.append(*entries, *started)
             if kept is before:
                 return None
-            files = await self._changes(ledger, before, kept) if before else ()
-            return _shown(kept, files)
+            if before is None:
+                return _shown(kept)
+            return _shown(kept, _named(ledger, found) if found else await self._changes(ledger, before, kept))
 
     async def end_turn(self, session: str, turn: int) -> tuple[FileChange, ...]:
         """A turn is over, in whatever way: what it changed; empty, without a look, when it took no checkpoint."""
@@ -119,7 +122,7 @@ class Checkpoints:
             newest = ledger.history.newest
             state, notes = await ledger.look()
             label = f"end of turn {turn}"
-            kept = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
+            kept, _ = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
             ledger.log.append(*([kept] if kept is not newest else ()), Ended(begun.id, kept.id))
             return await self._changes(ledger, ledger.find(begun.before), kept)
 

@@ -16,7 +16,7 @@ from kimi_code.repo.checkpoint_log import History, Kept, Log, TurnState
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.shadow import RESTORING, Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.states import State, differences, keep_difference
+from kimi_code.repo.states import Letters, State, differences, keep_difference
 
 _LOG = "checkpoints.jsonl"
 _SURVEYS = "surveys"
@@ -130,14 +130,18 @@ class Ledger:
         self._sweep(snapshot.litter)
         return State(snapshot.tree, snapshot.survey, frozenset(snapshot.skipped)), snapshot.notes
 
-    async def record(self, state: State, *, session: str, turn: int, label: str, notes: tuple[str, ...] = ()) -> Kept:
-        """The newest checkpoint if it is of the same files, else a new one, which is not in the log yet."""
+    async def record(
+        self, state: State, *, session: str, turn: int, label: str, notes: tuple[str, ...] = ()
+    ) -> tuple[Kept, Letters]:
+        """The newest checkpoint if it is of the same files, else a new one, which is not in the log yet, and in which
+        files it differs from the newest."""
         newest = self.history.newest
+        found: Letters = {}
         if newest is not None:
             if await self.is_same(newest, state):
-                return newest
-            await keep_difference(self.shadow, newest.tree, state.tree)
-        return self.write(state, session=session, turn=turn, label=label, notes=notes)
+                return newest, {}
+            found = await keep_difference(self.shadow, newest.tree, state.tree)
+        return self.write(state, session=session, turn=turn, label=label, notes=notes), found
 
     def write(self, state: State, *, session: str, turn: int, label: str, notes: tuple[str, ...] = ()) -> Kept:
         """A new checkpoint, which is not in the log yet."""

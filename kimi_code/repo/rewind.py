@@ -181,7 +181,7 @@ class Rewind:
     async def _look(self, label: str, session: str) -> tuple[State, Kept]:
         """The files as they are, and their checkpoint, which is logged only when something is done."""
         now, notes = await self._ledger.look()
-        saved = await self._ledger.record(now, session=session, turn=0, label=label, notes=notes)
+        saved, _ = await self._ledger.record(now, session=session, turn=0, label=label, notes=notes)
         return now, saved
 
     async def _go(self, now: State, saved: Kept, legs: Sequence[_Leg], chosen: Callable[[str], bool]) -> Report:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from kimi_code.repo.shadow import Shadow
+from kimi_code.repo.shadow import Shadow, ShadowError
 from kimi_code.repo.survey import Survey
 from kimi_code.values import frozen
 
@@ -35,6 +35,8 @@ class State:
 
 
 Difference = tuple[Node | None, Node | None]
+
+_TREE = "040000"  # the mode of a folder, in a tree
 
 _DIFF = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 
@@ -173,24 +175,40 @@ async def _write_tree(shadow: Shadow, tree: str, files: Mapping[str, Node | None
         index.unlink(missing_ok=True)
 
 
-async def keep_difference(shadow: Shadow, a: str, b: str) -> None:
-    """Copy the objects in which two trees differ, as far as they are only borrowed.
+async def keep_difference(shadow: Shadow, a: str, b: str) -> Letters:
+    """What differs from tree `a` to `b`, after the objects in which they do were copied, if they are only borrowed.
 
     By that, states that follow one another can be turned into each other without the user's repository, whatever is
     pruned there. What is gone already is found out by whoever needs it.
     """
-    if shadow.lender is None or a == b:
-        return
+    if a == b:
+        return {}
     fields = (await shadow.ask(*_DIFF, "-t", a, b)).split(b"\0")
+    found: Letters = {}
     ids = {a, b}
-    for facts in fields[:-1:2]:
-        old_mode, new_mode, old, new, _ = facts[1:].decode().split(" ")
+    for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
+        old_mode, new_mode, old, new, letter = facts[1:].decode().split(" ")
         ids |= {id for mode, id in ((old_mode, old), (new_mode, new)) if mode not in ("000000", "160000")}
+        path, there = os.fsdecode(name), {old_mode, new_mode} - {"000000"}
+        if there != {_TREE}:  # where a folder takes the place of a file, the same path comes once for each
+            found[path] = "T" if path in found else letter
+    if shadow.lender is not None:
+        await _copy_borrowed(shadow, ids)
+    return found
+
+
+async def _copy_borrowed(shadow: Shadow, ids: Iterable[str]) -> None:
     borrowed = sorted(id for id in ids if not (shadow.folder / "objects" / id[:2] / id[2:]).exists())
-    if gone := await absent(shadow, borrowed):
-        borrowed = [id for id in borrowed if id not in gone]
-    if borrowed:
+    if not borrowed:
+        return
+    try:
         await pack(shadow, borrowed)
+    except ShadowError:
+        gone = await absent(shadow, borrowed)
+        if not gone:
+            raise
+        if left := [id for id in borrowed if id not in gone]:
+            await pack(shadow, left)
 
 
 async def absent(shadow: Shadow, ids: Iterable[str]) -> set[str]:
