@@ -116,6 +116,7 @@ async def open_session(opening: Opening) -> Assembled:
         sandbox,
         attended=opening.attended,
         patches=model.profile.apply_patch,
+        enclosed=settings.review == "turn",
     )
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     scope = CallScope(
@@ -227,10 +228,10 @@ def _unconfined(sandbox: Sandbox) -> str:
     )
 
 
-def _blocked(output: str, *, net: bool) -> str:
+def _blocked(output: str, *, net: bool, enclosed: bool) -> str:
     from kimi_code.permissions.blocked import blocked
 
-    return blocked(output, net=net)
+    return blocked(output, net=net, enclosed=enclosed)
 
 
 def build_toolset(
@@ -241,12 +242,14 @@ def build_toolset(
     *,
     attended: bool,
     patches: bool = False,
+    enclosed: bool = False,
 ) -> Toolset:
     """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
     search = Search()
     tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
     tools += [ApplyPatch(files)] if patches else []
-    tools += [Bash(background, command_timeout, partial(_blocked, net=sandbox is not None and sandbox.net)), Todo()]
+    blocked = partial(_blocked, net=sandbox is not None and sandbox.net, enclosed=enclosed)
+    tools += [Bash(background, command_timeout, blocked), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 
 
@@ -258,7 +261,8 @@ async def _freeze(opening: Opening, snapshots: "Snapshots", meta: SessionMeta, b
     found = await asyncio.to_thread(find, settings.sandbox, settings.data_dir)
     mounts = await asyncio.to_thread(find_mounts, found, settings.data_dir)
     confinement = Confinement(found, mounts, boundary.own, settings.caches, settings.net)
-    return await freeze(snapshots, settings.data_dir / "checkouts", confinement, Options(readable=(meta.path,)))
+    options = Options(settings.checkouts.linked, settings.checkouts.copied, readable=(meta.path,))
+    return await freeze(snapshots, settings.data_dir / "checkouts", confinement, options)
 
 
 def with_search(tools: Toolset, search: Search) -> Toolset:
