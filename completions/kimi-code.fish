@@ -96,7 +96,7 @@ complete -c kimi-code -n '__kimi_code_at checkpoints restore' -l merge -d 'Merge
 complete -c kimi-code -n '__kimi_code_at checkpoints restore' -l dry-run -d 'Show what would be done.'
 complete -c kimi-code -n '__kimi_code_at checkpoints restore' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at checkpoints restore' -s h -l help -d 'Show this message and exit.'
-complete -c kimi-code -n '__kimi_code_at checkpoints prune' -l all -d 'Of all folders that have sessions.'
+complete -c kimi-code -n '__kimi_code_at checkpoints prune' -l all -d 'Of all folders, also those that are gone.'
 complete -c kimi-code -n '__kimi_code_at checkpoints prune' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at checkpoints prune' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at doctor' -l json -d 'As JSON.'

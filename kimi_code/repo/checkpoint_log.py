@@ -13,6 +13,9 @@ from typing import Any, Literal, TypeAlias, cast
 
 from kimi_code.values import frozen
 
+LOG = "checkpoints.jsonl"
+"""Its name in a working tree's store."""
+
 Scope = Literal["both", "code", "conversation"]
 Part = Literal["code", "conversation"]
 

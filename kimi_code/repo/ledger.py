@@ -12,13 +12,12 @@ from pathlib import Path
 
 from kimi_code.errors import CheckpointError
 from kimi_code.repo import survey
-from kimi_code.repo.checkpoint_log import History, Kept, Log, TurnState
+from kimi_code.repo.checkpoint_log import LOG, History, Kept, Log, TurnState
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.shadow import RESTORING, Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.states import Letters, State, differences, keep_difference
 
-_LOG = "checkpoints.jsonl"
 _SURVEYS = "surveys"
 _LIVE = "live"
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
@@ -224,7 +223,7 @@ class Doorway:
         try:
             shadow = await self.snapshots.open()
             async with FileLock(shadow.folder / "lock").held(self._wait):
-                log = self._log = self._log or Log(shadow.folder / _LOG)
+                log = self._log = self._log or Log(shadow.folder / LOG)
                 notes = _recover(shadow, log.refresh())
                 self.holds.show(shadow.folder / _LIVE)
                 yield Ledger(shadow, self.snapshots, log, self.holds, notes)

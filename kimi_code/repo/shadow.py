@@ -29,6 +29,9 @@ USUALLY_IGNORED = (
 RESTORING = "restore.json"
 """The note a swap of files leaves in the shadow folder while it is at work."""
 
+WORKTREE = "worktree"
+"""The file in the shadow folder that says which working tree it is of."""
+
 _TEMPORARY = ".????????????.kimi-code.tmp"  # files of ours that are about to take their place
 
 _COPIED = ("filemode", "symlinks", "ignorecase", "precomposeunicode", "longpaths", "excludesfile")
@@ -83,6 +86,7 @@ def build(shadow: Shadow, exclude: tuple[Path, ...]) -> None:
     for name in ("objects/info", "refs", "info"):
         (shadow.folder / name).mkdir(parents=True, exist_ok=True)
     _put(shadow.folder / "HEAD", "ref: refs/heads/none\n")
+    _put(shadow.folder / WORKTREE, str(shadow.worktree))
     _put(shadow.folder / "config", _config_text(shadow.config))
     _put(shadow.folder / "info" / "attributes", _ATTRIBUTES)
     _put(shadow.folder / "info" / "exclude", _exclude_text(shadow, exclude))
