@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 class Opening:
     """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
 
-    `branch` is the new one that `--commit` commits on, "" for the one that is checked out.
+    `branch` is where `--commit` commits (a new one, or the last turn's), "" for the one that is checked out.
     `first_map` is the map of its first message, if it has been started already.
     """
 
@@ -137,6 +137,7 @@ async def open_session(opening: Opening) -> Assembled:
         indexes=indexes,
         attended=opening.attended,
         patches=model.profile.apply_patch,
+        enclosed=settings.review == "turn",
     )
     scope = CallScope(
         toolset,
@@ -249,10 +250,10 @@ def _unconfined(sandbox: Sandbox) -> str:
     )
 
 
-def _blocked(output: str, *, net: bool) -> str:
+def _blocked(output: str, *, net: bool, enclosed: bool) -> str:
     from kimi_code.permissions.blocked import blocked
 
-    return blocked(output, net=net)
+    return blocked(output, net=net, enclosed=enclosed)
 
 
 def build_toolset(
@@ -264,6 +265,7 @@ def build_toolset(
     indexes: Indexes,
     attended: bool,
     patches: bool = False,
+    enclosed: bool = False,
 ) -> Toolset:
     """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
     search = Search()
@@ -271,7 +273,8 @@ def build_toolset(
     if indexes.roots:
         tools += [Outline(indexes), Symbols(indexes), References(indexes), Rename(files, indexes)]
     tools += [ApplyPatch(files)] if patches else []
-    tools += [Bash(background, command_timeout, partial(_blocked, net=sandbox is not None and sandbox.net)), Todo()]
+    blocked = partial(_blocked, net=sandbox is not None and sandbox.net, enclosed=enclosed)
+    tools += [Bash(background, command_timeout, blocked), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 
 
@@ -283,7 +286,8 @@ async def _freeze(opening: Opening, snapshots: "Snapshots", meta: SessionMeta, b
     found = await asyncio.to_thread(find, settings.sandbox, settings.data_dir)
     mounts = await asyncio.to_thread(find_mounts, found, settings.data_dir)
     confinement = Confinement(found, mounts, boundary.own, settings.caches, settings.net)
-    return await freeze(snapshots, settings.data_dir / "checkouts", confinement, Options(readable=(meta.path,)))
+    options = Options(settings.checkouts.linked, settings.checkouts.copied, readable=(meta.path,))
+    return await freeze(snapshots, settings.data_dir / "checkouts", confinement, options)
 
 
 def with_search(tools: Toolset, search: Search) -> Toolset:

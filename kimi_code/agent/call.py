@@ -252,6 +252,12 @@ class _Go:
     approved: AllowHunks | AllowEdited | None = None
 
 
+_ENCLOSED = (
+    "In this isolated copy every command runs confined, and no permission changes that: it was not run. Send it "
+    "without unconfined, or go on without it and tell the user what to run themselves."
+)
+
+
 async def _targets(prepared: Prepared, scope: CallScope) -> Sequence[str] | CallOutcome:
     """What the call is decided on, or how it ended because it cannot be done."""
     tool = prepared.tool
@@ -269,6 +275,8 @@ async def _targets(prepared: Prepared, scope: CallScope) -> Sequence[str] | Call
 async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) -> _Go | CallOutcome:
     """That the call may run, or how it ended."""
     tool, call = prepared.tool, prepared.call
+    if prepared.params.wants_freedom() and scope.policy.enclosed:
+        return CallOutcome(call, prepared.title, "failed", _ENCLOSED, "nothing runs unconfined in the isolated copy")
     policy = replace(scope.policy, confined=False) if prepared.params.wants_freedom() else scope.policy
     verdict = policy.decide(tool.name, tool.effect, targets)
     if verdict.decision == "allow" and scope.each_edit and tool.effect is Effect.EDIT and verdict.rule is None:

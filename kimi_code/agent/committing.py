@@ -35,7 +35,7 @@ _FENCE = re.compile(r"^```\w*\n(.*?)\n?```$", re.DOTALL)
 
 @dataclass(slots=True)
 class Committing:
-    """The stage. `folder` is in the repository; on `branch`, where one is named, a new one."""
+    """The stage. `folder` is in the repository; on `branch`, where one is named, beside the one checked out."""
 
     agent: Agent
     folder: Path
@@ -78,7 +78,7 @@ class Committing:
             return
         diff = (await trees.patch(span.before, span.after)).decode(errors="replace")
         message = await self._message(repository, plan, closing, diff)
-        created = await create(repository, plan, message, branch=self.branch)
+        created = await create(repository, plan, message)
         for text in (*(f"Not committed: {text}." for text in left_out), *created.notes):
             publish(Notice("warning", text))
         files = tuple(sorted(plan.entries))

@@ -256,7 +256,7 @@ def root(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="With --commit: on this new branch; yours stays checked out.",
+            help="With --commit: on this branch, new or from the last turn; yours stays checked out.",
             rich_help_panel="Changes",
         ),
     ] = None,

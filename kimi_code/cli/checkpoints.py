@@ -1,10 +1,8 @@
 """`kimi-code checkpoints`: the saved states of a folder's files: list, compare, restore, prune them."""
 
-import os
 import sys
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -72,7 +70,8 @@ def show(ctx: typer.Context, checkpoint: CheckpointId, as_json: Json = False) ->
         return
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.at))
     say(f"{found.id}  {at}")
-    say(f"Session {found.session}, turn {found.turn}: {clean(found.label)}" if found.session else clean(found.label))
+    whose = f"Session {found.session}{f', turn {found.turn}' if found.turn else ''}: " if found.session else ""
+    say(f"{whose}{clean(found.label)}")
     for change in found.files:
         say(_line(change))
     for note in found.notes:
@@ -128,17 +127,23 @@ def restore(
 @app.command()
 def prune(
     ctx: typer.Context,
-    everywhere: Annotated[bool, typer.Option("--all", help="Of all folders that have sessions.")] = False,
+    everywhere: Annotated[bool, typer.Option("--all", help="Of all folders, also those that are gone.")] = False,
     as_json: Json = False,
 ) -> None:
     """Drop checkpoints that are older or take more room than [checkpoints] in config.toml allows.
 
-    Those of running sessions stay. It is done by itself once a day.
+    Those of running sessions stay. With --all it is done by itself once a day.
     """
+    from kimi_code.repo.report import Pruned
+    from kimi_code.repo.stores import forget_gone, worktrees
+    from kimi_code.session.checkpoints import store_folder
+
     flags: RunFlags = ctx.find_root().obj
-    keep = load_settings(flags).checkpoints
-    folders = _folders(flags) if everywhere else [working_folder(flags)]
-    dropped = freed = 0
+    settings = load_settings(flags)
+    keep, home = settings.checkpoints, store_folder(settings.data_dir)
+    folders = worktrees(home) if everywhere else [working_folder(flags)]
+    gone = forget_gone(home, keep.keep_days * 86_400) if everywhere else Pruned()
+    dropped, freed = gone.checkpoints, gone.freed
     for folder in folders:
         checkpoints = open_checkpoints(replace(flags, directory=str(folder)))
         try:
@@ -152,10 +157,3 @@ def prune(
         say_json({"checkpoints": dropped, "freed": freed})
     else:
         say(f"Dropped {dropped} checkpoints, {freed / 1e6:.1f} MB freed.")
-
-
-def _folders(flags: RunFlags) -> list[Path]:
-    from kimi_code.session.store import Store
-
-    known = {Path(meta.cwd) for meta in Store(load_settings(flags).data_dir).list() if meta.cwd}
-    return sorted(folder for folder in known if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir())

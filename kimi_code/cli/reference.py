@@ -16,9 +16,9 @@ from kimi_code import errors, events
 from kimi_code.cli.completion_scripts import SCRIPTS
 from kimi_code.cli.output import say
 from kimi_code.cli.tree import Argument, Command, Option, Value, build_tree
-from kimi_code.config.file import CheckpointsTable, ConfigFile, ModelTable, PriceTable, ProviderTable
+from kimi_code.config.file import CheckoutsTable, CheckpointsTable, ConfigFile, ModelTable, PriceTable, ProviderTable
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
-from kimi_code.config.settings import CheckpointSettings, Settings, builtin_providers
+from kimi_code.config.settings import CheckoutSettings, CheckpointSettings, Settings, builtin_providers
 
 TOOLS = (
     "Read",
@@ -121,6 +121,8 @@ def settings() -> str:
             _fields(ConfigFile, Settings()),
             "## [checkpoints]\n",
             _fields(CheckpointsTable, CheckpointSettings()),
+            "## [checkouts]\n",
+            _fields(CheckoutsTable, CheckoutSettings()),
             "## [providers.NAME]\n",
             _fields(ProviderTable),
             "Built in:\n",
@@ -150,6 +152,8 @@ def _fields(table: Any, defaults: object = None) -> str:
 
 
 def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"`{entry}`" for entry in value)  # pyright: ignore[reportUnknownVariableType]
     return f"`{value}`" if isinstance(value, str | int | float) and value != "" else ""
 
 

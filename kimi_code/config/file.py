@@ -21,6 +21,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # The model's Profile knows the same styles; this layer cannot import it, a test compares.
 ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
+FolderName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
@@ -100,6 +101,15 @@ class CheckpointsTable(_Table):
     """Files larger than this are not saved, in megabytes."""
 
 
+class CheckoutsTable(_Table):
+    """What isolated copies of a project have of its ignored folders, by name; what is in neither list they lack."""
+
+    linked: list[FolderName] | None = None
+    """Seen read-only in every copy: what builds need and is too large to copy."""
+    copied: list[FolderName] | None = None
+    """Copied into each, to be written there."""
+
+
 class ConfigFile(_Table):
     """kimi-code's config.toml."""
 
@@ -153,6 +163,8 @@ class ConfigFile(_Table):
     """Where to look for a server on this machine when there is no key; an empty list turns that off."""
     checkpoints: CheckpointsTable | None = None
     """What is kept for undo."""
+    checkouts: CheckoutsTable | None = None
+    """What isolated copies (`review = "turn"`) have of ignored folders."""
     providers: dict[str, ProviderTable] = {}
     """Servers by name; a built-in name changes that provider."""
     models: dict[str, ModelTable] = {}

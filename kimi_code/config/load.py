@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kimi_code.config.settings import (
     DEFAULT_PROVIDER,
     MODES,
+    CheckoutSettings,
     CheckpointSettings,
     Flags,
     ModelSettings,
@@ -188,6 +189,9 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
         elif key == "checkpoints":
             given = value.model_dump(include=_CHECKPOINT_KEYS, exclude_none=True)
             draft.put(key, CheckpointSettings(**given), str(path))
+        elif key == "checkouts":
+            names = value.model_dump(include={"linked", "copied"}, exclude_none=True)
+            draft.put(key, CheckoutSettings(**{list: tuple(given) for list, given in names.items()}), str(path))
         elif key in _RULE_LISTS:
             draft.extend(key, value, str(path))
         else:

@@ -61,6 +61,14 @@ class CheckpointSettings:
 
 
 @frozen
+class CheckoutSettings:
+    """Names of ignored folders that isolated copies have: `linked` read-only, `copied` as their own."""
+
+    linked: tuple[str, ...] = ("node_modules", ".venv", "target")
+    copied: tuple[str, ...] = ()
+
+
+@frozen
 class Settings:
     """Everything that can be set, resolved. Times are in seconds, money in US dollars.
 
@@ -93,6 +101,7 @@ class Settings:
     command_timeout: float = 120.0
     local_servers: tuple[str, ...] = ()
     checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
+    checkouts: CheckoutSettings = field(default_factory=CheckoutSettings)
     instructions_limit: int = 32_768
     map_tokens: int = 1_500
     data_dir: Path = Path()

@@ -5,7 +5,7 @@ One store per working tree, shared by all sessions in it. The user's repository 
 
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import pairwise
 from typing import Literal
 
@@ -16,7 +16,7 @@ from kimi_code.repo.ledger import Doorway, Ledger, new_id
 from kimi_code.repo.report import Action, Conflict, Pruned, Report, Resolve
 from kimi_code.repo.shadow import Shadow
 from kimi_code.repo.snapshot import Snapshot, Snapshots
-from kimi_code.repo.states import letters
+from kimi_code.repo.states import Letters, letters, quiet_letters
 from kimi_code.values import frozen
 
 __all__ = [
@@ -88,6 +88,8 @@ class Checkpoints:
     async def take(self, session: str, turn: int, label: str, *, changing: bool = True) -> Checkpoint | None:
         """Keep the files as they are; None when they are as they were at the folder's newest checkpoint.
 
+        The `files` of the new one come without counts of lines, and a renamed one as deleted and created.
+
         The turn starts from the first state before which it may be `changing` something: what the user edits while the
         model only thinks and reads is not the turn's.
         """
@@ -97,15 +99,16 @@ class Checkpoints:
                 begun = self._begin(ledger, session, turn, "")
             before = ledger.history.newest
             state, notes = await ledger.look()
-            kept = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
+            kept, found = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
             entries = [kept] if kept is not before else []
             started = [Started(begun.id, kept.id)] if changing and not begun.before else []
             if entries or started:
                 ledger.log.append(*entries, *started)
             if kept is before:
                 return None
-            files = await self._changes(before, kept) if before else ()
-            return _shown(kept, files)
+            if before is None:
+                return _shown(kept)
+            return _shown(kept, _named(ledger, found) if found else await self._changes(ledger, before, kept))
 
     async def end_turn(self, session: str, turn: int) -> tuple[FileChange, ...]:
         """A turn is over, in whatever way: what it changed; empty, without a look, when it took no checkpoint."""
@@ -119,9 +122,9 @@ class Checkpoints:
             newest = ledger.history.newest
             state, notes = await ledger.look()
             label = f"end of turn {turn}"
-            kept = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
+            kept, _ = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
             ledger.log.append(*([kept] if kept is not newest else ()), Ended(begun.id, kept.id))
-            return await self._changes(ledger.find(begun.before), kept)
+            return await self._changes(ledger, ledger.find(begun.before), kept)
 
     async def span(self, session: str, turn: int) -> Span | None:
         """What the turn that is under way has changed so far; None when it took no checkpoint."""
@@ -151,9 +154,9 @@ class Checkpoints:
             kept = list(ledger.history.checkpoints.values())
             changes = await letters(ledger.shadow, [(a.tree, b.tree) for a, b in pairwise(kept)])
             listed = [_shown(kept[0])] if kept else []
-            for checkpoint, found in zip(kept[1:], changes, strict=True):
-                files = (FileChange(ledger.display(p), _CHANGES.get(x, "modified")) for p, x in found.items())
-                listed.append(_shown(checkpoint, tuple(files)))
+            for before, checkpoint, found in zip(kept, kept[1:], changes, strict=False):
+                files = _named(ledger, found) if found else await self._changes(ledger, before, checkpoint)
+                listed.append(_shown(checkpoint, files))
             return tuple(listed)
 
     async def show(self, id: str) -> Checkpoint:
@@ -162,7 +165,7 @@ class Checkpoints:
             kept = ledger.find(id)
             all_kept = [*ledger.history.checkpoints.values()]
             before = all_kept[all_kept.index(kept) - 1] if kept is not all_kept[0] else None
-            return _shown(kept, await self._changes(before, kept) if before else ())
+            return _shown(kept, await self._changes(ledger, before, kept) if before else ())
 
     async def changes(self, a: str, b: str = "") -> tuple[FileChange, ...]:
         """What differs from checkpoint `a` to `b`, or to the files as they are now."""
@@ -181,7 +184,12 @@ class Checkpoints:
             named = ("--", *(path.rstrip("/") or "." for path in wanted)) if wanted else ()
             return await ledger.shadow.ask(*diff, "--no-ext-diff", "--no-textconv", before.tree, tree, *named)
 
-    async def _changes(self, before: Kept, after: Kept) -> tuple[FileChange, ...]:
+    async def _changes(self, ledger: Ledger, before: Kept, after: Kept) -> tuple[FileChange, ...]:
+        if before.kept == after.kept and before.tree == after.tree:
+            return ()
+        if before.tree == after.tree:
+            with suppress(CheckpointError):  # a damaged record is told by whoever needs it
+                return _named(ledger, await quiet_letters(ledger.shadow, ledger.state(before), ledger.state(after)))
         return await self._snapshots.changes(Snapshot(before.tree), Snapshot(after.tree))
 
     # --- Bringing back
@@ -246,6 +254,10 @@ class Checkpoints:
 
         async with self._door.open() as ledger:
             return await prune(ledger, keep_seconds, keep_bytes) if is_due(ledger) else None
+
+
+def _named(ledger: Ledger, found: Letters) -> tuple[FileChange, ...]:
+    return tuple(FileChange(ledger.display(path), _CHANGES.get(x, "modified")) for path, x in sorted(found.items()))
 
 
 def _shown(kept: Kept, files: tuple[FileChange, ...] = ()) -> Checkpoint:

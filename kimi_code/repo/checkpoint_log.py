@@ -13,6 +13,9 @@ from typing import Any, Literal, TypeAlias, cast
 
 from kimi_code.values import frozen
 
+LOG = "checkpoints.jsonl"
+"""Its name in a working tree's store."""
+
 Scope = Literal["both", "code", "conversation"]
 Part = Literal["code", "conversation"]
 
@@ -117,7 +120,15 @@ class Restored:
     after: str
 
 
-Entry: TypeAlias = Kept | Began | Started | Ended | Undone | Redone | Restored
+@frozen
+class Landed:
+    """A result made elsewhere (a reviewed turn) was put into the files, within a turn, which it can be undone with."""
+
+    operation: str
+    at: float
+
+
+Entry: TypeAlias = Kept | Began | Started | Ended | Undone | Redone | Restored | Landed
 
 _KINDS: dict[str, type[Entry]] = {
     "checkpoint": Kept,
@@ -127,6 +138,7 @@ _KINDS: dict[str, type[Entry]] = {
     "undone": Undone,
     "redone": Redone,
     "restored": Restored,
+    "landed": Landed,
 }
 _FIELDS = {name: (kind, frozenset(f.name for f in fields(kind))) for name, kind in _KINDS.items()}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -181,7 +193,7 @@ class History:
                 self.operations.add(entry.operation)
             case Redone():
                 self._redo(entry)
-            case Restored(operation):
+            case Restored(operation) | Landed(operation):
                 self.operations.add(operation)
 
     def _update(self, id: str, **changes: Any) -> None:

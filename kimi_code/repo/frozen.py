@@ -13,6 +13,7 @@ from kimi_code.repo.trees import Trees
 from kimi_code.values import frozen
 
 _MESSAGE = "The files as they were, uncommitted changes included\n"
+_PARALLEL = ("-c", "checkout.workers=0")
 # Two copies of a file differ in all that git looks at by default but for its size and time.
 _CONFIG = "[core]\n\tcheckstat = minimal\n\ttrustctime = false\n\tbare = false\n"
 
@@ -76,8 +77,19 @@ class Moment:
     async def lay_out(self, target: Path) -> None:
         """Write the files into a folder, with the times of the user's own: what builds go by. Raises ShadowError."""
         target.mkdir()
-        flags = ("-c", "checkout.workers=0")
-        await self.trees.ask(*flags, "checkout-index", "--all", "--force", f"--prefix={target}/", index=self.index)
+        command = ("checkout-index", "--all", "--force", f"--prefix={target}/")
+        await self.trees.ask(*_PARALLEL, *command, index=self.index)
+        await self._take_times(target)
+
+    async def adjust(self, target: Path, index: Path) -> None:
+        """Make files that were laid out before what they are to be now; `index` says what they are. Raises
+        ShadowError."""
+        store = self.trees.store
+        there = Shadow(store.folder, target, None, store.config)
+        await there.ask(*_PARALLEL, "read-tree", "--reset", "-u", f"{self.base}^{{tree}}", index=index)
+        await self._take_times(target)
+
+    async def _take_times(self, target: Path) -> None:
         listing = await self.trees.ask("ls-files", "-z", index=self.index)
         await asyncio.to_thread(_take_times, self.top, target, listing)
 
@@ -157,9 +169,11 @@ def alternates(folders: Sequence[Path]) -> str:
 
 
 def _take_times(source: Path, target: Path, listing: bytes) -> None:
+    here, there = f"{source}{os.sep}", f"{target}{os.sep}"
     for name in map(os.fsdecode, filter(None, listing.split(b"\0"))):
         try:
-            status = (source / name).lstat()
-            os.utime(target / name, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
+            status, copy = os.lstat(here + name), there + name
+            if os.lstat(copy).st_mtime_ns != status.st_mtime_ns:
+                os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)
         except (OSError, NotImplementedError):
             continue  # gone since; only a time is lost

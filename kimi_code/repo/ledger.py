@@ -12,13 +12,12 @@ from pathlib import Path
 
 from kimi_code.errors import CheckpointError
 from kimi_code.repo import survey
-from kimi_code.repo.checkpoint_log import History, Kept, Log, TurnState
+from kimi_code.repo.checkpoint_log import LOG, History, Kept, Log, TurnState
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.shadow import RESTORING, Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.states import State, differences, keep_difference
+from kimi_code.repo.states import Letters, State, differences, keep_difference
 
-_LOG = "checkpoints.jsonl"
 _SURVEYS = "surveys"
 _LIVE = "live"
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
@@ -130,14 +129,18 @@ class Ledger:
         self._sweep(snapshot.litter)
         return State(snapshot.tree, snapshot.survey, frozenset(snapshot.skipped)), snapshot.notes
 
-    async def record(self, state: State, *, session: str, turn: int, label: str, notes: tuple[str, ...] = ()) -> Kept:
-        """The newest checkpoint if it is of the same files, else a new one, which is not in the log yet."""
+    async def record(
+        self, state: State, *, session: str, turn: int, label: str, notes: tuple[str, ...] = ()
+    ) -> tuple[Kept, Letters]:
+        """The newest checkpoint if it is of the same files, else a new one, which is not in the log yet, and in which
+        files it differs from the newest."""
         newest = self.history.newest
+        found: Letters = {}
         if newest is not None:
             if await self.is_same(newest, state):
-                return newest
-            await keep_difference(self.shadow, newest.tree, state.tree)
-        return self.write(state, session=session, turn=turn, label=label, notes=notes)
+                return newest, {}
+            found = await keep_difference(self.shadow, newest.tree, state.tree)
+        return self.write(state, session=session, turn=turn, label=label, notes=notes), found
 
     def write(self, state: State, *, session: str, turn: int, label: str, notes: tuple[str, ...] = ()) -> Kept:
         """A new checkpoint, which is not in the log yet."""
@@ -220,7 +223,7 @@ class Doorway:
         try:
             shadow = await self.snapshots.open()
             async with FileLock(shadow.folder / "lock").held(self._wait):
-                log = self._log = self._log or Log(shadow.folder / _LOG)
+                log = self._log = self._log or Log(shadow.folder / LOG)
                 notes = _recover(shadow, log.refresh())
                 self.holds.show(shadow.folder / _LIVE)
                 yield Ledger(shadow, self.snapshots, log, self.holds, notes)
@@ -237,10 +240,10 @@ class Doorway:
 
 
 def _recover(shadow: Shadow, history: History) -> list[str]:
-    """Clean up after a restore that was killed; what to tell about it."""
+    """Clean up after a swap that was killed; what to tell about it."""
     if not (shadow.folder / RESTORING).exists():
         return []
     from kimi_code.repo import swap
 
     kept = swap.recover(shadow, history.operations)
-    return [f"{path} was changed after an undo that was cut off, and stays as it is" for path in kept]
+    return [f"{path} was changed after an undo or a review that was cut off, and stays as it is" for path in kept]

@@ -98,11 +98,13 @@ async def _decide(
 ) -> Node | None:
     source, target = wish
     hand = move.by_hand.get(path, "")
-    if is_now == target or (is_now == source and not hand):
+    # What was ignored then was there already, unseen; whoever changed the ignore file did not create it.
+    unseen = target is None and not path.endswith("/") and move.target.survey.was_ignored(path)
+    if is_now == target or (is_now == source and not hand and not unseen):
         return target
     if path.endswith("/"):
         return is_now  # only a mode, and somebody has chosen another
-    if target is None and (source is None or hand == "A"):
+    if target is None and (source is None or hand == "A" or unseen):
         plan.unknown.add(path)
         return is_now
     if resolve == "force":
@@ -158,8 +160,8 @@ def parents(path: str) -> Iterable[str]:
     return ["/".join(parts[: n + 1]) + "/" for n in range(len(parts) - 1)]
 
 
-def ignored_changes(now: State, target: State) -> list[str]:
+def ignored_changes(plan: Plan, target: State) -> list[str]:
     """The ignored files that differ from `target`, each with how: they are in no checkpoint."""
-    looks, known = now.survey.ignored, target.survey.ignored
-    differing = [path for path, look in known.items() if looks.get(path) != look]
+    looks, known = plan.state.survey.ignored, target.survey.ignored
+    differing = [path for path, look in known.items() if looks.get(path) != look and path not in plan.unknown]
     return sorted(f"{path} ({'changed' if path in looks else 'deleted'})" for path in differing)

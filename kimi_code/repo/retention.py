@@ -5,7 +5,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from kimi_code.repo.checkpoint_log import Began, Ended, Entry, History, Kept, Redone, Restored, Started, Undone
+from kimi_code.repo.checkpoint_log import Began, Ended, Entry, History, Kept, Landed, Redone, Restored, Started, Undone
 from kimi_code.repo.ledger import Ledger
 from kimi_code.repo.report import Pruned
 from kimi_code.repo.states import absent, pack
@@ -28,16 +28,16 @@ def is_due(ledger: Ledger) -> bool:
 
 async def prune(ledger: Ledger, keep_seconds: float, keep_bytes: int) -> Pruned:
     """Drop what is too old, then the oldest until the store is small enough. Raises ShadowError and OSError."""
-    before, had = _size(ledger.shadow.folder), len(ledger.history.checkpoints)
+    before, had = size_of(ledger.shadow.folder), len(ledger.history.checkpoints)
     oldest = time.time() - keep_seconds
     await _drop(ledger, [kept.id for kept in _droppable(ledger) if kept.at < oldest])
     for _ in range(_ROUNDS):
         droppable = _droppable(ledger)
-        if not droppable or _size(ledger.shadow.folder) <= keep_bytes:
+        if not droppable or size_of(ledger.shadow.folder) <= keep_bytes:
             break
         await _drop(ledger, [kept.id for kept in droppable[: max(1, len(droppable) // _PART)]])
     (ledger.shadow.folder / _MARK).touch()
-    return Pruned(had - len(ledger.history.checkpoints), max(0, before - _size(ledger.shadow.folder)))
+    return Pruned(had - len(ledger.history.checkpoints), max(0, before - size_of(ledger.shadow.folder)))
 
 
 def _droppable(ledger: Ledger) -> list[Kept]:
@@ -90,6 +90,8 @@ def _without(history: History, gone: set[str]) -> list[Entry]:
                 keep = undone not in operations and not _needs(entry) & gone
             case Restored():
                 keep = not _needs(entry) & gone
+            case Landed():
+                keep = False  # said only to whoever comes after a kill
         if keep:
             left.append(entry)
     return left
@@ -130,6 +132,6 @@ async def _repack(ledger: Ledger) -> None:
             folder.rmdir()
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """Bytes on the disk."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())

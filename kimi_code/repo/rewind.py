@@ -181,7 +181,7 @@ class Rewind:
     async def _look(self, label: str, session: str) -> tuple[State, Kept]:
         """The files as they are, and their checkpoint, which is logged only when something is done."""
         now, notes = await self._ledger.look()
-        saved = await self._ledger.record(now, session=session, turn=0, label=label, notes=notes)
+        saved, _ = await self._ledger.record(now, session=session, turn=0, label=label, notes=notes)
         return now, saved
 
     async def _go(self, now: State, saved: Kept, legs: Sequence[_Leg], chosen: Callable[[str], bool]) -> Report:
@@ -216,7 +216,9 @@ class Rewind:
 
     async def _after(self, plan: Plan, leg: _Leg, last: Kept) -> Kept:
         """The checkpoint of how everything is after `leg`."""
-        state = await with_changes(self._shadow, plan.state, plan.changes, plan.empty)
+        state = await with_changes(
+            self._shadow, plan.state, plan.changes, plan.empty, made=plan.make, removed=plan.remove
+        )
         if await self._ledger.is_same(last, state):
             return last
         await keep_difference(self._shadow, last.tree, state.tree)
@@ -244,22 +246,15 @@ class Rewind:
     async def _apply(self, steps: swap.Swap, entries: Sequence[Entry]) -> None:
         """All of it, in the log too, or nothing."""
         try:
-            await swap.stage(self._shadow, steps)
-            swap.swap_in(self._shadow.worktree, steps)
-            self._ledger.log.append(*entries, durable=True)
-        except BaseException as error:
-            kept = swap.roll_back(self._shadow, steps)
-            if not isinstance(error, swap.SwapError | ShadowError | OSError):
-                raise
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            left = f" {', '.join(kept)} changed meanwhile and was left alone." if kept else ""
+            await swap.carry_out(self._shadow, steps, lambda: self._ledger.log.append(*entries, durable=True))
+        except swap.SwapError as error:
+            left = f" {', '.join(error.left)} changed meanwhile and was left alone." if error.left else ""
             raise CheckpointError(
-                f"The files could not be brought back: {reason}.", hint=f"Everything is as it was before.{left}"
+                f"The files could not be brought back: {error}.", hint=f"Everything is as it was before.{left}"
             ) from error
-        swap.finish(self._shadow, steps)
 
     def _notes(self, plan: Plan, target: State) -> list[str]:
-        ignored = ignored_changes(plan.state, target)
+        ignored = ignored_changes(plan, target)
         told = [
             (plan.skipped, "is left as it is: too large or unreadable for a checkpoint"),
             (plan.unknown, "stays: no turn created it"),

@@ -3,12 +3,15 @@
 Its bytes are the files' own: no line ends, filters or encodings come between. Written by hand, so no template or hook.
 """
 
+import asyncio
+import json
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from kimi_code.repo.git import GitFolders, GitOutput, run_git
@@ -24,7 +27,10 @@ USUALLY_IGNORED = (
 )
 
 RESTORING = "restore.json"
-"""The note a restore leaves in the shadow folder while it is at work."""
+"""The note a swap of files leaves in the shadow folder while it is at work."""
+
+WORKTREE = "worktree"
+"""The file in the shadow folder that says which working tree it is of."""
 
 _TEMPORARY = ".????????????.kimi-code.tmp"  # files of ours that are about to take their place
 
@@ -80,6 +86,7 @@ def build(shadow: Shadow, exclude: tuple[Path, ...]) -> None:
     for name in ("objects/info", "refs", "info"):
         (shadow.folder / name).mkdir(parents=True, exist_ok=True)
     _put(shadow.folder / "HEAD", "ref: refs/heads/none\n")
+    _put(shadow.folder / WORKTREE, str(shadow.worktree))
     _put(shadow.folder / "config", _config_text(shadow.config))
     _put(shadow.folder / "info" / "attributes", _ATTRIBUTES)
     _put(shadow.folder / "info" / "exclude", _exclude_text(shadow, exclude))
@@ -196,17 +203,38 @@ async def add_names(shadow: Shadow, index: Path, paths: Sequence[bytes]) -> None
 
 
 async def is_whole(shadow: Shadow, tree: str) -> bool:
-    """Whether no object of `tree` went with objects the user pruned; looks only when the user's store has changed."""
+    """Whether no object of `tree` went with objects the user pruned; looks only when something went from there."""
     if shadow.lender is None:
         return True
-    objects = shadow.lender.common / "objects"
-    mark = " ".join(str(path.stat().st_mtime_ns) for path in (objects, objects / "pack") if path.exists())
     seen = shadow.folder / "lender"
-    known = seen.read_text() if seen.exists() else ""
-    if known and known != mark and await missing(shadow, tree):
+    try:
+        known = cast("dict[str, list[int]]", json.loads(seen.read_bytes()))
+    except (OSError, ValueError):
+        known = {}
+    found = await asyncio.to_thread(_look_at, shadow.lender.common / "objects", known)
+    lost = any(name not in found or _shrank(look, found[name]) for name, look in known.items())
+    if lost and await missing(shadow, tree):
         return False
-    _put(seen, mark)
+    _put(seen, json.dumps(found, separators=(",", ":"), sort_keys=True))
     return True
+
+
+def _look_at(objects: Path, known: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Packs by name, folders of loose objects with when they changed and how many are in it. Blocks."""
+    found: dict[str, list[int]] = {path.name: [0, 0] for path in objects.glob("pack/*.pack")}
+    with os.scandir(objects) as entries:
+        for entry in entries:
+            if len(entry.name) != 2:
+                continue
+            at = entry.stat().st_mtime_ns
+            same = entry.name in known and known[entry.name][0] == at
+            found[entry.name] = known[entry.name] if same else [at, len(os.listdir(entry.path))]  # noqa: PTH208
+    return found
+
+
+def _shrank(before: list[int], now: list[int]) -> bool:
+    """Whether objects may have gone from a folder: it changed, and has no more of them than before."""
+    return before[0] != now[0] and now[1] <= before[1]
 
 
 async def missing(shadow: Shadow, *trees: str) -> set[str]:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import os
 import posixpath
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -122,7 +123,7 @@ class Snapshots:
             except ShadowError as error:
                 return self._fail(str(error))
             except OSError as error:
-                return self._fail(f"the snapshot could not be stored: {error}")
+                return self._fail(f"the snapshot could not be stored in {self._store}: {error.strerror or error}")
 
     async def changes(self, before: Snapshot, after: Snapshot) -> tuple[FileChange, ...]:
         """The files that differ, by path relative to `root` (`../x` above it).
@@ -176,7 +177,6 @@ class Snapshots:
         async with asyncio.TaskGroup() as group:
             new = group.create_task(shadow.git(*_UNTRACKED, "--exclude-standard", index=index))
             dirty = group.create_task(shadow.git("diff-files", "-z", "--name-only", index=index))
-            others = group.create_task(shadow.git(*_IGNORED, index=index)) if full else None
         untracked, modified = _names(_checked(new.result())), _names(_checked(dirty.result()))
         opaque, adopted = await self._adopt(shadow, index, [path for path in untracked if path.endswith("/")])
         modified += adopted
@@ -184,20 +184,35 @@ class Snapshots:
             untracked = _names(await shadow.ask(*_UNTRACKED, "--exclude-standard", index=index))
         untracked = [path for path in untracked if not path.endswith("/")]
         excluded = opaque | self._left_out(shadow.worktree, untracked, modified)
-        looking = None
-        if others is not None:
-            ignored = [path.rstrip("/") for path in _names(_checked(others.result()))]
-            closed = [path.rstrip("/") for path in opaque]
-            loop = asyncio.get_running_loop()
-            self._surveyor = self._surveyor or Surveyor(str(shadow.worktree))
-            looking = loop.run_in_executor(None, self._surveyor.survey, ignored, closed, modified)
         notes = tuple(f"{path} {why}" for path, why in excluded.items())
-        if fresh := [path for path in dict.fromkeys((*modified, *untracked)) if path not in excluded]:
-            notes += await _add(shadow, index, fresh, excluded)
-        tree = self._last[2] if self._last and not (fresh or opaque or adopted) and self._is_last(index) else ""
-        tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
-        surveyed, litter = await looking if looking else (None, [])
+        # Only the survey needs to know the ignored files: it goes on beside what git writes.
+        surveying = asyncio.create_task(self._survey(shadow, index, opaque, modified)) if full else None
+        try:
+            if fresh := [path for path in dict.fromkeys((*modified, *untracked)) if path not in excluded]:
+                notes += await _add(shadow, index, fresh, excluded)
+            tree = self._last[2] if self._last and not (fresh or opaque or adopted) and self._is_last(index) else ""
+            tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
+            surveyed, litter = await surveying if surveying else (None, [])
+        finally:
+            if surveying is not None and not surveying.done():
+                surveying.cancel()
+                await asyncio.wait({surveying})
         return Snapshot(tree, notes, tuple(excluded), surveyed, tuple(litter))
+
+    async def _survey(
+        self, shadow: Shadow, index: Path, opaque: Iterable[str], modified: Sequence[str]
+    ) -> tuple[Survey, list[str]]:
+        """What git does not keep of the files that an index knows; the index may be changed meanwhile."""
+        copy = index.with_name(f"{index.name}.survey")
+        if index.exists():
+            shutil.copyfile(index, copy)
+        try:
+            listing = await shadow.ask(*_IGNORED, index=copy)
+        finally:
+            copy.unlink(missing_ok=True)
+        ignored, closed = ([path.rstrip("/") for path in paths] for paths in (_names(listing), opaque))
+        self._surveyor = self._surveyor or Surveyor(str(shadow.worktree))
+        return await asyncio.to_thread(self._surveyor.survey, ignored, closed, modified)
 
     def _is_last(self, index: Path) -> bool:
         """Whether an index is a copy, with its time, of the one we left."""
@@ -253,6 +268,8 @@ class Snapshots:
             return 0, ""  # deleted, or gone since: git will see
         if stat.S_ISREG(status.st_mode) and status.st_size > self._limits.file:
             return 0, f"is larger than {self._limits.file // 1_000_000} MB; its changes are not counted"
+        if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
+            return 0, "cannot be read; its changes are not counted"
         return status.st_size, ""
 
     def _check(self, count: int, total: int) -> None:

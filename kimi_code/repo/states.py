@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
-from kimi_code.repo.shadow import Shadow
+from kimi_code.repo.shadow import Shadow, ShadowError
 from kimi_code.repo.survey import Survey
 from kimi_code.values import frozen
 
@@ -35,6 +35,8 @@ class State:
 
 
 Difference = tuple[Node | None, Node | None]
+
+_TREE = "040000"  # the mode of a folder, in a tree
 
 _DIFF = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
 
@@ -109,6 +111,16 @@ async def letters(shadow: Shadow, pairs: Sequence[tuple[str, str]]) -> list[Lett
     return [found.get(f"{a} {b}", {}) for a, b in pairs]
 
 
+async def quiet_letters(shadow: Shadow, a: State, b: State) -> Letters:
+    """What differs between two states of one tree: modes (M), and empty folders that came and went (A, D)."""
+    found = dict.fromkeys(await differences(shadow, a, b), "M")
+    return (
+        found
+        | dict.fromkeys(b.survey.empty - a.survey.empty, "A")
+        | dict.fromkeys(a.survey.empty - b.survey.empty, "D")
+    )
+
+
 async def folders_of(shadow: Shadow, state: State) -> set[str]:
     """All folders that hold files, and the empty ones, each with a closing `/`."""
     listing = await shadow.ask("ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", state.tree)
@@ -120,19 +132,26 @@ async def folders_of(shadow: Shadow, state: State) -> set[str]:
 
 
 async def with_changes(
-    shadow: Shadow, state: State, changes: Mapping[str, Node | None], empty: frozenset[str]
+    shadow: Shadow,
+    state: State,
+    changes: Mapping[str, Node | None],
+    empty: frozenset[str],
+    *,
+    made: Mapping[str, int],
+    removed: Collection[str],
 ) -> State:
-    """`state` after `changes`, with exactly these `empty` folders."""
+    """`state` after `changes`, with exactly these `empty` folders; `made` ones have these modes."""
     files = {path: node for path, node in changes.items() if not path.endswith("/")}
     tree = await _write_tree(shadow, state.tree, files) if files else state.tree
     usual = state.survey
-    modes = {path: mode for path, mode in usual.modes.items() if path not in changes}
+    modes = {path: mode for path, mode in usual.modes.items() if path not in changes and path not in removed}
+    modes |= {folder: mode for folder, mode in made.items() if mode != usual.folder}
     for path, node in changes.items():
         if node is None or node.kind == "link":
             continue
         if node.mode != _usual(usual, path, node):
             modes[path] = node.mode
-    survey = Survey(usual.plain, usual.executable, usual.folder, modes, empty, usual.ignored)
+    survey = Survey(usual.plain, usual.executable, usual.folder, modes, empty, usual.ignored, usual.outside)
     return State(tree, survey, state.skipped)
 
 
@@ -156,24 +175,40 @@ async def _write_tree(shadow: Shadow, tree: str, files: Mapping[str, Node | None
         index.unlink(missing_ok=True)
 
 
-async def keep_difference(shadow: Shadow, a: str, b: str) -> None:
-    """Copy the objects in which two trees differ, as far as they are only borrowed.
+async def keep_difference(shadow: Shadow, a: str, b: str) -> Letters:
+    """What differs from tree `a` to `b`, after the objects in which they do were copied, if they are only borrowed.
 
     By that, states that follow one another can be turned into each other without the user's repository, whatever is
     pruned there. What is gone already is found out by whoever needs it.
     """
-    if shadow.lender is None or a == b:
-        return
+    if a == b:
+        return {}
     fields = (await shadow.ask(*_DIFF, "-t", a, b)).split(b"\0")
+    found: Letters = {}
     ids = {a, b}
-    for facts in fields[:-1:2]:
-        old_mode, new_mode, old, new, _ = facts[1:].decode().split(" ")
+    for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
+        old_mode, new_mode, old, new, letter = facts[1:].decode().split(" ")
         ids |= {id for mode, id in ((old_mode, old), (new_mode, new)) if mode not in ("000000", "160000")}
+        path, there = os.fsdecode(name), {old_mode, new_mode} - {"000000"}
+        if there != {_TREE}:  # where a folder takes the place of a file, the same path comes once for each
+            found[path] = "T" if path in found else letter
+    if shadow.lender is not None:
+        await _copy_borrowed(shadow, ids)
+    return found
+
+
+async def _copy_borrowed(shadow: Shadow, ids: Iterable[str]) -> None:
     borrowed = sorted(id for id in ids if not (shadow.folder / "objects" / id[:2] / id[2:]).exists())
-    if gone := await absent(shadow, borrowed):
-        borrowed = [id for id in borrowed if id not in gone]
-    if borrowed:
+    if not borrowed:
+        return
+    try:
         await pack(shadow, borrowed)
+    except ShadowError:
+        gone = await absent(shadow, borrowed)
+        if not gone:
+            raise
+        if left := [id for id in borrowed if id not in gone]:
+            await pack(shadow, left)
 
 
 async def absent(shadow: Shadow, ids: Iterable[str]) -> set[str]:

@@ -7,7 +7,7 @@ import stat
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Any, cast
 
 from kimi_code.repo.shadow import USUALLY_IGNORED
@@ -30,6 +30,7 @@ class Survey:
 
     `plain`, `executable` and `folder` are the modes most files and folders have, `modes` those of the others; zeros
     where the system has none. `empty` are folders with nothing in them. `ignored` maps to (size, modified in ns).
+    `outside` is all that is ignored, a folder for all that is in it.
     """
 
     plain: int = 0
@@ -38,6 +39,12 @@ class Survey:
     modes: Mapping[str, int] = field(default_factory=dict[str, int])
     empty: frozenset[str] = frozenset()
     ignored: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    outside: frozenset[str] = frozenset()
+
+    def was_ignored(self, path: str) -> bool:
+        """Whether a path was ignored, by itself or with a folder around it."""
+        parts = path.split("/")
+        return any("/".join(parts[: n + 1]) in self.outside for n in range(len(parts)))
 
     def mode(self, path: str, *, executable: bool = False) -> int:
         """The mode of a file or folder; `executable` is what git knows of it."""
@@ -56,7 +63,8 @@ def encode_kept(survey: Survey) -> bytes:
 
 
 def encode_ignored(survey: Survey) -> bytes:
-    return json.dumps(survey.ignored, separators=(",", ":"), sort_keys=True).encode()
+    wire = {"looks": survey.ignored, "outside": sorted(survey.outside)}
+    return json.dumps(wire, separators=(",", ":"), sort_keys=True).encode()
 
 
 def decode(kept: bytes, ignored: bytes) -> Survey:
@@ -64,9 +72,10 @@ def decode(kept: bytes, ignored: bytes) -> Survey:
     try:
         wire = cast("dict[str, Any]", json.loads(kept))
         plain, executable, folder = wire["usual"]
-        seen = cast("dict[str, list[int]]", json.loads(ignored))
-        looks = {path: (size, at) for path, (size, at) in seen.items()}
-        return Survey(plain, executable, folder, wire["modes"], frozenset(wire["empty"]), looks)
+        seen = cast("dict[str, Any]", json.loads(ignored))
+        looks = {path: (size, at) for path, (size, at) in seen["looks"].items()}
+        outside = frozenset(cast("list[str]", seen["outside"]))
+        return Survey(plain, executable, folder, wire["modes"], frozenset(wire["empty"]), looks, outside)
     except (KeyError, TypeError) as error:
         raise ValueError(f"damaged: {error}") from error
 
@@ -120,8 +129,8 @@ class Surveyor:
                 modes.setdefault(self._mode(folder), []).append(folder)
         looks = dict(_looks(self._worktree, outside))
         if os.name == "nt":
-            return Survey(empty=frozenset(empty), ignored=looks), litter
-        return _summed(modes, frozenset(empty), looks), litter
+            return Survey(empty=frozenset(empty), ignored=looks, outside=frozenset(outside)), litter
+        return replace(_summed(modes, frozenset(empty), looks), outside=frozenset(outside)), litter
 
     def _look_into(self, folder: str, known: tuple[int, dict[str, int]] | None) -> dict[str, int] | None:
         """The modes of what is in a folder, as last time if nothing came or went; None when it cannot be read."""

@@ -3,20 +3,23 @@
 A note in the shadow folder, written before the first step, lets whoever comes after a kill undo what was begun.
 """
 
+import asyncio
 import contextlib
 import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, ParamSpec, cast
 from uuid import uuid4
 
 from kimi_code.repo.plan import parents
 from kimi_code.repo.shadow import RESTORING, Shadow, ShadowError
 from kimi_code.repo.states import Node, blob_of
 from kimi_code.values import frozen
+
+P = ParamSpec("P")
 
 _READY = "ready"  # in the stage: from here on, what is missing from it has been moved into place
 
@@ -53,12 +56,16 @@ class Swap:
 
 
 class SwapError(Exception):
-    """It could not be done, and nothing is: `path` is where, the text why."""
+    """It could not be done, and nothing is: `path` is where, the text why.
 
-    def __init__(self, path: str, reason: str) -> None:
+    `left` are the paths that somebody changed meanwhile, and that stay so.
+    """
+
+    def __init__(self, path: str, reason: str, left: Sequence[str] = ()) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)
         self.path = path
         self.reason = reason
+        self.left = tuple(left)
 
 
 def prepare(
@@ -89,6 +96,9 @@ def obstacles(worktree: Path, swap: Swap) -> dict[str, str]:
     """Paths that stand in the way or may not be written, with the reason, before anything is touched."""
     found: dict[str, str] = {}
     cleared, leaving = set(swap.cleared), {step.path for step in swap.steps if step.new is None}
+    for folder in swap.made:
+        if os.path.lexists(worktree / folder.rstrip("/")) and folder.rstrip("/") not in leaving:
+            found[folder] = "a file is in its place"
     for step in swap.steps:
         path = worktree / step.path
         there = os.path.lexists(path)
@@ -132,8 +142,44 @@ def _nearest_folder(path: Path) -> Path:
 # --- Doing it -----------------------------------------------------------------------------------------------------
 
 
-async def stage(shadow: Shadow, swap: Swap) -> None:
+async def carry_out(shadow: Shadow, swap: Swap, log: Callable[[], None], *, store: Shadow | None = None) -> None:
+    """Do it all, and have `log` say that `swap.operation` is done; or nothing. To be called under the lock.
+
+    New content comes from `store`, the shadow itself by default. Raises SwapError.
+    """
+    try:
+        await stage(shadow, swap, store)
+        await _uninterrupted(swap_in, shadow.worktree, swap)
+        log()
+    except BaseException as error:
+        left = roll_back(shadow, swap)
+        match error:
+            case SwapError():
+                raise SwapError(error.path, error.reason, left) from error
+            case ShadowError():
+                raise SwapError("", str(error), left) from error
+            case OSError():
+                raise SwapError("", error.strerror or str(error), left) from error
+            case _:
+                raise
+    finish(shadow, swap)
+
+
+async def _uninterrupted(work: Callable[P, None], *args: P.args, **named: P.kwargs) -> None:
+    """In a thread; whoever is cancelled meanwhile waits for its end, so that nobody rolls back what still goes on."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **named))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({running})
+        raise
+
+
+async def stage(shadow: Shadow, swap: Swap, store: Shadow | None = None) -> None:
     """Note what is to be done, and write all new content next to the tree. Raises ShadowError and OSError."""
+    store = store or shadow
     _write_note(shadow.folder / RESTORING, swap)
     top = shadow.worktree / swap.stage
     (top / "old").mkdir(parents=True)
@@ -148,26 +194,27 @@ async def stage(shadow: Shadow, swap: Swap) -> None:
         return
     index = shadow.folder / f"index.{uuid4().hex}"
     try:
-        await shadow.ask("update-index", "-z", "--index-info", index=index, input=b"".join(x + b"\0" for x in lines))
-        await shadow.ask("checkout-index", "-q", "-a", f"--prefix={top.as_posix()}/new/", index=index)
+        await store.ask("update-index", "-z", "--index-info", index=index, input=b"".join(x + b"\0" for x in lines))
+        await store.ask("checkout-index", "-q", "-a", f"--prefix={top.as_posix()}/new/", index=index)
     finally:
         index.unlink(missing_ok=True)
+    await _uninterrupted(_finish_staged, top, swap)
+
+
+def _finish_staged(top: Path, swap: Swap) -> None:
+    """Modes, and all of it on the disk before it takes its place."""
     for number, step in enumerate(swap.steps):
-        if step.new and step.moves:
-            _finish_staged(top / "new" / str(number), step)
+        if step.new is None or not step.moves:
+            continue
+        path = top / "new" / str(number)
+        if not os.path.lexists(path):
+            raise ShadowError(f"{step.path} could not be written")
+        if step.new.kind == "file":
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+            if os.name != "nt":
+                path.chmod(step.new.mode)
     (top / _READY).touch()
-
-
-def _finish_staged(path: Path, step: Step) -> None:
-    """Its mode, and on the disk before it takes its place."""
-    assert step.new is not None
-    if not os.path.lexists(path):
-        raise ShadowError(f"{step.path} could not be written")
-    if step.new.kind == "file":
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        if os.name != "nt":
-            path.chmod(step.new.mode)
 
 
 def swap_in(worktree: Path, swap: Swap) -> None:

@@ -30,7 +30,12 @@ def open_snapshots(root: Path, data_dir: Path, config_dir: Path, *, file_mb: int
     from kimi_code.repo.snapshot import Limits, Snapshots
 
     limits = Limits(file=file_mb * 1_000_000)
-    return Snapshots(root, data_dir / _FOLDER, exclude=[data_dir, config_dir], limits=limits)
+    return Snapshots(root, store_folder(data_dir), exclude=[data_dir, config_dir], limits=limits)
+
+
+def store_folder(data_dir: Path) -> Path:
+    """Where the stores of all working trees are."""
+    return data_dir / _FOLDER
 
 
 class HeldCheckpoints:
@@ -61,7 +66,7 @@ def tidy_if_due(data_dir: Path, root: Path, command: Sequence[str], *, now: floa
 
     The first time only the day is noted: there is nothing old yet.
     """
-    mark = data_dir / _FOLDER / _TIDIED
+    mark = store_folder(data_dir) / _TIDIED
     now = time.time() if now is None else now
     try:
         last = mark.stat().st_mtime if mark.exists() else None

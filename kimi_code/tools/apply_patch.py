@@ -10,8 +10,8 @@ from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.patchset import FilePatch, parse
-from kimi_code.tools.edit import levels, warn, where
-from kimi_code.tools.files import Current, FileMemory, missing, open_current, write_all
+from kimi_code.tools.edit import levels, where
+from kimi_code.tools.files import Current, FileMemory, missing, open_current, warn, write_all
 from kimi_code.tools.settle import Proposed, Settled, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 from kimi_code.values import frozen

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from kimi_code.errors import ToolError
+from kimi_code.repo.syntax_check import new_problem
 from kimi_code.repo.text import UTF8, Encoding, binary_kind, decode, encode
 from kimi_code.tools.tool import ToolContext
 from kimi_code.values import frozen
@@ -123,6 +124,12 @@ def encode_like(text: str, current: Current) -> bytes:
             f"{bad!r} (line {text.count(chr(10), 0, error.start) + 1} of the new text) cannot be written to "
             f"{current.shown}, which is {current.encoding.label or 'UTF-8'}. Leave it out."
         ) from error
+
+
+def warn(current: Current, text: str) -> str:
+    """A warning for the end of a result when `text` has syntax errors that the file had not; else nothing."""
+    problem = new_problem(current.shown, current.text, text)
+    return f"\nWarning: {problem}" if problem else ""
 
 
 def size_of(count: int) -> str:

@@ -11,8 +11,8 @@ from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo.indexes import Indexes
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.text import decode
-from kimi_code.tools.edit import warn, where
-from kimi_code.tools.files import Current, FileMemory, write_all
+from kimi_code.tools.edit import where
+from kimi_code.tools.files import Current, FileMemory, warn, write_all
 from kimi_code.tools.settle import Proposed, settle, tell
 from kimi_code.tools.symbols import place
 from kimi_code.tools.tool import Params, ToolContext, ToolResult

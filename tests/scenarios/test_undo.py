@@ -454,3 +454,19 @@ def test_prune_reaches_folders_that_nobody_is_in(lab: Lab, tmp_path: Path, monke
     assert as_json("checkpoints", "prune", "--all")["checkpoints"] > 0
     monkeypatch.chdir(lab.project)
     assert len(as_json("checkpoints", "list")) == 1
+
+
+def test_checkpoints_of_a_folder_that_is_gone_go_when_they_are_old(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = lab.data / "snapshots"
+    turn(lab, bash("echo 1 > a"), keep=False)
+    (store,) = (path for path in stores.iterdir() if path.is_dir())
+    (store.parent / "gone.0123").mkdir()
+    away = lab.project.with_name("away")
+    monkeypatch.chdir(lab.project.parent)
+    lab.project.rename(away)
+    assert as_json("checkpoints", "prune", "--all")["checkpoints"] == 0
+    assert store.is_dir() and not (store.parent / "gone.0123").exists()
+    (lab.data.parent / "config.toml").write_text("[checkpoints]\nkeep_days = 0\n")
+    pruned = as_json("checkpoints", "prune", "--all")
+    assert pruned["checkpoints"] == 2 and pruned["freed"] > 0
+    assert [path.name for path in stores.iterdir()] == ["tidied"]

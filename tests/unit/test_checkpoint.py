@@ -586,3 +586,43 @@ async def test_retention_drops_the_old_and_keeps_what_living_sessions_need(root:
     assert await checkpoints.prune_if_due(0, 0) is None
     await turn(checkpoints, 6, "echo > six", cwd=root)
     assert (await checkpoints.undo()).applied
+
+
+@posix
+@pytest.mark.parametrize("ending", ["rm .gitignore", "echo b >> kept/secret; echo '*.o' > .gitignore"])
+async def test_what_was_ignored_before_a_turn_brought_it_into_sight_is_never_deleted(root: Path, ending: str) -> None:
+    run(
+        root,
+        "printf 'secret\\nout/\\n' > .gitignore; mkdir -p kept out/deep",
+        "echo mine | tee secret kept/secret out/deep/x",
+    )
+    checkpoints = checkpoints_of(root)
+    before = listing(root)
+    await turn(checkpoints, 1, ending, "echo > made", cwd=root)
+    changed = listing(root)["kept/secret"]
+    report = await checkpoints_of(root).undo()
+    assert report.applied
+    assert listing(root) == before | {"kept/secret": changed}
+    assert any(note.endswith("stays: no turn created it") and "out/deep/x" in note for note in report.notes)
+    assert not any("(deleted)" in note for note in report.notes)
+    assert (await checkpoints.redo()).applied
+    first = (await checkpoints.list())[0].id
+    assert (await checkpoints.restore(first, resolve="force")).applied
+    assert listing(root) == before | {"kept/secret": changed}
+
+
+@posix
+async def test_a_change_of_modes_and_empty_folders_alone_is_listed_and_going_back_and_forth_adds_nothing(
+    root: Path,
+) -> None:
+    checkpoints = checkpoints_of(root)
+    await turn(checkpoints, 1, "chmod 600 b.txt; mkdir -m 700 private; mkdir empty; chmod 711 .", cwd=root)
+    named = [("b.txt", "modified"), ("empty/", "created"), ("private/", "created")]
+    listed = (await checkpoints.list())[-1]
+    assert [(change.path, change.change) for change in listed.files] == named
+    assert (await checkpoints.show(listed.id)).files == listed.files
+    for _ in range(2):
+        assert (await checkpoints.undo()).applied
+        assert (await checkpoints.redo()).applied
+    labels = [checkpoint.label for checkpoint in await checkpoints.list()]
+    assert labels == ["before turn 1", "end of turn 1", *["undo of turn 1", "redo of turn 1"] * 2]
