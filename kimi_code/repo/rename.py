@@ -4,6 +4,7 @@ Python, JavaScript, TypeScript and Go. A name is followed from its definition th
 whose class is plain from the text around. What is left open refuses the whole: nothing is renamed in part.
 """
 
+import asyncio
 import keyword
 import posixpath
 import re
@@ -163,6 +164,7 @@ async def _gather(case: _Case) -> None:
         if FAMILIES.get(language) != case.family:
             case.others[path] = content
             continue
+        await asyncio.sleep(0)  # a parse holds up everything for some milliseconds: others go between two
         names = find_names(language, content, case.old)
         if names is None:
             raise case.refuse(f"{path} cannot be parsed")
