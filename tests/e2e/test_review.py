@@ -66,7 +66,7 @@ def test_applied_the_answer_is_standard_output_and_the_patch_is_a_file(program: 
         (("--review", "turn", "--commit"), ("--commit", "--review turn", "--apply")),
         (("--review", "turn", "-y"), ("-y", "--review turn")),
         (("--review", "turn", "--patch-out", "no/such/folder"), ("--patch-out", "no/such/folder")),
-        (("--commit", "--branch", "main"), ("main", "--branch")),
+        (("--commit", "--branch", "a..b"), ("a..b", "--branch")),
     ],
 )
 def test_flags_that_need_or_exclude_each_other_are_named(

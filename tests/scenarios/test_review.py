@@ -328,3 +328,12 @@ async def test_ignored_folders_are_linked_or_copied_as_the_settings_say(lab: Lab
     assert "theirsmine" in said and "refused" in said and "node_modules" not in said
     assert ran.result["review"]["status"] == "unchanged"
     assert {(project / name / "file").read_text() for name in ("vendor", "cache")} == {"theirs"}
+
+
+async def test_what_nothing_allows_in_a_copy_is_not_said_to_be_allowed_by_full_permissions(
+    lab: Lab, project: Path
+) -> None:
+    lab.server.script(call("Bash", {"command": "sed -i s/^2$/x/ a.txt"}), say("Done."))
+    ran = await lab.run(diff=TurnDiff())
+    assert ran.exit_code == 5
+    assert "Nothing allows it in an isolated copy; without --review turn, -y does" in ran.result["error"]
