@@ -6,6 +6,7 @@ import platform
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -105,12 +106,16 @@ async def open_session(opening: Opening) -> Assembled:
         scrubber.scrub,
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
     )
+
+    def describe_permissions() -> str:
+        return _permissions(scope.policy, sandbox, attended=opening.attended)
+
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
     agent = Agent(
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, list(resumed.messages) if resumed else []),
         scope,
-        _preface(opening, root, policy, sandbox, instructions),
+        _preface(opening, root, boundary, describe_permissions, instructions),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -120,6 +125,7 @@ async def open_session(opening: Opening) -> Assembled:
         ),
         plan=resumed.plan if resumed else (),
         crash_file=meta.path / "crash.txt" if opening.keep else None,
+        permissions=describe_permissions,
     )
 
     def to_line(record: Record) -> str:
@@ -132,7 +138,13 @@ async def open_session(opening: Opening) -> Assembled:
         meta,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, *(() if opening.keep else (_forgetting(meta),))),
+        make_model=lambda name: _model(choose(replace(settings, model=name)), settings, scrubber),
+        closers=(
+            background.close,
+            sandbox.aclose,
+            lambda: agent.model.close(),
+            *(() if opening.keep else (_forgetting(meta),)),
+        ),
     )
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
@@ -266,13 +278,18 @@ def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
     return model
 
 
-def _preface(
-    opening: Opening, root: Path | None, policy: Policy, sandbox: Sandbox, instructions: Instructions
-) -> Callable[[], Awaitable[str]]:
-    permissions = policy.describe(attended=opening.attended)
-    if policy.mode == "auto" and sandbox.usable:
-        permissions += f" {sandbox.describe()}"
+def _permissions(policy: Policy, sandbox: Sandbox, *, attended: bool) -> str:
+    words = policy.describe(attended=attended)
+    return f"{words} {sandbox.describe()}" if policy.mode == "auto" and sandbox.usable else words
 
+
+def _preface(
+    opening: Opening,
+    root: Path | None,
+    boundary: Boundary,
+    permissions: Callable[[], str],
+    instructions: Instructions,
+) -> Callable[[], Awaitable[str]]:
     async def describe() -> str:
         state = (await git.state(root)).describe() if root is not None else ""
         return preface(
@@ -281,9 +298,9 @@ def _preface(
                 date=time.strftime("%Y-%m-%d"),
                 platform=f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}",
                 git=state,
-                extra_roots=tuple(str(folder) for folder in policy.boundary.roots[1:]),
+                extra_roots=tuple(str(folder) for folder in boundary.roots[1:]),
                 instructions=instructions.text,
-                permissions=permissions,
+                permissions=permissions(),
             )
         )
 

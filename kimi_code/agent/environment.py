@@ -1,5 +1,6 @@
 """What a turn runs with: the model, the context, the tools and their rules, and the ways out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ class Agent:
 
     `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
-    `retry_base` is the first wait in seconds; each further one doubles.
+    `retry_base` is the first wait in seconds; each further one doubles. Setting `hurry` ends the present wait.
+    `permissions` says in words for the model what runs; `notes` are what it must be told with the next prompt.
     """
 
     model: Model
@@ -34,6 +36,9 @@ class Agent:
     introduced: bool = False
     check: Callable[[], None] = lambda: None
     crash_file: Path | None = None
+    permissions: Callable[[], str] = lambda: ""
+    notes: list[str] = field(default_factory=list[str])
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def publish(self) -> Callable[[Event], object]:

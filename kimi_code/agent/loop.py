@@ -106,6 +106,8 @@ class Turn:
         wire_schema = dict(schema) if schema is not None and agent.model.profile.response_format else None
         preface = "" if agent.introduced else await agent.preface()
         agent.introduced = True
+        preface = "\n\n".join(part for part in (preface, *agent.notes) if part)
+        agent.notes.clear()
         if schema is not None:
             preface = "\n\n".join(part for part in (preface, schema_request(schema)) if part)
         self._add(Message("user", self.prompt, preface=preface))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from kimi_code.errors import UsageError
-from kimi_code.events import Record, SessionOpened, TurnEnded, TurnStarted
+from kimi_code.events import Record, SessionOpened, SessionRenamed, TurnEnded, TurnStarted
 from kimi_code.session import journal
 from kimi_code.values import frozen
 
@@ -30,6 +30,7 @@ class SessionMeta:
     updated: float = 0.0
     turns: int = 0
     cost_usd: float | None = None
+    tokens: int = 0
 
     @property
     def journal(self) -> Path:
@@ -44,8 +45,11 @@ def follow(meta: SessionMeta, record: Record) -> SessionMeta:
             return replace(meta, cwd=cwd, model=model)
         case TurnStarted(turn=turn, prompt=prompt):
             return replace(meta, turns=turn, title=meta.title or _title(prompt))
-        case TurnEnded(cost_usd=cost) if cost is not None:
-            return replace(meta, cost_usd=(meta.cost_usd or 0.0) + cost)
+        case SessionRenamed(title=title):
+            return replace(meta, title=_title(title))
+        case TurnEnded(cost_usd=cost, usage=usage):
+            paid = meta.cost_usd if cost is None else (meta.cost_usd or 0.0) + cost
+            return replace(meta, cost_usd=paid, tokens=meta.tokens + usage.total)
         case _:
             return meta
 

@@ -24,6 +24,7 @@ from kimi_code.events import (
     RequestClosed,
     RequestOpened,
     SessionOpened,
+    SessionRenamed,
     StepEnded,
     StepRetried,
     StepStarted,
@@ -208,7 +209,7 @@ class Transcript:
                 return self._add(Compaction(before, after))
             case Notice(level=level, text=text):
                 return self._add(Note(level, text))
-            case SessionOpened() | StepStarted() | StepEnded() | PlanUpdated():
+            case SessionOpened() | SessionRenamed() | StepStarted() | StepEnded() | PlanUpdated():
                 return ()
             case _:
                 assert_never(event)
