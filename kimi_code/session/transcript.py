@@ -30,6 +30,7 @@ from kimi_code.events import (
     StepStarted,
     TextDelta,
     ThoughtDelta,
+    TodoItem,
     ToolEnded,
     ToolProgressed,
     ToolStarted,
@@ -83,7 +84,8 @@ class Answer:
 
 @dataclass(slots=True)
 class Card:
-    """One tool call. `result` is what the model was told, `output` the end of what a running command printed."""
+    """One tool call. `result` is what the model was told, `output` the end of what a running command printed,
+    `items` the plan that it wrote."""
 
     call_id: str
     tool: str
@@ -95,6 +97,7 @@ class Card:
     output: str = ""
     result: str = ""
     blocks: tuple[Block, ...] = ()
+    items: tuple[TodoItem, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -209,7 +212,9 @@ class Transcript:
                 return self._add(Compaction(before, after))
             case Notice(level=level, text=text):
                 return self._add(Note(level, text))
-            case SessionOpened() | SessionRenamed() | StepStarted() | StepEnded() | PlanUpdated():
+            case PlanUpdated(items=items):
+                return self._plan(items)
+            case SessionOpened() | SessionRenamed() | StepStarted() | StepEnded():
                 return ()
             case _:
                 assert_never(event)
@@ -344,6 +349,14 @@ class Transcript:
         if index is None:
             return ()
         self._at(index).result = message.text
+        return (index,)
+
+    def _plan(self, items: tuple[TodoItem, ...]) -> tuple[int, ...]:
+        """The plan belongs to the call that runs; calls that change something run one at a time."""
+        index = next((index for index in reversed(self._cards.values()) if not self._at(index).over), None)
+        if index is None:
+            return ()
+        self._at(index).items = items
         return (index,)
 
     def _ask(self, request_id: str, request: Approval | Question, at: float) -> tuple[int, ...]:

@@ -1,1 +1,1 @@
-"""Entries to lines: text with names of styles, as plain data. Invariant: no Textual, no markup, no control sequences."""
+"""Entries to lines: styled text as plain data. Invariant: no Textual, no markup, no control sequences."""

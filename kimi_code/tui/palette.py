@@ -1,0 +1,87 @@
+"""Names of styles to colours of the theme, by the component classes of a widget; styles of a name are combined once."""
+
+from rich.style import Style
+from textual.widget import Widget
+
+PREFIX = "transcript--"
+
+# The look of every style, as a theme's colours. Meaning never hangs on colour alone: signs and words say the same.
+STYLES: dict[str, str] = {
+    "user": "color: $text; text-style: bold;",
+    "agent": "color: $accent;",
+    "accent": "color: $accent;",
+    "muted": "color: $text-muted;",
+    "thought": "color: $text-muted; text-style: italic;",
+    "output": "color: $text-muted;",
+    "tool": "color: $text; text-style: bold;",
+    "path": "color: $text;",
+    "done": "color: $success;",
+    "warning": "color: $warning;",
+    "error": "color: $error;",
+    "strong": "text-style: bold;",
+    "emphasis": "text-style: italic;",
+    "strike": "text-style: strike;",
+    "heading1": "color: $accent; text-style: bold;",
+    "heading2": "color: $accent; text-style: bold;",
+    "heading3": "text-style: bold;",
+    "quote": "color: $text-muted;",
+    "link": "color: $accent; text-style: underline;",
+    "code": "color: $text-accent;",
+    "keyword": "color: $text-accent;",
+    "string": "color: $text-success;",
+    "number": "color: $text-warning;",
+    "comment": "color: $text-muted; text-style: italic;",
+    "function": "color: $text-primary; text-style: bold;",
+    "builtin": "color: $text-secondary;",
+    "added": "background: $success 12%;",
+    "removed": "background: $error 12%;",
+    "added-word": "background: $success 32%; text-style: bold;",
+    "removed-word": "background: $error 32%; text-style: bold;",
+    "sign": "text-style: bold;",
+    "added-count": "color: $success;",
+    "removed-count": "color: $error;",
+    "chosen": "background: $accent 20%;",
+}
+
+CLASSES = {f"{PREFIX}{name}" for name in STYLES}
+
+
+def stylesheet(widget: str) -> str:
+    """The CSS of the styles for a widget's class."""
+    return "\n".join(f"{widget} > .{PREFIX}{name} {{ {rules} }}" for name, rules in STYLES.items())
+
+
+class Palette:
+    """The styles of one widget in the theme of now."""
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._styles: dict[str, Style] = {}
+        self._linked: dict[tuple[str, str], Style] = {}
+
+    def clear(self) -> None:
+        """The theme is another one."""
+        self._styles.clear()
+        self._linked.clear()
+
+    def style(self, names: str, link: str = "") -> Style:
+        """The style of names parted by blanks, later ones over earlier ones, on the widget's ground."""
+        style = self._styles.get(names)
+        if style is None:
+            style = self._widget.rich_style
+            for name in names.split():
+                style += self._one(name)
+            self._styles[names] = style
+        if not link:
+            return style
+        linked = self._linked.get((names, link))
+        if linked is None:
+            if len(self._linked) > 5_000:
+                self._linked.clear()
+            linked = self._linked[names, link] = style + Style(link=link)
+        return linked
+
+    def _one(self, name: str) -> Style:
+        if name == "selected":
+            return self._widget.screen.get_component_rich_style("screen--selection", partial=True)
+        return self._widget.get_component_rich_style(PREFIX + name, partial=True) if name in STYLES else Style()
