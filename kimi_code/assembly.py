@@ -68,11 +68,12 @@ class Opening:
 
 @frozen
 class Assembled:
-    """A session, and what it has to say first."""
+    """A session, what it has to say first, and the records of its earlier life."""
 
     session: Session
     opened: SessionOpened
     notices: tuple[Notice, ...]
+    history: tuple[Record, ...] = ()
 
 
 async def open_session(opening: Opening) -> Assembled:
@@ -153,7 +154,7 @@ async def open_session(opening: Opening) -> Assembled:
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
-    return Assembled(session, opened, tuple(said))
+    return Assembled(session, opened, tuple(said), resumed.records if resumed else ())
 
 
 def _sandbox(settings: Settings, boundary: Boundary) -> Sandbox:

@@ -13,7 +13,7 @@ from kimi_code.values import frozen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Show settings, where they come from, their files.")
 
-_NOT_SETTINGS = ("providers", "models", "secrets", "warnings", "origins")
+_NOT_SETTINGS = ("providers", "screen", "models", "secrets", "warnings", "origins")
 
 
 @frozen
@@ -32,6 +32,9 @@ def rows_of(settings: Settings) -> list[Row]:
         for field in fields(settings)
         if field.name not in _NOT_SETTINGS
     ]
+    for field in fields(settings.screen):
+        value = _plain(getattr(settings.screen, field.name))
+        rows.append(Row(f"screen.{field.name}", value, settings.origins.get("screen", "default")))
     for name, provider in settings.providers.items():
         shown = {"base_url": provider.base_url, "kind": provider.kind}
         if provider.api_key:

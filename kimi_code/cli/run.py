@@ -91,7 +91,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
 
     cwd = working_folder(flags.directory)
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
-    _import_sdk_meanwhile(settings)
+    import_sdk_meanwhile(settings)
     schema = _read_schema(flags.output_schema, cwd)
     prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
 
@@ -113,8 +113,8 @@ def _prepare(flags: RunFlags) -> _Prepared:
     return _Prepared(open_session, prompt, schema)
 
 
-def _import_sdk_meanwhile(settings: "Settings") -> None:
-    # The SDK's import is the longest part of starting up, and needs nothing of the rest.
+def import_sdk_meanwhile(settings: "Settings") -> None:
+    """Import the SDK in a thread: the longest part of starting up, and it needs nothing of the rest."""
     if settings.model.startswith("scripted:"):
         return
     import threading

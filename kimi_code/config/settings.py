@@ -48,6 +48,16 @@ class ModelSettings:
 
 
 @frozen
+class ScreenSettings:
+    """How the screen looks and behaves. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
+
+    theme: str = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    notify: bool = True
+    reduced_motion: bool = False
+
+
+@frozen
 class Settings:
     """Everything that can be set, resolved. Times are in seconds, money in US dollars.
 
@@ -78,6 +88,7 @@ class Settings:
     command_timeout: float = 120.0
     local_servers: tuple[str, ...] = ()
     instructions_limit: int = 32_768
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
     data_dir: Path = Path()
     record: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -19,6 +19,7 @@ class Resumed:
     plan: tuple[TodoItem, ...] = ()
     last_seq: int = 0
     notices: tuple[Notice, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
 def resume(meta: SessionMeta) -> Resumed:
@@ -34,6 +35,7 @@ def resume(meta: SessionMeta) -> Resumed:
         _plan(records),
         max((record.seq for record in records), default=0),
         _notices(replay),
+        records,
     )
 
 

@@ -122,6 +122,11 @@ class Session:
         return self._running is not None
 
     @property
+    def kept(self) -> bool:
+        """Whether there is a journal, so that it can be resumed."""
+        return self._journal is not None
+
+    @property
     def meta(self) -> SessionMeta:
         return self._meta
 

@@ -1,12 +1,16 @@
 """Where a session stands, as plain values: for a status line, and for the question what fills the context."""
 
 from collections.abc import Iterable
+from typing import get_args
 
 from kimi_code.agent.context import Context, estimate
 from kimi_code.llm.model import Thinking
 from kimi_code.messages import Message
 from kimi_code.permissions.verdict import Mode
 from kimi_code.values import frozen
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+LEVELS: tuple[Thinking, ...] = get_args(Thinking)
 
 
 @frozen

@@ -4,6 +4,7 @@ import contextlib
 import json
 import secrets
 import shutil
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ from typing import Any, cast
 from kimi_code.errors import UsageError
 from kimi_code.events import Record, SessionOpened, SessionRenamed, TurnEnded, TurnStarted
 from kimi_code.session import journal
+from kimi_code.session.codec import encode
 from kimi_code.values import frozen
 
 _META = "meta.json"
@@ -103,6 +105,17 @@ class Store:
             if meta.cwd == str(cwd):
                 return meta
         raise UsageError(f"No session of {cwd} to continue.", hint="`kimi-code sessions list --all` shows all of them.")
+
+    def rename(self, meta: SessionMeta, title: str) -> None:
+        """Give a session that nobody has open another title. Raises UsageError when somebody has."""
+        last = max((record.seq for record in journal.read(meta.journal).records), default=0)
+        record = Record(last + 1, "main", time.time(), SessionRenamed(title))
+        writer = journal.Journal(meta.path, encode)
+        try:
+            writer.write(record)
+        finally:
+            writer.close()
+        save_meta(follow(meta, record))
 
     def delete(self, meta: SessionMeta) -> None:
         """Remove the session's folder and all in it."""
