@@ -14,6 +14,7 @@ from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.keys import KEYS, TITLES, keys_of
 from kimi_code.tui.screens.picker import Row
+from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.status import money, short
 from kimi_code.values import frozen
 
@@ -143,7 +144,7 @@ async def _context(desk: Desk, _: str) -> None:
         name, tokens = (part.name, part.tokens) if part else ("free", limit - standing.context_used)
         bar = "█" * round(30 * max(tokens, 0) / limit)
         count = f"{short(max(tokens, 0)):>7}  {100 * max(tokens, 0) / limit:5.1f} %  "
-        rows.append(Content.assemble(f"{name:<26}", (count, "$text-muted"), (bar, "$text-accent")))
+        rows.append(Content.assemble(f"{name:<26}", (count, MUTED), (bar, "$text-accent")))
     head = f"{standing.model}: {short(standing.context_used)} of {short(limit)} tokens, estimated\n"
     desk.read("What fills the context", Content("\n").join([Content(head), *rows]))
 
@@ -234,7 +235,7 @@ def keys_page(own: Mapping[str, str]) -> Content:
         lines += [Content.styled(title, "bold")]
         for key in (key for key in KEYS if key.where == where):
             names = keys_of(key.id, own)
-            lines.append(Content.assemble((f"  {names:<34}", "$text-accent"), f"{key.what}  ", (key.id, "$text-muted")))
+            lines.append(Content.assemble((f"  {names:<34}", "$text-accent"), f"{key.what}  ", (key.id, MUTED)))
         lines.append(Content(""))
     return Content("\n").join(lines)
 

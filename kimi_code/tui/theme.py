@@ -2,6 +2,8 @@
 
 from textual.theme import Theme
 
+MUTED = "$foreground 60%"  # what is there to be looked up, not to be read
+
 DARK = Theme(
     name="kimi-dark",
     primary="#7aa2f7",

@@ -30,6 +30,7 @@ from kimi_code.tui.host import Host, Opened, Place, Which, short_folder
 from kimi_code.tui.input import completion
 from kimi_code.tui.input.fuzzy import Choices
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.approval import ApprovalPanel
 from kimi_code.tui.widgets.completions import Completions
 from kimi_code.tui.widgets.prompt import Prompt
@@ -210,7 +211,7 @@ class MainScreen(Screen[None]):
         waiting = conversation.queue if conversation.session is not None else conversation.queue[:]
         queue.display = bool(waiting)
         queue.update(
-            Content("\n").join(Content.styled(f"↳ queued: {_one_line(_typed(job))}", "$text-muted") for job in waiting)
+            Content("\n").join(Content.styled(f"↳ queued: {_one_line(_typed(job))}", MUTED) for job in waiting)
         )
         self.app.show_working(conversation.state == "working")
         self.standing_changed()

@@ -11,6 +11,7 @@ from textual.widgets.option_list import Option
 
 from kimi_code.tui.input.fuzzy import Choices
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.theme import MUTED
 from kimi_code.values import frozen
 
 _SHOWN_MOST = 200
@@ -64,7 +65,7 @@ class Picker(ModalScreen[str | None]):
         width = max((len(row.label) for row in self._shown), default=0) + 2
         options.clear_options()
         options.add_options(
-            [Option(Content.assemble(row.label.ljust(width), (row.detail, "$text-muted"))) for row in self._shown]
+            [Option(Content.assemble(row.label.ljust(width), (row.detail, MUTED))) for row in self._shown]
         )
         options.highlighted = 0 if self._shown else None
 

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from kimi_code.controls import clean
 from kimi_code.events import Allow, Approval, Deny, Reply
 from kimi_code.tui.keys import bindings, keys_of
+from kimi_code.tui.theme import MUTED
 
 GUARD = 0.3  # seconds; keys that follow each other faster, or follow the appearance, were meant for something else
 
@@ -75,13 +76,13 @@ class ApprovalPanel(Vertical, can_focus=True):
                 ("● ", "$text-warning"),
                 (f"{approval.tool}  ", "bold"),
                 clean(approval.title),
-                (waiting, "$text-muted"),
+                (waiting, MUTED),
             ),
-            Content.styled(f"  asked: {clean(approval.reason)}", "$text-muted"),
+            Content.styled(f"  asked: {clean(approval.reason)}", MUTED),
         ]
         if approval.rules:
             rules = "  ".join(clean(rule) for rule in approval.rules)
-            lines.append(Content.assemble(("  s and a allow from now on: ", "$text-muted"), (rules, "$text-accent")))
+            lines.append(Content.assemble(("  s and a allow from now on: ", MUTED), (rules, "$text-accent")))
         keys = [("once", "allow once"), ("session", "for this session"), ("always", "always"), ("deny", "deny")]
         offered = [(name, what) for name, what in keys if approval.rules or name in ("once", "deny")]
         spans: list[Content | str | tuple[str, str]] = ["  "]

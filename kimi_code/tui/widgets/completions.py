@@ -7,6 +7,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from kimi_code.tui.input.completion import Suggestion
+from kimi_code.tui.theme import MUTED
 
 
 class Completions(OptionList, can_focus=False):
@@ -43,4 +44,4 @@ class Completions(OptionList, can_focus=False):
 
 
 def _row(item: Suggestion, width: int) -> Content:
-    return Content.assemble(item.text.rstrip().ljust(width), (item.detail, "$text-muted"))
+    return Content.assemble(item.text.rstrip().ljust(width), (item.detail, MUTED))

@@ -7,6 +7,7 @@ from textual.widgets import Static
 
 from kimi_code.controls import clean
 from kimi_code.events import Diff, FileChange, PlanUpdated, Record, TodoItem, ToolEnded, TurnEnded
+from kimi_code.tui.theme import MUTED
 
 _MARKS = {"pending": "○", "in_progress": "●", "done": "✓"}
 
@@ -52,15 +53,13 @@ class Sidebar(Static):
 
     def _redraw(self) -> None:
         lines: list[Content] = [Content.styled("Plan", "bold")]
-        lines += [_todo(item) for item in self._plan] or [Content.styled("no plan yet", "$text-muted")]
+        lines += [_todo(item) for item in self._plan] or [Content.styled("no plan yet", MUTED)]
         lines += [Content(""), Content.styled("Changed", "bold")]
         changed = dict(self._settled)
         for path, (added, removed) in self._unsettled.items():
             before = changed.get(path, (0, 0))
             changed[path] = (before[0] + added, before[1] + removed)
-        lines += [_change(path, *counts) for path, counts in changed.items()] or [
-            Content.styled("nothing", "$text-muted")
-        ]
+        lines += [_change(path, *counts) for path, counts in changed.items()] or [Content.styled("nothing", MUTED)]
         self.update(Content("\n").join(lines))
 
     def on_mount(self) -> None:
@@ -73,7 +72,7 @@ def _add(into: dict[str, tuple[int, int]], change: Diff | FileChange) -> None:
 
 
 def _todo(item: TodoItem) -> Content:
-    style = {"pending": "", "in_progress": "bold", "done": "$text-muted"}[item.status]
+    style = {"pending": "", "in_progress": "bold", "done": MUTED}[item.status]
     return Content.assemble((f"{_MARKS[item.status]} ", "$text-accent"), (clean(item.text), style))
 
 

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from kimi_code.tui.host import Place
+from kimi_code.tui.theme import MUTED
 
 if TYPE_CHECKING:
     from kimi_code.session.standing import Standing
@@ -42,7 +43,7 @@ class StatusLine(Static):
         line, room = Content(""), self.size.width or 80
         for part in parts:
             # The last ones go first where there is no room.
-            longer = Content.assemble(line, (" · ", "$text-muted"), part) if line.plain else part
+            longer = Content.assemble(line, (" · ", MUTED), part) if line.plain else part
             if longer.cell_length > room:
                 break
             line = longer
@@ -50,26 +51,24 @@ class StatusLine(Static):
 
 
 def _parts(place: Place, standing: "Standing | None") -> list[Content]:
-    parts = [Content.styled(place.folder, "$text-muted")]
+    parts = [Content.styled(place.folder, MUTED)]
     if place.branch:
         changed = f" ±{place.changed}" if place.changed else ""
-        parts.append(Content.assemble((place.branch, "$text-muted"), (changed, "$text-warning")))
+        parts.append(Content.assemble((place.branch, MUTED), (changed, "$text-warning")))
     if standing is None:
         return parts
     thinking = f" thinking {standing.thinking}" if standing.thinking not in (None, "off") else ""
     share = 100 * standing.context_used / max(standing.context_limit, 1)
     mode = standing.permission_mode
-    style = "$text-error" if mode == "yolo" else "$text-accent" if mode == "plan" else "$text-muted"
+    style = "$text-error" if mode == "yolo" else "$text-accent" if mode == "plan" else MUTED
     parts += [
-        Content.styled(f"{standing.model}{thinking}", "$text-muted"),
+        Content.styled(f"{standing.model}{thinking}", MUTED),
         Content.styled(mode, style),
-        Content.styled(f"{share:.0f} % of context", "$text-warning" if share > 70 else "$text-muted"),
+        Content.styled(f"{share:.0f} % of context", "$text-warning" if share > 70 else MUTED),
     ]
     if standing.tokens:
         parts.append(
-            Content.styled(
-                " ".join((f"{short(standing.tokens)} tokens", money(standing.cost_usd))).rstrip(), "$text-muted"
-            )
+            Content.styled(" ".join((f"{short(standing.tokens)} tokens", money(standing.cost_usd))).rstrip(), MUTED)
         )
     return parts
 
@@ -141,7 +140,5 @@ class Activity(Static):
         else:
             clock = f" in {max(doing.until - now, 0):.0f} s"
         self.update(
-            Content.assemble(
-                (f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), "$text-muted")
-            )
+            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED))
         )
