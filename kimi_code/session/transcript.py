@@ -214,7 +214,9 @@ class Transcript:
                 return self._add(Note(level, text))
             case PlanUpdated(items=items):
                 return self._plan(items)
-            case SessionOpened() | SessionRenamed() | StepStarted() | StepEnded():
+            case SessionOpened():
+                return self._settle(at)  # another process begins: nothing of the one before runs any more
+            case SessionRenamed() | StepStarted() | StepEnded():
                 return ()
             case _:
                 assert_never(event)

@@ -1,7 +1,12 @@
 """Names of styles to colours of the theme, by the component classes of a widget; styles of a name are combined once."""
 
+from typing import TYPE_CHECKING
+
 from rich.style import Style
 from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from textual.css.styles import RenderStyles
 
 PREFIX = "transcript--"
 
@@ -68,10 +73,7 @@ class Palette:
         """The style of names parted by blanks, later ones over earlier ones, on the widget's ground."""
         style = self._styles.get(names)
         if style is None:
-            style = self._widget.rich_style
-            for name in names.split():
-                style += self._one(name)
-            self._styles[names] = style
+            style = self._styles[names] = self._combined(names.split())
         if not link:
             return style
         linked = self._linked.get((names, link))
@@ -81,7 +83,20 @@ class Palette:
             linked = self._linked[names, link] = style + Style(link=link)
         return linked
 
-    def _one(self, name: str) -> Style:
+    def _combined(self, names: list[str]) -> Style:
+        """Colours that let others shine through are mixed here: a terminal knows no transparency."""
+        ground, ink = self._widget.background_colors[1], self._widget.colors[3]
+        words = Style()
+        for rules in [rules for name in names if (rules := self._rules(name))]:
+            if rules.has_rule("background"):
+                ground += rules.background
+            if rules.has_rule("color"):
+                ink = ground.get_contrast_text(rules.color.a) if rules.auto_color else rules.color
+            if rules.has_rule("text_style"):
+                words += rules.text_style
+        return words + Style(color=(ground + ink).rich_color, bgcolor=ground.rich_color)
+
+    def _rules(self, name: str) -> "RenderStyles | None":
         if name == "selected":
-            return self._widget.screen.get_component_rich_style("screen--selection", partial=True)
-        return self._widget.get_component_rich_style(PREFIX + name, partial=True) if name in STYLES else Style()
+            return self._widget.screen.get_component_styles("screen--selection")
+        return self._widget.get_component_styles(PREFIX + name) if name in STYLES else None

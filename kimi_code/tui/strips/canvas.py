@@ -37,13 +37,15 @@ class Canvas:
         """Everything looks different: another width, another theme's signs, all cards unfolded."""
         self._made.clear()
         self._made_lines = 0
-        self._heights = Heights(self._guess(index) for index in range(len(self._entries)))
+        width = self._look().width
+        self._heights = Heights(self._guess(index, width) for index in range(len(self._entries)))
 
     def changed(self, indices: Iterable[int]) -> None:
         """These entries are new or different."""
+        width = self._look().width
         for index in sorted(set(indices)):
             while len(self._heights) <= index:
-                self._heights.append(self._guess(len(self._heights)))
+                self._heights.append(self._guess(len(self._heights), width))
             self._forget(index)
             if hidden(self._entries[index]):
                 self._heights.set(index, 0)
@@ -60,6 +62,8 @@ class Canvas:
         first, last = self._heights.find(top)[0], self._heights.find(top + height)[0]
         ticked = [index for index in self._moving if first <= index <= last]
         self.changed(ticked)
+        for index in ticked:
+            self._measure(index)
         return ticked
 
     def _forget(self, index: int) -> None:
@@ -67,9 +71,9 @@ class Canvas:
         if made is not None:
             self._made_lines -= len(made)
 
-    def _guess(self, index: int) -> int:
+    def _guess(self, index: int, width: int) -> int:
         entry = self._entries[index]
-        height = estimate(entry, self.fold(index), self._look().width)
+        height = estimate(entry, self.fold(index), width)
         return height + (height > 0 and not joined(self._entries[index - 1] if index else None, entry))
 
     # --- Places ---

@@ -15,6 +15,7 @@ from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, fit_end, in
 from kimi_code.values import frozen
 
 _NAME_WIDTH = 7
+_HEAD_MOST = 110  # cells of a head: a sign at the far edge of a wide screen belongs to nothing
 _PREVIEW = 8  # lines of output, or of a failure
 _DIFF_PREVIEW = 24  # lines of a diff
 _OPEN_MOST = 2_000  # lines of an open card
@@ -60,8 +61,10 @@ def card_lines(card: Card, fold: Fold, look: Look) -> list[Line]:
         return [_head(card, look.marks.folded if _has_body(card) else "", look)]
     shown, rest = _clipped(card, fold, look)
     fold_mark = "" if not shown and not rest else look.marks.folded if rest else look.marks.open
-    more = [_more(rest, look.marks)] if rest else []
-    return [_head(card, fold_mark, look), *indent([*shown, *more], _BODY, _BODY)]
+    if rest:
+        from_end = fold is not Fold.ALL and _is_output(card)
+        shown = [_more(rest, "earlier", look.marks), *shown] if from_end else [*shown, _more(rest, "more", look.marks)]
+    return [_head(card, fold_mark, look), *indent(shown, _BODY, _BODY)]
 
 
 def _has_body(card: Card) -> bool:
@@ -105,8 +108,8 @@ def _is_output(card: Card) -> bool:
     return bool(card.output) or any(isinstance(block, Output) for block in card.blocks)
 
 
-def _more(count: int, marks: Marks) -> Line:
-    return Line((Span(f"{marks.more} {count:,} more line{'s' if count > 1 else ''}", "muted"),))
+def _more(count: int, which: str, marks: Marks) -> Line:
+    return Line((Span(f"{marks.more} {count:,} {which} line{'s' if count > 1 else ''}", "muted"),))
 
 
 # --- The head ---
@@ -117,14 +120,15 @@ def _head(card: Card, fold_mark: str, look: Look) -> Line:
     mark, style = _mark(card.state, look)
     name = f"{fit(plain(card.tool), 24):<{_NAME_WIDTH}} "
     facts = _facts(card, look.marks, look.now)
-    room = look.width - 2 - len(name) - 2 * bool(fold_mark)
+    width = min(look.width, _HEAD_MOST)
+    room = width - 2 - len(name) - 2 * bool(fold_mark)
     spare = room - min(sum(width_of(fact.text) for fact in facts), room // 2)
     title = _title(card, max(spare, room // 3), look)
     left = (Span(f"{mark} ", style), Span(name, "tool"), title, *_fitted(facts, room - width_of(title.text)))
     if not fold_mark:
         return Line(left)
     used = sum(width_of(span.text) for span in left)
-    return Line((*left, Span(" " * max(look.width - used - 1, 1)), Span(fold_mark, "muted")))
+    return Line((*left, Span(" " * max(width - used - 1, 1)), Span(fold_mark, "muted")))
 
 
 def _mark(state: CardState, look: Look) -> tuple[str, str]:

@@ -31,6 +31,8 @@ class _Row:
 def diff_lines(diff: Diff, width: int, *, marks: Marks = FANCY) -> list[Line]:
     """All hunks; a binary file or a mere renaming has none and gives no lines."""
     digits = max(_NUMBER_LEAST, *(len(str(_last_number(hunk))) for hunk in diff.hunks)) if diff.hunks else 0
+    if not (diff.added and diff.removed):
+        width = min(width, SIDE_BY_SIDE_LEAST - 1)  # one side of nothing would be half a screen of nothing
     lines: list[Line] = []
     for hunk in diff.hunks:
         if lines:

@@ -144,7 +144,7 @@ class Painter:
             case Words():
                 return _margined(_words(entry, fold, inner), marks.user, "user")
             case Answer():
-                return _margined(self._answer(index, entry, inner), marks.agent, "agent")
+                return self._answer(index, entry, inner)
             case Thought():
                 return _margined(_thought(entry, fold, inner), marks.thought, "muted")
             case Card():
@@ -165,7 +165,8 @@ class Painter:
         drawn = self._flows.get(index)
         # Other pieces, or another width: from the beginning.
         if drawn is None or drawn.width != look.width or drawn.pieces is not answer.pieces:
-            flow = MarkdownFlow(look.width, marks=look.marks, link=lambda code: _file_link(code, look))
+            margin = Span(f" {look.marks.agent} ", "agent"), _MARGIN_SPAN[0]
+            flow = MarkdownFlow(look.width, margin, marks=look.marks, link=lambda code: _file_link(code, look))
             drawn = self._flows[index] = _Flow(flow, look.width, answer.pieces)
         fresh = answer.pieces[drawn.taken :]
         drawn.taken = len(answer.pieces)

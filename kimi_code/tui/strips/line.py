@@ -236,11 +236,13 @@ def restyle(spans: Iterable[Span], start: int, end: int, style: str) -> tuple[Sp
 def indent(lines: Iterable[Line], first: Sequence[Span], rest: Sequence[Span]) -> list[Line]:
     """The lines behind a prefix, which is decoration: `first` before the first of them, `rest` before the others."""
     indented: list[Line] = []
-    prefix, gutter = tuple(first), sum(len(span.text) for span in first)
+    prefix = tuple(span for span in first if span.text)
+    gutter = sum(len(span.text) for span in prefix)
     for line in lines:
         indented.append(Line((*prefix, *line.spans), gutter + line.gutter, line.glue, line.fill))
         if len(indented) == 1:
-            prefix, gutter = tuple(rest), sum(len(span.text) for span in rest)
+            prefix = tuple(span for span in rest if span.text)
+            gutter = sum(len(span.text) for span in prefix)
     return indented
 
 

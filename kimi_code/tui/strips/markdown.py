@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PROSE_MOST = 110  # cells of a line of prose; longer ones are hard to read
 _URL = re.compile(r"https?://[^\s<>\"'`]+[^\s<>\"'`.,:;!?)\]}]")
+NO_MARGIN = (Span(""), Span(""))
 _TASK = re.compile(r"\[([ xX])\] +")
 _CODE_INDENT = 2
 _HEADINGS = {"h1": "heading1", "h2": "heading2"}
@@ -36,11 +37,15 @@ def no_link(text: str) -> str:
 class MarkdownFlow:
     """The lines of a text that comes in pieces, at one width.
 
-    `link` makes a URL of inline code that names a file, "" for all other code.
+    `margin` is put before the first line and before the others, besides the width. `link` makes a URL of inline code
+    that names a file, "" for all other code.
     """
 
-    def __init__(self, width: int, *, marks: Marks = FANCY, link: LinkMaker = no_link) -> None:
+    def __init__(
+        self, width: int, margin: tuple[Span, Span] = NO_MARGIN, *, marks: Marks = FANCY, link: LinkMaker = no_link
+    ) -> None:
         self._width = width
+        self._margin = margin
         self._marks = marks
         self._link = link
         self._splitter = BlockSplitter()
@@ -56,18 +61,22 @@ class MarkdownFlow:
         self._splitter.finish()
 
     def lines(self) -> list[Line]:
-        """All lines so far; those of blocks that are over are made once."""
+        """All lines so far; those of blocks that are over are made once, and stay the same objects."""
         for block in self._splitter.take():
-            self._settled += self._spaced(block, self._rendered(block))
+            self._settled += self._placed(block, self._rendered(block))
         block = self._splitter.open
         if block is None:
             return list(self._settled)
         rendered = self._fence.lines(block) if block.kind == "fence" else self._rendered(block)
-        return [*self._settled, *self._spaced(block, rendered)]
+        return [*self._settled, *self._placed(block, rendered)]
 
-    def _spaced(self, block: MarkdownBlock, lines: list[Line]) -> list[Line]:
+    def _placed(self, block: MarkdownBlock, lines: list[Line]) -> list[Line]:
+        """The lines below those before them, in their margin."""
+        first, rest = self._margin
+        if not self._settled:
+            return indent(lines, (first,), (rest,))
         tight = block.kind == "item" and not block.blank
-        return [BLANK, *lines] if self._settled and lines and not tight else lines
+        return indent([BLANK, *lines] if lines and not tight else lines, (rest,), (rest,))
 
     def _rendered(self, block: MarkdownBlock) -> list[Line]:
         if block.kind == "fence":

@@ -7,7 +7,6 @@ from typing import ClassVar, cast
 
 from rich.segment import Segment
 from textual import events
-from textual.app import App
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.reactive import Reactive
@@ -26,9 +25,10 @@ from kimi_code.tui.strips.entries import Painter
 from kimi_code.tui.strips.line import ASCII, FANCY, Line, restyle, width_of
 
 _FLUSH_EVERY = 1 / 15  # seconds
-_REST = 4  # times as long as a flush took, before the next: drawing never takes more than a fifth of the time
+_REST = 3  # times as long as a flush worked, from one to the next: a third of the time at most goes into them
 _TICK = 0.2
 _SOON = 0.001
+_STRIPS_KEPT = 500
 _VIRTUAL_SIZE = cast("Reactive[Size]", Widget.virtual_size)
 
 
@@ -45,6 +45,12 @@ class TranscriptView(ScrollView):
         overflow-y: scroll;
         overflow-x: hidden;
         scrollbar-size-vertical: 1;
+        scrollbar-color: $panel;
+        scrollbar-color-hover: $secondary 60%;
+        scrollbar-color-active: $secondary;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
         height: 1fr;
     }
     """ + stylesheet("TranscriptView")
@@ -97,10 +103,11 @@ class TranscriptView(ScrollView):
         self._link = link or FileLinks(cwd)
         self._marks = ASCII if ascii_only else FANCY
         self._palette = Palette(self)
+        self._strips: dict[int, tuple[Line, Strip]] = {}
+        self._drawn_width = 0
         self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
         self._transcript = Transcript(agent=agent)
         self._canvas = Canvas(self._transcript.entries, self._look, self._painter)
-        self._drawn_width = 0
         self._dirty: set[int] = set()
         self._flush_timer: Timer | None = None
         self._next_flush = 0.0
@@ -109,6 +116,7 @@ class TranscriptView(ScrollView):
         self._placing = False
         self._cursor = -1
         self._found = -1
+        self.flushes = 0  # how often what was appended was drawn, for measuring
 
     # --- Feeding it ---
 
@@ -136,6 +144,11 @@ class TranscriptView(ScrollView):
         self._cursor = self._found = -1
         self._set_following(True)
         self._show()
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether something was appended that is not on the screen yet."""
+        return bool(self._dirty)
 
     # --- Where it stands ---
 
@@ -270,17 +283,17 @@ class TranscriptView(ScrollView):
     # --- Drawing ---
 
     def _look(self) -> Look:
-        moving = not self.is_attached or cast("App[object]", self.app).animation_level != "none"
+        moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]
         return Look(self._drawn_width or 80, time.time(), self._marks, self._link, moving)
 
     def _flush(self) -> None:
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.thread_time()
         self._flush_timer = None
         self._canvas.changed(self._dirty)
         self._dirty.clear()
+        self.flushes += 1
         self._show()
-        ended = time.monotonic()
-        self._next_flush = began + max(_FLUSH_EVERY, _REST * (ended - began))
+        self._next_flush = began + max(_FLUSH_EVERY, _REST * (time.thread_time() - worked))
 
     def _show(self) -> None:
         """Make what is in sight and put the view where it belongs."""
@@ -328,9 +341,10 @@ class TranscriptView(ScrollView):
         super().scroll_to(*args, **{**options, "animate": False})  # type: ignore[arg-type]
 
     def on_resize(self, event: events.Resize) -> None:
-        width = self.size.width
+        width = self.scrollable_content_region.width
         if width != self._drawn_width:
             self._drawn_width = width
+            self._strips.clear()
             self._canvas.reset()
         self._canvas.changed(self._dirty)
         self._dirty.clear()
@@ -339,21 +353,30 @@ class TranscriptView(ScrollView):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._palette.clear()
+        self._strips.clear()
 
     def render_line(self, y: int) -> Strip:
         at = self.scroll_offset.y + y
-        width = self.size.width
         line = self._canvas.line(at)
         selection = self.text_selection
+        if self._cursor < 0 and selection is None:
+            # Strips keep what Textual makes of them; a line that did not change keeps its strip.
+            known = self._strips.get(at)
+            if known is not None and known[0] is line:
+                return known[1]
+            strip = self._strip(line, self._drawn_width).apply_offsets(0, at)
+            if len(self._strips) > _STRIPS_KEPT:
+                self._strips.clear()
+            self._strips[at] = line, strip
+            return strip
         if selection is not None and (span := selection.get_span(at)) is not None:
             start, end = span
             spans = restyle(line.spans, start, len(line.text) if end == -1 else end, "selected")
             line = Line(spans, line.gutter, line.glue, line.fill)
-        strip = self._strip(line, width)
-        if self._cursor >= 0:
-            index, offset = self._canvas.at(at)
-            if index == self._cursor and offset == self._canvas.head_of(index):
-                strip = strip.apply_style(self._palette.style("chosen"))
+        strip = self._strip(line, self._drawn_width)
+        index, offset = self._canvas.at(at)
+        if index == self._cursor and offset == self._canvas.head_of(index):
+            strip = strip.apply_style(self._palette.style("chosen"))
         return strip.apply_offsets(0, at)
 
     def _strip(self, line: Line, width: int) -> Strip:
