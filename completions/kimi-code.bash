@@ -27,7 +27,7 @@ _kimi_code() {
     esac
     case "$path" in
         "") words="demo doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
-        "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
+        "demo") words="--live --fast --plain -h --help"; flags="--live --fast --plain -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
         "sessions") words="list show export delete"; flags="-h --help" ;;

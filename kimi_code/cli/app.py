@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from kimi_code.cli.output import fail, say
-from kimi_code.cli.run import RunFlags
+from kimi_code.cli.run import RunFlags, collect_garbage_again
 from kimi_code.errors import ExitCode, KimiError, UsageError
 
 SHORT_HELP = """\
@@ -115,11 +115,13 @@ app = typer.Typer(
 def demo(
     live: Annotated[bool, typer.Option("--live", help="Let a real model do it, with your key.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Without the pauses that make it readable.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="As lines, not in the screen.")] = False,
 ) -> None:
     """Watch the agent fix a bug; needs no key."""
     from kimi_code.cli.demo import demo as play
+    from kimi_code.tui.terminal import unusable
 
-    raise typer.Exit(play(live=live, fast=fast))
+    raise typer.Exit(play(live=live, fast=fast, on_screen=not plain and not unusable(os.environ)))
 
 
 def _show_version(wanted: bool) -> None:
@@ -319,7 +321,6 @@ def _run(flags: RunFlags, words: str | None) -> int:
         if not obstacle:
             from kimi_code.cli.tui import show
 
-            _collect_garbage_again()
             return show(flags, words or "")
         if words is not None:
             raise UsageError(f"The screen cannot be opened: {obstacle}.", hint="Without it: kimi-code -p TEXT")
@@ -334,7 +335,7 @@ def _run(flags: RunFlags, words: str | None) -> int:
         flags = replace(flags, prompt="-")
     from kimi_code.cli.run import run
 
-    _collect_garbage_again()
+    collect_garbage_again()
     code = run(flags)
     # The process ends now: its last collections need not walk what the system takes back anyway.
     gc.freeze()
@@ -349,14 +350,6 @@ def _for_programs_only(flags: RunFlags) -> str:
         (flags.verify, "--verify"),
     )
     return next((f"{name} is for -p" for given, name in asked if given), "")
-
-
-def _collect_garbage_again() -> None:
-    """What was made so far stays for good; from here on a run may last for hours and must not only grow."""
-    gc.freeze()
-    # Imports are still to come, and a stream makes many short-lived objects: look less often than every 700.
-    gc.set_threshold(10_000, 20, 20)
-    gc.enable()
 
 
 def command() -> Any:

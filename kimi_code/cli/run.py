@@ -124,6 +124,16 @@ def import_sdk_meanwhile(settings: "Settings") -> None:
     threading.Thread(target=preload, name="import-sdk", daemon=True).start()
 
 
+def collect_garbage_again() -> None:
+    """What was made so far stays for good; from here on a run may last for hours and must not only grow."""
+    import gc
+
+    gc.freeze()
+    # Imports are still to come, and a stream makes many short-lived objects: look less often than every 700.
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
+
+
 def working_folder(given: str | None) -> Path:
     """The folder to work in, resolved. Raises UsageError when it cannot be used."""
     import os

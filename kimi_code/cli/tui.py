@@ -6,8 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimi_code.cli.output import say
-from kimi_code.cli.run import RunFlags, import_sdk_meanwhile, working_folder
+from kimi_code.cli.output import fail, say
+from kimi_code.cli.run import RunFlags, collect_garbage_again, import_sdk_meanwhile, working_folder
+from kimi_code.errors import KimiError
 from kimi_code.tui import terminal
 
 if TYPE_CHECKING:
@@ -17,8 +18,23 @@ if TYPE_CHECKING:
     from kimi_code.tui.host import Opened, Place, Preferences, Which
 
 
-def show(flags: RunFlags, prompt: str = "") -> int:
-    """Run the screen until the user leaves; returns the exit code. Raises KimiError when it cannot begin."""
+def show_at_once() -> int | None:
+    """The screen as without any flag; None when there is no terminal for it."""
+    if terminal.unusable(os.environ):
+        return None
+    # As the parser of flags does it: asking every package for plugins of pydantic takes long.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    try:
+        return show(RunFlags())
+    except KimiError as error:
+        return fail(error, ())
+
+
+def show(flags: RunFlags, prompt: str = "", *, note: str = "") -> int:
+    """Run the screen until the user leaves; returns the exit code. Raises KimiError when it cannot begin.
+
+    `prompt` is sent at once, `note` stands above it.
+    """
     folder = working_folder(flags.directory)
     question = terminal.BackgroundQuestion()
     question.ask()
@@ -29,8 +45,9 @@ def show(flags: RunFlags, prompt: str = "") -> int:
         host = LocalHost(flags, folder)
     finally:
         dark = question.answer()
+    collect_garbage_again()
     which = Which(newest=flags.continue_last, id=flags.resume)
-    app = KimiApp(host, which, prompt=prompt, typed=question.typed, dark=dark)
+    app = KimiApp(host, which, prompt=prompt, typed=question.typed, note=note, dark=dark)
     return _run(app)
 
 
@@ -53,10 +70,11 @@ def _run(app: "KimiApp") -> int:
             end_when_stopped()
 
     code = asyncio.run(run())
-    if app.crash is not None and code is None:
+    if app.crash is not None:
         from kimi_code.cli.crash import report
 
-        code = report(app.crash, ())
+        failed = report(app.crash, ())
+        code = failed if code is None else code
     if resumable:
         say(f"Go on with: kimi-code -r {resumable}")
     return code or 0
@@ -146,7 +164,6 @@ class LocalHost:
     async def models(self) -> Sequence[str]:
         from kimi_code.cli.models import list_models
         from kimi_code.config import choose
-        from kimi_code.errors import KimiError
 
         settings = self._settings()
         names = list(settings.models)

@@ -23,9 +23,16 @@ class KimiApp(App[int], inherit_bindings=False):
     TITLE = "kimi-code"
 
     def __init__(
-        self, host: Host, which: Which, *, prompt: str = "", typed: str = "", dark: bool | None = None
+        self,
+        host: Host,
+        which: Which,
+        *,
+        prompt: str = "",
+        typed: str = "",
+        note: str = "",
+        dark: bool | None = None,
     ) -> None:
-        """`dark` is whether the terminal's ground is dark, None when it does not say."""
+        """`prompt` is sent at once, `typed` stands in the prompt, `note` above all; `dark` is whether the terminal's ground is dark, None when it does not say."""
         super().__init__()
         self._dark = dark
         self._focused_at: float | None = None  # None while somebody looks
@@ -36,7 +43,7 @@ class KimiApp(App[int], inherit_bindings=False):
         self.use_theme(host.preferences.theme)
         self.set_keymap(dict(host.preferences.keys))
         self._host = host
-        self.main = MainScreen(host, which, prompt=prompt, typed=typed)
+        self.main = MainScreen(host, which, prompt=prompt, typed=typed, note=note)
 
     def on_mount(self) -> None:
         self.push_screen(self.main)
@@ -114,7 +121,8 @@ class KimiApp(App[int], inherit_bindings=False):
             self.notify(f"A part of the screen broke ({type(error).__name__}). The work goes on.", severity="error")
 
     def _handle_exception(self, error: Exception) -> None:
-        self.crash = error
+        # What follows the first one is most likely its consequence.
+        self.crash = self.crash or error
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:

@@ -58,10 +58,10 @@ class MainScreen(Screen[None]):
 
     app: "KimiApp"
 
-    def __init__(self, host: Host, which: Which, *, prompt: str = "", typed: str = "") -> None:
-        """`prompt` is sent as soon as it can be, `typed` stands in the prompt."""
+    def __init__(self, host: Host, which: Which, *, prompt: str = "", typed: str = "", note: str = "") -> None:
+        """`prompt` is sent as soon as it can be, `typed` stands in the prompt, `note` is said first."""
         super().__init__()
-        self._host, self._which, self._typed = host, which, typed
+        self._host, self._which, self._typed, self._note_first = host, which, typed, note
         self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.fail)
         if prompt:
             self.conversation.submit(Job("prompt", prompt))
@@ -71,23 +71,19 @@ class MainScreen(Screen[None]):
         self._left_at = float("-inf")
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="body"):
-            with Vertical(id="column"):
-                yield Static(_GREETING, id="greeting", markup=False)
-                transcript = TranscriptView(cwd=str(self._host.folder), id="transcript")
-                # The keyboard belongs to the prompt.
-                transcript.can_focus = False
-                yield transcript
-                yield Activity(still=self._host.preferences.reduced_motion, id="activity")
-                yield Static("", id="queue", markup=False)
-                yield ApprovalPanel(self._host.preferences.keys, id="approval")
-                yield QuestionPanel(id="question")
-                yield Completions(id="completions")
-                with Horizontal(id="prompt-row"):
-                    yield Static("❯", id="prompt-mark", markup=False)
-                    yield Prompt(id="prompt")
-                yield StatusLine(id="status")
-            yield Sidebar(id="sidebar")
+        with Horizontal(id="body"), Vertical(id="column"):
+            yield Static(_GREETING, id="greeting", markup=False)
+            transcript = TranscriptView(cwd=str(self._host.folder), id="transcript")
+            # The keyboard belongs to the prompt.
+            transcript.can_focus = False
+            yield transcript
+            yield Activity(still=self._host.preferences.reduced_motion, id="activity")
+            yield Static("", id="queue", markup=False)
+            yield Completions(id="completions")
+            with Horizontal(id="prompt-row"):
+                yield Static("❯", id="prompt-mark", markup=False)
+                yield Prompt(id="prompt")
+            yield StatusLine(id="status")
 
     def on_mount(self) -> None:
         self.prompt.list_is_open = lambda: self.completions.is_open
@@ -97,7 +93,11 @@ class MainScreen(Screen[None]):
         # Nothing heavy before the first paint: it would be seen later.
         self.call_after_refresh(self._start)
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
+        # What is not seen at first is made now, and before a session can need it.
+        panels = (ApprovalPanel(self._host.preferences.keys, id="approval"), QuestionPanel(id="question"))
+        await self.query_one("#column").mount(*panels, before="#completions")
+        await self.query_one("#body").mount(Sidebar(id="sidebar"))
         self.run_worker(self.conversation.run(self._which), exit_on_error=True)
         self.run_worker(self._settle_in())
         self._look_around()
@@ -155,6 +155,9 @@ class MainScreen(Screen[None]):
             self.transcript.load(opened.history)
         self.sidebar.load(opened.history)
         self._greet(not opened.history)
+        if self._note_first:
+            self.say(self._note_first)
+            self._note_first = ""
 
     def _hear(self, record: Record) -> None:
         """Every record of the session; a mistake of the screen's must not end the turn that publishes it."""
@@ -186,7 +189,8 @@ class MainScreen(Screen[None]):
                 pass
         if event.__class__.__name__ not in ("TextDelta", "ThoughtDelta", "ToolProgressed"):
             self.standing_changed()
-            self._greet(isinstance(event, SessionOpened) and not event.resumed)
+            if not isinstance(event, SessionOpened):
+                self._greet(False)
 
     def _greet(self, greet: bool) -> None:
         greeting = self.query_one("#greeting")
@@ -253,6 +257,10 @@ class MainScreen(Screen[None]):
     @on(QuestionPanel.Replied)
     def _reply(self, event: ApprovalPanel.Replied | QuestionPanel.Replied) -> None:
         self.session.reply(event.request_id, event.reply)
+
+    @on(TranscriptView.Broke)
+    def _broke(self, event: TranscriptView.Broke) -> None:
+        self.app.report_bug(event.error)
 
     @on(ApprovalPanel.Walked)
     def _walk(self, event: ApprovalPanel.Walked) -> None:
@@ -471,7 +479,8 @@ class MainScreen(Screen[None]):
         self.transcript.toggle_all()
 
     def action_toggle_sidebar(self) -> None:
-        self.sidebar.display = not self.sidebar.display
+        for sidebar in self.query(Sidebar):
+            sidebar.display = not sidebar.display
 
     def action_palette(self) -> None:
         self.run_worker(self._palette())
