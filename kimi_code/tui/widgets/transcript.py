@@ -29,6 +29,7 @@ _REST = 3  # times as long as a flush worked, from one to the next: a third of t
 _TICK = 0.2
 _SOON = 0.001
 _STRIPS_KEPT = 500
+_STAND_INS = str.maketrans("·…│", "-~|")
 _VIRTUAL_SIZE = cast("Reactive[Size]", Widget.virtual_size)
 
 
@@ -382,6 +383,8 @@ class TranscriptView(ScrollView):
     def _strip(self, line: Line, width: int) -> Strip:
         style = self._palette.style
         segments = [Segment(span.text, style(span.style, span.link)) for span in line.spans]
+        if self._marks is ASCII:
+            segments = [Segment(segment.text.translate(_STAND_INS), segment.style) for segment in segments]
         cells = sum(width_of(span.text) for span in line.spans)
         if cells < width:
             segments.append(Segment(" " * (width - cells), style(line.fill)))
