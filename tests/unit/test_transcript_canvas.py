@@ -184,6 +184,12 @@ def test_a_failed_turn_says_why_and_a_void_step_is_not_shown() -> None:
     ]
 
 
+def test_a_narrow_screen_gives_no_room_away_and_one_line_of_output_stays_one() -> None:
+    output = (Output("make", "short\n" + "long " * 20, 2),)
+    lines = card_lines(card("Bash", "make", "failed", summary="exit 2", blocks=output), Fold.PREVIEW, Look(30))
+    assert texts(lines) == ["✗ Bash    make · exit 2      ▾", "  short", "  long long long long long lo…"]
+
+
 def test_a_card_says_what_failed_without_being_opened() -> None:
     failed = card(
         "Edit", "a.py", "failed", summary="old_string is not in a.py", result="old_string is not in a.py.\nNearest:\n x"
@@ -197,14 +203,14 @@ def test_a_card_says_what_failed_without_being_opened() -> None:
 
 def test_the_contents_of_a_file_have_numbers_and_colours() -> None:
     read = card("Read", "a.py:9", summary="2 lines", result="9\tdef f():\n10\t\treturn 1\n[lines 9-10 of 20]")
-    lines = card_lines(read, Fold.ALL, Look(40))
+    lines = card_lines(read, Fold.ALL, Look(60))
     assert texts(lines)[1:] == ["     9  def f():", "    10      return 1", "    [lines 9-10 of 20]"]
     assert "keyword" in {span.style for span in lines[1].spans}
 
 
 def test_the_plan_is_in_its_card() -> None:
     todo = card("Todo", "b", items=(TodoItem("a", "done"), TodoItem("b", "in_progress"), TodoItem("c")))
-    assert texts(card_lines(todo, Fold.ALL, Look(40)))[1:] == ["    ☑ a", "    ● b", "    ☐ c"]
+    assert texts(card_lines(todo, Fold.ALL, Look(60)))[1:] == ["    ☑ a", "    ● b", "    ☐ c"]
 
 
 def test_signs_of_every_font() -> None:

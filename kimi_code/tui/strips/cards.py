@@ -11,7 +11,7 @@ from kimi_code.events import Block, Diff, Hunk, Output, Text
 from kimi_code.session.transcript import Card, CardState
 from kimi_code.tui.strips.code import highlight, language_of
 from kimi_code.tui.strips.diffs import diff_lines
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, fit_end, indent, plain, width_of, wrap
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, fit_end, head, indent, plain, width_of, wrap
 from kimi_code.values import frozen
 
 _NAME_WIDTH = 7
@@ -19,7 +19,8 @@ _HEAD_MOST = 110  # cells of a head: a sign at the far edge of a wide screen bel
 _PREVIEW = 8  # lines of output, or of a failure
 _DIFF_PREVIEW = 24  # lines of a diff
 _OPEN_MOST = 2_000  # lines of an open card
-_BODY = (Span("    "),)
+_BODY_INDENT = 4
+_NARROW = 50  # cells; below, room is worth more than air
 _NUMBERED = re.compile(r"\s*(\d+)\t(.*)")
 
 
@@ -64,7 +65,12 @@ def card_lines(card: Card, fold: Fold, look: Look) -> list[Line]:
     if rest:
         from_end = fold is not Fold.ALL and _is_output(card)
         shown = [_more(rest, "earlier", look.marks), *shown] if from_end else [*shown, _more(rest, "more", look.marks)]
-    return [_head(card, fold_mark, look), *indent(shown, _BODY, _BODY)]
+    margin = (Span(" " * _indent(look)),)
+    return [_head(card, fold_mark, look), *indent(shown, margin, margin)]
+
+
+def _indent(look: Look) -> int:
+    return _BODY_INDENT if look.width >= _NARROW else _BODY_INDENT // 2
 
 
 def _has_body(card: Card) -> bool:
@@ -212,17 +218,18 @@ def _fitted(facts: Sequence[Span], room: int) -> list[Span]:
 
 
 def _body(card: Card, blocks: Sequence[Block], fold: Fold, look: Look) -> list[Line]:
-    width = max(look.width - len(_BODY[0].text), 1)
+    width = max(look.width - _indent(look), 1)
+    whole = fold is Fold.ALL
     lines: list[Line] = []
-    if _is_command(card) and (fold is Fold.ALL and ("\n" in _command(card) or width_of(_command(card)) > width - 24)):
+    if _is_command(card) and (whole and ("\n" in _command(card) or width_of(_command(card)) > width - 24)):
         lines += _command_lines(_command(card), width)
     for block in blocks:
-        lines += _block(block, card, width, look)
+        lines += _block(block, card, width, look, whole=whole)
     if card.output and not card.over:
-        lines += _plain_lines(card.output, width)
+        lines += _plain_lines(card.output, width, whole=whole)
     if card.items:
         lines += _plan_lines(card, width, look)
-    if not lines and card.result and (fold is Fold.ALL or card.state == "failed"):
+    if not lines and card.result and (whole or card.state == "failed"):
         lines += _result_lines(card, width)
     return lines
 
@@ -239,13 +246,13 @@ def _command_lines(command: str, width: int) -> list[Line]:
     return [line for spans in highlight(plain(command), "bash") for line in wrap(spans, width, hard=True)]
 
 
-def _block(block: Block, card: Card, width: int, look: Look) -> list[Line]:
+def _block(block: Block, card: Card, width: int, look: Look, *, whole: bool) -> list[Line]:
     match block:
         case Diff():
             several = len(_diffs(card)) > 1
             return [*([_diff_head(block, width, look)] if several else []), *diff_lines(block, width, marks=look.marks)]
         case Output():
-            return _plain_lines(block.text, width)
+            return _plain_lines(block.text, width, whole=whole)
         case Text():
             return wrap([Span(plain(block.text))], width)
         case _:
@@ -259,11 +266,13 @@ def _diff_head(diff: Diff, width: int, look: Look) -> Line:
     return Line((path, Span(f"{change}{counts}", "muted")))
 
 
-def _plain_lines(text: str, width: int) -> list[Line]:
+def _plain_lines(text: str, width: int, *, whole: bool = True) -> list[Line]:
+    """Lines as they were printed; in a preview, long ones are cut, so that one line stays one line."""
     shown = plain(text).strip("\n")
-    return (
-        [line for part in shown.split("\n") for line in wrap([Span(part, "output")], width, hard=True)] if shown else []
-    )
+    parts = shown.split("\n") if shown else []
+    if whole:
+        return [line for part in parts for line in wrap([Span(part, "output")], width, hard=True)]
+    return [Line((Span(part if width_of(part) <= width else f"{head(part, width - 1)}…", "output"),)) for part in parts]
 
 
 def _plan_lines(card: Card, width: int, look: Look) -> list[Line]:

@@ -11,6 +11,7 @@ from kimi_code.values import frozen
 
 SIDE_BY_SIDE_LEAST = 150  # cells
 _NUMBER_LEAST = 4
+_NARROW = 50  # cells; below, no room is given away
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 # Lines less alike than this have nothing that could be called the changed words.
 _ALIKE = 0.4
@@ -30,7 +31,9 @@ class _Row:
 
 def diff_lines(diff: Diff, width: int, *, marks: Marks = FANCY) -> list[Line]:
     """All hunks; a binary file or a mere renaming has none and gives no lines."""
-    digits = max(_NUMBER_LEAST, *(len(str(_last_number(hunk))) for hunk in diff.hunks)) if diff.hunks else 0
+    digits = max((len(str(_last_number(hunk))) for hunk in diff.hunks), default=0)
+    if width >= _NARROW:
+        digits = max(digits, _NUMBER_LEAST)
     if not (diff.added and diff.removed):
         width = min(width, SIDE_BY_SIDE_LEAST - 1)  # one side of nothing would be half a screen of nothing
     lines: list[Line] = []

@@ -341,6 +341,10 @@ class TranscriptView(ScrollView):
         """At once: nothing moves on the way to where the user goes."""
         super().scroll_to(*args, **{**options, "animate": False})  # type: ignore[arg-type]
 
+    def scroll_end(self, *args: object, **options: object) -> None:
+        """The end is where it is followed, even if it is not yet known how far down that is."""
+        self.follow()
+
     def on_resize(self, event: events.Resize) -> None:
         width = self.scrollable_content_region.width
         if width != self._drawn_width:
