@@ -6,11 +6,12 @@ python -m benchmarks.tui_stream
 import asyncio
 import gc
 import random
+import resource
+import sys
 import time
 from collections.abc import Iterator
 from statistics import median
 
-import psutil
 from textual.app import App, ComposeResult
 
 from kimi_code.events import (
@@ -170,13 +171,14 @@ async def open_session(turns: int) -> None:
         print(
             f"{turns:>7,} turns, about {lines:,} lines: open {opened * 1000:.0f} ms (limit 1000), page up "
             f"{median(ups) * 1000:.0f} ms, at most {max(ups) * 1000:.0f}, home {home * 1000:.0f} ms; "
-            f"{megabytes():.0f} MB, of it the records {before:.0f} (limit 250)"
+            f"{megabytes():.0f} MB, {before:.0f} before it was opened (limit 250)"
         )
 
 
 def megabytes() -> float:
-    """Resident memory."""
-    return psutil.Process().memory_info().rss / 1e6
+    """The largest resident size so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def main() -> None:

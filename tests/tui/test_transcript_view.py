@@ -233,6 +233,24 @@ async def test_selected_text_is_what_was_written() -> None:
         assert app.screen.get_selected_text() == "A paragraph of words that is wrapped here.\n\nAnother"
 
 
+async def test_a_selection_stays_on_its_words_when_what_is_above_is_measured() -> None:
+    app = Stage()
+    async with app.run_test(size=(60, 10)) as pilot:
+        view = app.view
+        view.load([said(f"answer {number}\n\n- a\n- b\n\n```\ncode\n```") for number in range(200)])
+        await pilot.pause()
+        before = view.virtual_size.height
+        await pilot.mouse_down(TranscriptView, offset=(3, 9))
+        await pilot.hover(TranscriptView, offset=(9, 9))
+        await pilot.mouse_up(TranscriptView, offset=(9, 9))
+        chosen = app.screen.get_selected_text()
+        for _ in range(8):
+            view.scroll_page_up()
+            await pilot.pause()
+        assert view.virtual_size.height != before
+        assert chosen and app.screen.get_selected_text() == chosen
+
+
 async def test_the_output_of_a_command_is_shown_as_it_comes_without_its_control_sequences() -> None:
     app = Stage()
     async with app.run_test(size=(60, 10)) as pilot:

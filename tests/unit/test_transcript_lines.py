@@ -115,6 +115,11 @@ def test_styles_and_links_are_names_and_addresses() -> None:
     assert links == {"l": "https://x.y/z", "https://a.b/c": "https://a.b/c", "here": ""}
 
 
+def test_a_link_leads_to_the_web_or_nowhere() -> None:
+    source = "[a](file:///etc/passwd) [b](vscode://x/y) [c](mailto:a@b.c) [d](HTTP-ish:x)"
+    assert {span.link for line in render(source, 80) for span in line.spans} == {"", "mailto:a@b.c"}
+
+
 def test_a_link_to_an_escape_sequence_is_no_link() -> None:
     spans = [
         span for line in render("[x](https://a.b/\x1b]8;;evil\x07) [y](<https://a.b/ c>)", 80) for span in line.spans

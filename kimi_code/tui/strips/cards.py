@@ -46,7 +46,9 @@ class Look:
 def usual_fold(card: Card) -> Fold:
     """How a card is shown when nobody touched it: work in progress, changes and failures are in sight."""
     match card.state:
-        case "asked" | "running" | "failed" | "denied":
+        case "asked":
+            return Fold.ALL  # nobody can allow what they have not seen
+        case "running" | "failed" | "denied":
             return Fold.PREVIEW
         case "done":
             return Fold.PREVIEW if _diffs(card) else Fold.LINE

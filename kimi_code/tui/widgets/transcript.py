@@ -301,7 +301,10 @@ class TranscriptView(ScrollView):
         if not self.is_attached or not self._drawn_width:
             return
         before = self.virtual_size.height
+        selected = self._selected_places()
         top = self._canvas.settle(self.size.height, at_end=self._following)
+        if selected is not None:
+            self._keep_selected(selected)
         height = self._canvas.height
         if height != before:
             # Not by assignment: a layout of the whole screen is not needed, for the scroll bar is always there.
@@ -313,6 +316,18 @@ class TranscriptView(ScrollView):
             self._placing = False
         self._look_after_ticker()
         self.refresh()
+
+    def _selected_places(self) -> list[tuple[int, int, int] | None] | None:
+        """Both ends of the selection as entry, line of it, and character: what is measured moves the lines."""
+        selection = self.text_selection
+        if selection is None:
+            return None
+        return [None if end is None else (*self._canvas.at(end.y), end.x) for end in selection]
+
+    def _keep_selected(self, places: list[tuple[int, int, int] | None]) -> None:
+        start, end = (None if p is None else Offset(p[2], self._canvas.top_of(p[0]) + p[1]) for p in places)
+        if self.text_selection != (moved := Selection(start, end)):
+            self.screen.selections = {**self.screen.selections, self: moved}
 
     def _look_after_ticker(self) -> None:
         if self._ticker is None:
