@@ -95,13 +95,12 @@ def _coloured(hunk: Hunk, side: str, language: str) -> list[Spans]:
 
 
 def _marked(removed: list[_Row], added: list[_Row]) -> tuple[Sequence[_Row], Sequence[_Row]]:
-    """Both sides with the words that differ marked, where a line stands for a line."""
+    """Both sides with the words that differ marked, in lines that stand for each other as far as there are both."""
     old, new = list(removed), list(added)
-    if len(removed) == len(added):
-        for index, (before, after) in enumerate(zip(removed, added, strict=True)):
-            left, right = _words(before.spans, after.spans)
-            old[index] = _Row(before.number, before.mark, left)
-            new[index] = _Row(after.number, after.mark, right)
+    for index, (before, after) in enumerate(zip(removed, added, strict=False)):
+        left, right = _words(before.spans, after.spans)
+        old[index] = _Row(before.number, before.mark, left)
+        new[index] = _Row(after.number, after.mark, right)
     return old, new
 
 

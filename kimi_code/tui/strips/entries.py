@@ -154,8 +154,8 @@ class Painter:
             case Retry():
                 return _margined(_retry(entry, inner))
             case Compaction(before=before, after=after):
-                words = f"{marks.again} context compacted: {before:,} to {after:,} tokens"
-                return _margined(wrap([Span(words, "muted")], width))
+                words = f"context compacted: {before:,} to {after:,} tokens"
+                return _margined(_signed(marks.again, words, "muted", width))
             case Ending():
                 return _margined(_ending(entry, inner))
             case _:
@@ -223,20 +223,24 @@ def _note(note: Note, fold: Fold, look: Look) -> list[Line]:
         "warning": ("!", "warning"),
         "error": (look.marks.failed, "error"),
     }[note.level]
-    words = wrap([Span(text, "muted" if note.level == "info" else style)], max(min(look.width, PROSE_MOST) - 2, 1))
-    return indent(words, (Span(f"{sign} ", style),), (Span("  "),))
+    return _signed(sign, text, style, look.width)
 
 
 def _retry(retry: Retry, look: Look) -> list[Line]:
     reason = plain(retry.reason)
     if retry.over:
-        words = f"{look.marks.again} tried again after {_seconds(retry.wait)}: {reason}"
-        return wrap([Span(words, "muted")], look.width)
+        words = f"tried again after {_seconds(retry.wait)}: {reason}"
+        return _signed(look.marks.again, words, "muted", look.width)
     left = max(retry.at + retry.wait - look.now, 0.0)
     when = f"in {_seconds(left)}" if left > 0 else "now"
-    return wrap(
-        [Span(f"{look.marks.again} trying again {when} (attempt {retry.attempt + 1}): {reason}", "warning")], look.width
-    )
+    words = f"trying again {when} (attempt {retry.attempt + 1}): {reason}"
+    return _signed(look.marks.again, words, "warning", look.width)
+
+
+def _signed(sign: str, words: str, style: str, width: int) -> list[Line]:
+    """Words behind a sign, all lines of them."""
+    lines = wrap([Span(words, style)], max(min(width, PROSE_MOST) - 2, 1))
+    return indent(lines, (Span(f"{sign} ", style),), (Span("  "),))
 
 
 def _seconds(seconds: float) -> str:
