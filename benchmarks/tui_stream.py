@@ -111,9 +111,10 @@ async def stream(tokens: int, per_second: float | None = None, one_block: str = 
         drawn = view.flushes - drawn
     kind = f"{len(one_block)}-character lines of one block" if one_block else "Markdown"
     rate = f"at {per_second:,.0f}/s" if per_second else "at full speed"
-    limit = f"limit {1.2 * tokens / 20_000:.1f}" if not one_block else "no limit set"
+    limited = tokens >= 20_000 and not one_block and per_second is None
+    limit = f" (limit {1.2 * tokens / 20_000:.1f})" if limited else ""
     print(
-        f"{tokens:>7,} tokens of {kind} {rate}: {cpu:.2f} s CPU ({limit}), {wall:.2f} s wall, "
+        f"{tokens:>7,} tokens of {kind} {rate}: {cpu:.2f} s CPU{limit}, {wall:.2f} s wall, "
         f"{drawn / wall:.1f} repaints/s (limit 15), {megabytes():.0f} MB"
     )
 

@@ -2,13 +2,19 @@
 
 from typing import TYPE_CHECKING
 
+from rich.segment import Segment
 from rich.style import Style
+from textual.strip import Strip
 from textual.widget import Widget
+
+from kimi_code.tui.strips.line import Line, width_of
 
 if TYPE_CHECKING:
     from textual.css.styles import RenderStyles
 
 PREFIX = "transcript--"
+# What stands among words, besides the marks; the same cells wide.
+_STAND_INS = str.maketrans("·…│", "-~|")
 
 # The look of every style, as a theme's colours. Meaning never hangs on colour alone: signs and words say the same.
 STYLES: dict[str, str] = {
@@ -59,8 +65,9 @@ def stylesheet(widget: str) -> str:
 class Palette:
     """The styles of one widget in the theme of now."""
 
-    def __init__(self, widget: Widget) -> None:
+    def __init__(self, widget: Widget, *, ascii_only: bool = False) -> None:
         self._widget = widget
+        self._ascii_only = ascii_only
         self._styles: dict[str, Style] = {}
         self._linked: dict[tuple[str, str], Style] = {}
 
@@ -68,6 +75,18 @@ class Palette:
         """The theme is another one."""
         self._styles.clear()
         self._linked.clear()
+
+    def strip(self, line: Line, width: int) -> Strip:
+        """The line as Textual draws it, exactly `width` cells."""
+        segments = [Segment(self._signs(span.text), self.style(span.style, span.link)) for span in line.spans]
+        cells = sum(width_of(span.text) for span in line.spans)
+        if cells < width:
+            segments.append(Segment(" " * (width - cells), self.style(line.fill)))
+        strip = Strip(segments, max(cells, width))
+        return strip if cells <= width else strip.crop(0, width)
+
+    def _signs(self, text: str) -> str:
+        return text.translate(_STAND_INS) if self._ascii_only else text
 
     def style(self, names: str, link: str = "") -> Style:
         """The style of names parted by blanks, later ones over earlier ones, on the widget's ground."""

@@ -231,7 +231,9 @@ def test_an_entry_that_cannot_be_drawn_is_a_line_that_says_so() -> None:
     made = Canvas([broken, Words("next", 1)], lambda: Look(60), Painter(errors.append))
     made.changed([0, 1])
     assert column(made) == ["   (this part cannot be shown: AssertionError)", "", " › next"]
-    assert len(errors) >= 1
+    made.reset()
+    column(made)
+    assert len(errors) == 1
 
 
 # --- Diffs ---

@@ -1,7 +1,7 @@
 """Text to lines: widths, wrapping, Markdown whole and in pieces, what is copied."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -25,6 +25,7 @@ def styles(lines: list[Line], text: str) -> str:
 
 
 @given(WORDS, st.integers(4, 30), st.booleans())
+@example("aa） ", 4, False)
 def test_wrapped_lines_fit_and_nothing_is_lost(text: str, width: int, hard: bool) -> None:
     lines = wrap([Span(text)], width, hard=hard)
     assert all(cell_len(line.text) <= width for line in lines)

@@ -119,6 +119,7 @@ class Painter:
 
     broke: Callable[[Exception], object] = lambda error: None
     _flows: dict[int, _Flow] = field(default_factory=dict[int, _Flow])
+    _broken: set[int] = field(default_factory=set[int])  # said once each
 
     def lines(self, index: int, entry: Entry, fold: Fold, look: Look) -> list[Line]:
         """The lines of the entry, margins included, none of them wider than `look.width`."""
@@ -128,13 +129,16 @@ class Painter:
             return self._lines(index, entry, fold, look)
         except Exception as error:
             self._flows.pop(index, None)
-            self.broke(error)
+            if index not in self._broken:
+                self._broken.add(index)
+                self.broke(error)
             words = f"(this part cannot be shown: {type(error).__name__})"
             return [Line((*_MARGIN_SPAN, Span(fit(words, max(look.width - MARGIN, 1)), "error")), MARGIN)]
 
     def forget(self) -> None:
         """Another conversation: nothing that was drawn counts any more."""
         self._flows.clear()
+        self._broken.clear()
 
     def _lines(self, index: int, entry: Entry, fold: Fold, look: Look) -> list[Line]:
         width = max(look.width - MARGIN, 1)

@@ -198,7 +198,8 @@ def _breaks_wide(text: str, width: int, hard: bool) -> Iterator[tuple[int, int]]
         if not hard and index < len(graphemes) and _may_break(text, (start, end, cells), graphemes[index]):
             chance = index
     if first < len(graphemes) or not graphemes:
-        yield (graphemes[first][0] if graphemes else 0), len(text)
+        # Only spaces go past the edge.
+        yield (graphemes[first][0] if graphemes else 0), len(text) + min(room, 0)
 
 
 def _may_break(text: str, before: tuple[int, int, int], after: tuple[int, int, int]) -> bool:

@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import ClassVar, cast
 
-from rich.segment import Segment
 from textual import events
 from textual.geometry import Offset, Region, Size
 from textual.message import Message
@@ -23,13 +21,13 @@ from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
 from kimi_code.tui.strips.line import ASCII, FANCY, Line, restyle, width_of
+from kimi_code.tui.strips.links import FileLinks
 
 _FLUSH_EVERY = 1 / 15  # seconds
 _REST = 3  # times as long as a flush worked, from one to the next: a third of the time at most goes into them
 _TICK = 0.2
 _SOON = 0.001
 _STRIPS_KEPT = 500
-_STAND_INS = str.maketrans("·…│", "-~|")
 _VIRTUAL_SIZE = cast("Reactive[Size]", Widget.virtual_size)
 
 
@@ -103,7 +101,7 @@ class TranscriptView(ScrollView):
         self._agent = agent
         self._link = link or FileLinks(cwd)
         self._marks = ASCII if ascii_only else FANCY
-        self._palette = Palette(self)
+        self._palette = Palette(self, ascii_only=ascii_only)
         self._strips: dict[int, tuple[Line, Strip]] = {}
         self._drawn_width = 0
         self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
@@ -384,7 +382,7 @@ class TranscriptView(ScrollView):
             known = self._strips.get(at)
             if known is not None and known[0] is line:
                 return known[1]
-            strip = self._strip(line, self._drawn_width).apply_offsets(0, at)
+            strip = self._palette.strip(line, self._drawn_width).apply_offsets(0, at)
             if len(self._strips) > _STRIPS_KEPT:
                 self._strips.clear()
             self._strips[at] = line, strip
@@ -393,22 +391,11 @@ class TranscriptView(ScrollView):
             start, end = span
             spans = restyle(line.spans, start, len(line.text) if end == -1 else end, "selected")
             line = Line(spans, line.gutter, line.glue, line.fill)
-        strip = self._strip(line, self._drawn_width)
+        strip = self._palette.strip(line, self._drawn_width)
         index, offset = self._canvas.at(at)
         if index == self._cursor and offset == self._canvas.head_of(index):
             strip = strip.apply_style(self._palette.style("chosen"))
         return strip.apply_offsets(0, at)
-
-    def _strip(self, line: Line, width: int) -> Strip:
-        style = self._palette.style
-        segments = [Segment(span.text, style(span.style, span.link)) for span in line.spans]
-        if self._marks is ASCII:
-            segments = [Segment(segment.text.translate(_STAND_INS), segment.style) for segment in segments]
-        cells = sum(width_of(span.text) for span in line.spans)
-        if cells < width:
-            segments.append(Segment(" " * (width - cells), style(line.fill)))
-        strip = Strip(segments, max(cells, width))
-        return strip if cells <= width else strip.crop(0, width)
 
     # --- The mouse ---
 
@@ -430,21 +417,3 @@ def _link_at(line: Line, x: int) -> str:
         if x < 0:
             return span.link
     return ""
-
-
-class FileLinks:
-    """file:// URLs of files, relative ones below `cwd`; the line is in the fragment, as some editors read it."""
-
-    def __init__(self, cwd: str) -> None:
-        self._cwd = Path(cwd) if cwd else None
-
-    def __call__(self, path: str, line: int) -> str:
-        where = Path(path)
-        if not where.is_absolute():
-            if self._cwd is None:
-                return ""
-            where = self._cwd / where
-        try:
-            return where.as_uri() + (f"#L{line}" if line else "")
-        except ValueError:
-            return ""
