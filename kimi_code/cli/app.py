@@ -75,7 +75,7 @@ class RootGroup(TyperGroup):
     def _is_prompt(self, ctx: Any, word: str) -> bool:
         commands = self.list_commands(ctx)
         # One word that is nearly a command was meant to be it.
-        return word not in commands and (" " in word.strip() or not get_close_matches(word, commands, 1))
+        return word not in commands and (" " in word.strip() or not get_close_matches(word, commands, 1, 0.75))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that `args` begins with. Raises UsageError when it is none."""

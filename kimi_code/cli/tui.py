@@ -1,7 +1,7 @@
 """`kimi-code` on a terminal: asks for its background while the screen is imported, then runs the screen."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,17 +48,18 @@ def show(flags: RunFlags, prompt: str = "", *, note: str = "") -> int:
     collect_garbage_again()
     which = Which(newest=flags.continue_last, id=flags.resume)
     app = KimiApp(host, which, prompt=prompt, typed=question.typed, note=note, dark=dark)
-    return _run(app)
+    return run(app)
 
 
-def _run(app: "KimiApp") -> int:
+def run(app: "KimiApp") -> int:
+    """Run it to its end, whatever that is: session closed, terminal restored, a bug reported; returns the exit code."""
     import asyncio
 
     from kimi_code.cli.signals import end_when_stopped
 
     resumable = ""
 
-    async def run() -> int | None:
+    async def run_and_close() -> int | None:
         nonlocal resumable
         try:
             return await app.run_async()
@@ -69,7 +70,7 @@ def _run(app: "KimiApp") -> int:
             await app.main.conversation.close()
             end_when_stopped()
 
-    code = asyncio.run(run())
+    code = asyncio.run(run_and_close())
     if app.crash is not None:
         from kimi_code.cli.crash import report
 
@@ -83,14 +84,16 @@ def _run(app: "KimiApp") -> int:
 class LocalHost:
     """This machine, for the screen."""
 
-    def __init__(self, flags: RunFlags, folder: Path) -> None:
+    def __init__(self, flags: RunFlags, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        """`env` is the environment that settings are read from, the process's if left out."""
         from kimi_code.config import find_places
         from kimi_code.config.screen import peek
         from kimi_code.tui.host import Preferences
 
         self._flags = flags
+        self._env = os.environ if env is None else env
         self._folder = folder
-        self._places = find_places(os.environ, folder)
+        self._places = find_places(self._env, folder)
         chosen = peek(self._places.user_file)
         self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion)
 
@@ -132,7 +135,7 @@ class LocalHost:
     def _settings(self) -> "Settings":
         from kimi_code.config import load
 
-        return load(self._flags, os.environ, self._folder, trusted=self._flags.trust)
+        return load(self._flags, self._env, self._folder, trusted=self._flags.trust)
 
     def store(self) -> "Store":
         from kimi_code.session.store import Store

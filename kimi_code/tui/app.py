@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from textual import events
 from textual.app import App
+from textual.worker import WorkerFailed
 
 from kimi_code.tui import terminal, theme
 from kimi_code.tui.host import Host, Which
@@ -32,7 +33,10 @@ class KimiApp(App[int], inherit_bindings=False):
         note: str = "",
         dark: bool | None = None,
     ) -> None:
-        """`prompt` is sent at once, `typed` stands in the prompt, `note` above all; `dark` is whether the terminal's ground is dark, None when it does not say."""
+        """`prompt` is sent at once, `typed` stands in the prompt, `note` above all.
+
+        `dark` is whether the terminal's ground is dark, None when it does not say.
+        """
         super().__init__()
         self._dark = dark
         self._focused_at: float | None = None  # None while somebody looks
@@ -122,7 +126,8 @@ class KimiApp(App[int], inherit_bindings=False):
 
     def _handle_exception(self, error: Exception) -> None:
         # What follows the first one is most likely its consequence.
-        self.crash = self.crash or error
+        cause: BaseException = error.error if isinstance(error, WorkerFailed) else error
+        self.crash = self.crash or (cause if isinstance(cause, Exception) else error)
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:

@@ -27,14 +27,14 @@ class Key:
 
 
 KEYS: tuple[Key, ...] = (
-    Key("prompt.send", "enter", "send", "Send; while it works: queue", "prompt", first=True),
-    Key("prompt.newline", "shift+enter,alt+enter,ctrl+j", "newline", "New line", "prompt", first=True),
-    Key("prompt.steer", "ctrl+s", "steer", "Say it to the running turn at once", "prompt", first=True),
-    Key("prompt.complete", "tab", "complete", "Complete a command or a path", "prompt", first=True),
-    Key("prompt.older", "up", "older", "Older prompt, from the first line", "prompt", first=True),
-    Key("prompt.newer", "down", "newer", "Newer prompt, from the last line", "prompt", first=True),
-    Key("prompt.search", "ctrl+r", "search_history", "Search the history", "prompt", first=True),
-    Key("prompt.editor", "ctrl+g", "edit_outside", "Write in $EDITOR", "prompt", first=True),
+    Key("prompt.send", "enter", "send", "Send; while it works: queue", "prompt"),
+    Key("prompt.newline", "shift+enter,alt+enter,ctrl+j", "newline", "New line", "prompt"),
+    Key("prompt.steer", "ctrl+s", "steer", "Say it to the running turn at once", "prompt"),
+    Key("prompt.complete", "tab", "complete", "Complete a command or a path", "prompt"),
+    Key("prompt.older", "up", "older", "Older prompt, from the first line", "prompt"),
+    Key("prompt.newer", "down", "newer", "Newer prompt, from the last line", "prompt"),
+    Key("prompt.search", "ctrl+r", "search_history", "Search the history", "prompt"),
+    Key("prompt.editor", "ctrl+g", "edit_outside", "Write in $EDITOR", "prompt"),
     Key("screen.interrupt", "escape", "interrupt", "Close a list, or interrupt", "everywhere"),
     Key("screen.leave", "ctrl+c", "leave", "Copy the selection, clear the prompt; twice: leave", "everywhere", True),
     Key("screen.mode", "shift+tab", "cycle_mode", "Next permission mode", "everywhere", first=True),
@@ -61,14 +61,14 @@ KEYS: tuple[Key, ...] = (
     Key("approval.scroll_down", "down,j", "scroll(1)", "Scroll what is asked", "approval"),
     Key("approval.before", "left", "walk(-1)", "The request before", "approval"),
     Key("approval.after", "right", "walk(1)", "The request after", "approval"),
-    Key("question.before", "up", "move(-1)", "The option before", "question", first=True),
-    Key("question.after", "down", "move(1)", "The option after", "question", first=True),
-    Key("question.answer", "enter", "answer", "Answer with the option, or with your words", "question", first=True),
-    Key("question.decline", "escape", "decline", "Let the model decide", "question", first=True),
-    Key("list.before", "up", "move(-1)", "The line before", "list", first=True),
-    Key("list.after", "down", "move(1)", "The line after", "list", first=True),
-    Key("list.take", "enter", "take", "Take it", "list", first=True),
-    Key("list.close", "escape,ctrl+c", "close", "Close", "list", first=True),
+    Key("question.before", "up", "move(-1)", "The option before", "question"),
+    Key("question.after", "down", "move(1)", "The option after", "question"),
+    Key("question.answer", "enter", "answer", "Answer with the option, or with your words", "question"),
+    Key("question.decline", "escape", "decline", "Let the model decide", "question"),
+    Key("list.before", "up", "move(-1)", "The line before", "list"),
+    Key("list.after", "down", "move(1)", "The line after", "list"),
+    Key("list.take", "enter", "take", "Take it", "list"),
+    Key("list.close", "escape,ctrl+c", "close", "Close", "list"),
     Key("sessions.rename", "ctrl+n", "rename", "Rename the session", "sessions", first=True),
     Key("sessions.export", "ctrl+e", "export", "Export the session as Markdown", "sessions", first=True),
     Key("sessions.delete", "ctrl+d", "delete", "Delete the session; twice to confirm", "sessions", first=True),
@@ -96,18 +96,38 @@ def bindings(*places: Where) -> "list[BindingType]":
     ]
 
 
+def actions(where: Where, own: Mapping[str, str]) -> dict[str, str]:
+    """Action by key, for a widget that must act on keys in the order they come; `own` are the user's keys.
+
+    Bindings of Textual's act when the application sees a key, which may be before or after a widget has seen the
+    letters typed just before it.
+    """
+    return {
+        name.strip(): key.action for key in KEYS if key.where == where for name in own.get(key.id, key.keys).split(",")
+    }
+
+
 def keys_of(id: str, own: Mapping[str, str]) -> str:
     """The keys of a binding as a person reads them: "Shift+Enter, Ctrl+J"; `own` are the user's."""
     given = own.get(id) or next(key.keys for key in KEYS if key.id == id)
-    return ", ".join("+".join(_word(part) for part in key.split("+")) for key in given.split(","))
+    return ", ".join(_words(key.strip()) for key in given.split(","))
 
 
-_WORDS = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "up": "↑", "down": "↓", "left": "←", "right": "→"}
+_WORDS: Mapping[str, str] = {
+    "escape": "Esc",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
 
 
-def _word(part: str) -> str:
-    part = part.strip()
-    return _WORDS.get(part) or (part.capitalize() if len(part) > 1 else part)
+def _words(key: str) -> str:
+    if len(key) == 1:
+        return key
+    return "+".join(_WORDS.get(part) or part.capitalize() for part in key.split("+"))
 
 
 def unknown(own: Mapping[str, str]) -> list[str]:

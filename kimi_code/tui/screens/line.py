@@ -20,7 +20,10 @@ class Line(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="line"):
             yield Static(self._title, id="line-title", markup=False)
-            yield Input(self._text, id="line-text", compact=True)
+            yield Input(self._text, id="line-text", compact=True, select_on_focus=False)
+
+    def on_input_submitted(self) -> None:
+        self.action_take()
 
     def action_move(self, by: int) -> None:
         pass

@@ -64,7 +64,7 @@ class MainScreen(Screen[None]):
         self._host, self._which, self._typed, self._note_first = host, which, typed, note
         self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.fail)
         if prompt:
-            self.conversation.submit(Job("prompt", prompt))
+            self.conversation.queue.append(Job("prompt", prompt))
         self._requests: dict[str, Request] = {}
         self._shown_request = ""
         self._files: Choices | None = None
@@ -82,11 +82,11 @@ class MainScreen(Screen[None]):
             yield Completions(id="completions")
             with Horizontal(id="prompt-row"):
                 yield Static("❯", id="prompt-mark", markup=False)
-                yield Prompt(id="prompt")
+                yield Prompt(self._host.preferences.keys, id="prompt")
             yield StatusLine(id="status")
 
     def on_mount(self) -> None:
-        self.prompt.list_is_open = lambda: self.completions.is_open
+        self.prompt.list_is_open = lambda: self.completions.fits(self.prompt.before_caret)
         if self._typed:
             self.prompt.replace_text(self._typed)
         self.status.show_place(Place(short_folder(self._host.folder)))
@@ -282,7 +282,6 @@ class MainScreen(Screen[None]):
             if event.steer and self.conversation.queue:
                 self._steer_queued()
             return
-        text = self.prompt.take().strip()
         self.completions.suggest(())
         self.transcript.follow()
         if text.startswith("/") and completion.is_command(text):
@@ -320,10 +319,10 @@ class MainScreen(Screen[None]):
             if self.completions.is_open:
                 self.completions.suggest(())
             return
-        self._suggest(asked)
+        self._suggest(asked, event.before)
 
     @work(exclusive=True, group="completion")
-    async def _suggest(self, asked: completion.Wanted) -> None:
+    async def _suggest(self, asked: completion.Wanted, before: str) -> None:
         found: Sequence[completion.Suggestion] = ()
         match asked.kind:
             case "command":
@@ -340,7 +339,7 @@ class MainScreen(Screen[None]):
                 if self._files is None:
                     self._files = await asyncio.to_thread(Choices, await self._host.files())
                 found = await asyncio.to_thread(completion.files, asked, self._files)
-        self.completions.suggest(found)
+        self.completions.suggest(found, before)
 
     @on(Prompt.Key)
     def _list_key(self, event: Prompt.Key) -> None:

@@ -84,6 +84,10 @@ class Picker(ModalScreen[str | None]):
     def on_input_changed(self) -> None:
         self.refilter()
 
+    def on_input_submitted(self) -> None:
+        self.refilter()  # what was typed last may still be on its way here
+        self.action_take()
+
     def on_option_list_option_selected(self) -> None:
         self.action_take()
 

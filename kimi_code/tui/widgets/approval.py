@@ -50,6 +50,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._keys = keys
         self._request_id = ""
         self._approval: Approval | None = None
+        self.clock = time.monotonic
         self._quiet_since = 0.0
 
     def compose(self) -> ComposeResult:
@@ -59,7 +60,7 @@ class ApprovalPanel(Vertical, can_focus=True):
     def show(self, request_id: str, approval: Approval, number: int, count: int) -> None:
         """Ask this; number of count is waiting."""
         if request_id != self._request_id:
-            self._quiet_since = time.monotonic()
+            self._quiet_since = self.clock()
             self._words.display = False
             self._words.value = ""
         self._request_id, self._approval = request_id, approval
@@ -102,7 +103,7 @@ class ApprovalPanel(Vertical, can_focus=True):
                 self._words.display = False
                 self.focus()
             return
-        now, before = time.monotonic(), self._quiet_since
+        now, before = self.clock(), self._quiet_since
         self._quiet_since = now
         if now - before < GUARD and event.is_printable:
             event.stop()

@@ -15,14 +15,20 @@ class Completions(OptionList, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True)
+        self._before = ""
         self._shown: tuple[Suggestion, ...] = ()
 
     @property
     def is_open(self) -> bool:
         return bool(self._shown)
 
-    def suggest(self, suggestions: Sequence[Suggestion]) -> None:
-        """Show these, or nothing."""
+    def fits(self, before: str) -> bool:
+        """Whether it is open, and for this text before the caret: what was typed since may not be answered yet."""
+        return self.is_open and before == self._before
+
+    def suggest(self, suggestions: Sequence[Suggestion], before: str = "") -> None:
+        """Show these, made for the text before the caret, or nothing."""
+        self._before = before
         self._shown = tuple(suggestions)
         self.clear_options()
         self.display = bool(suggestions)

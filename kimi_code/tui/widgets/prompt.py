@@ -1,6 +1,6 @@
 """The prompt: several lines, history, chips for pastes; Enter is the screen's to act on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from textual import events
@@ -9,15 +9,13 @@ from textual.widgets import TextArea
 
 from kimi_code.tui.input.history import Draft, History
 from kimi_code.tui.input.pastes import Pastes
-from kimi_code.tui.keys import bindings
+from kimi_code.tui.keys import actions
 
 _DRAFT_PAUSE = 0.5  # seconds of silence after which what was typed is on the disk
 
 
 class Prompt(TextArea):
     """What the user writes. `Submitted` carries the whole text, chips unfolded."""
-
-    BINDINGS = bindings("prompt")
 
     class Submitted(Message):
         """Enter, or the key that steers; `steer` says which."""
@@ -46,13 +44,15 @@ class Prompt(TextArea):
     class EditorWanted(Message):
         """The user wants to write in an editor of their own."""
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
+        """`keys` are the user's own, by the ids of bindings."""
         super().__init__(
             id=id,
             compact=True,
             highlight_cursor_line=False,
             placeholder="Ask for something.  / commands   @ files   ! shell",
         )
+        self._actions = actions("prompt", keys)
         self._pastes = Pastes()
         self._history: History | None = None
         self._draft: Draft | None = None
@@ -64,6 +64,11 @@ class Prompt(TextArea):
         self._history, self._draft = History(folder), Draft(folder)
         if not self.text and (draft := self._draft.load()):
             self.replace_text(draft)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the project's history is at hand."""
+        return self._history is not None
 
     @property
     def past(self) -> list[str]:
@@ -80,7 +85,7 @@ class Prompt(TextArea):
         self.load_text(text)
         self.move_cursor(self.document.end)
 
-    def take(self) -> str:
+    def _take(self) -> str:
         """The whole text, chips unfolded; the prompt is empty then and its text in the history."""
         text = self._pastes.unfold(self.text).strip("\n")
         if self._history is not None:
@@ -95,6 +100,13 @@ class Prompt(TextArea):
         if self._draft is not None:
             self._draft.save(self._pastes.unfold(self.text))
 
+    async def _on_key(self, event: events.Key) -> None:
+        action = next((self._actions[name] for name in (event.key, *event.aliases) if name in self._actions), None)
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
+
     def on_text_area_changed(self) -> None:
         self._saving.reset()
         self._saving.resume()
@@ -103,7 +115,11 @@ class Prompt(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
-        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        self.paste(event.text)
+
+    def paste(self, text: str) -> None:
+        """Put it at the caret, folded to a chip where it is long."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
         start, end = self.selection
         self._replace_via_keyboard(self._pastes.fold(text), start, end)
 
@@ -117,11 +133,12 @@ class Prompt(TextArea):
             self.action_delete_left()
             self.insert("\n")
         else:
-            self.post_message(self.Submitted(self._pastes.unfold(self.text), steer=False))
+            self.action_send_now()
 
     def action_send_now(self) -> None:
         """Send, whatever list is open."""
-        self.post_message(self.Submitted(self._pastes.unfold(self.text), steer=False))
+        # Taken now: what is typed next, before anybody acts on the message, is the next prompt's.
+        self.post_message(self.Submitted(self._take(), steer=False))
 
     def complete_with(self, text: str, length: int) -> None:
         """Put `text` in place of the `length` characters before the caret."""
@@ -133,7 +150,7 @@ class Prompt(TextArea):
         self._replace_via_keyboard("\n", start, end)
 
     def action_steer(self) -> None:
-        self.post_message(self.Submitted(self._pastes.unfold(self.text), steer=True))
+        self.post_message(self.Submitted(self._take(), steer=True))
 
     def action_complete(self) -> None:
         self.post_message(self.Key("tab"))

@@ -57,6 +57,10 @@ class QuestionPanel(Vertical):
         """Take the keyboard."""
         self.query_one("#question-words", Input).focus()
 
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_answer()
+
     def action_move(self, by: int) -> None:
         options = self.query_one("#question-options", OptionList)
         if self._options:
