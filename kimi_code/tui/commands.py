@@ -144,7 +144,7 @@ async def _context(desk: Desk, _: str) -> None:
         name, tokens = (part.name, part.tokens) if part else ("free", limit - standing.context_used)
         bar = "█" * round(30 * max(tokens, 0) / limit)
         count = f"{short(max(tokens, 0)):>7}  {100 * max(tokens, 0) / limit:5.1f} %  "
-        rows.append(Content.assemble(f"{name:<26}", (count, MUTED), (bar, "$text-accent")))
+        rows.append(Content.assemble(f"{name:<26}", (count, MUTED), (bar, "$text-accent" if part else "$panel")))
     head = f"{standing.model}: {short(standing.context_used)} of {short(limit)} tokens, estimated\n"
     desk.read("What fills the context", Content("\n").join([Content(head), *rows]))
 
