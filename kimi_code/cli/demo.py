@@ -28,9 +28,9 @@ def demo(*, live: bool = False, fast: bool = False, on_screen: bool = False) -> 
     home = Path(tempfile.mkdtemp(prefix="kimi-code-demo-"))
     project = unpack(home)
     has_git = asyncio.run(_commit(project))
-    test = f"{_reachable_python()} -m unittest -q"
+    test = f"{reachable_python()} -m unittest -q"
     _introduce(project, test, live=live)
-    script = None if live else f"scripted:{_write_script(home, test, 0 if fast else _PAUSE)}"
+    script = None if live else f"scripted:{write_script(home, test, 0 if fast else _PAUSE)}"
     flags = RunFlags(model=script, directory=str(project), allow=(f"Bash({test})",))
     if on_screen:
         from kimi_code.cli.tui import show
@@ -49,7 +49,7 @@ def unpack(home: Path) -> Path:
     return shutil.copytree(_DATA / PROJECT, home / PROJECT, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _reachable_python() -> str:
+def reachable_python() -> str:
     """How a shell command calls the Python that runs us, whose folder comes first on the PATH from here on."""
     folder = Path(sys.executable).parent
     os.environ["PATH"] = os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath)))
@@ -60,7 +60,8 @@ def _reachable_python() -> str:
     return Path(sys.executable).name
 
 
-def _write_script(home: Path, test: str, pause: float) -> Path:
+def write_script(home: Path, test: str, pause: float) -> Path:
+    """The model's words as a script for `-m scripted:FILE`; `pause` is in seconds."""
     text = (_DATA / "script.yaml").read_text(encoding="utf-8")
     path = home / "script.yaml"
     python = test.partition(" ")[0]
