@@ -323,7 +323,10 @@ def _run(flags: RunFlags, words: str | None) -> int:
 
             return show(flags, words or "")
         if words is not None:
-            raise UsageError(f"The screen cannot be opened: {obstacle}.", hint="Without it: kimi-code -p TEXT")
+            raise UsageError(
+                f"{words!r} is for the screen, which cannot be opened: {obstacle}.",
+                hint=f'Without it: kimi-code -p "{words}"',
+            )
         if sys.stdin is None or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  (None without a console)
             say(SHORT_HELP, to=sys.stderr)
             raise UsageError(
