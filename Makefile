@@ -43,6 +43,8 @@ bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks.edits
 	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.imports
+	$(BIN)/python -m benchmarks.tui
+	$(BIN)/python -m benchmarks.tui_stream
 
 clean:
 	rm -rf $(VENV) dist build

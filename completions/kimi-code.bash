@@ -32,7 +32,7 @@ _kimi_code() {
     esac
     case "$path" in
         "") words="demo undo redo checkpoints map symbols doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
-        "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
+        "demo") words="--live --fast --plain -h --help"; flags="--live --fast --plain -h --help" ;;
         "undo") words="--paths --code --conversation --both -r --resume -C --directory --force --merge --dry-run --json -h --help"; flags="--paths --code --conversation --both -r --resume -C --directory --force --merge --dry-run --json -h --help" ;;
         "redo") words="-r --resume -C --directory --force --merge --dry-run --json -h --help"; flags="-r --resume -C --directory --force --merge --dry-run --json -h --help" ;;
         "checkpoints") words="list show diff restore prune"; flags="-h --help" ;;

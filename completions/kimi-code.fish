@@ -62,6 +62,7 @@ complete -c kimi-code -n __kimi_code_at -s V -l version -d 'Show the version and
 complete -c kimi-code -n __kimi_code_at -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at demo' -l live -d 'Let a real model do it, with your key.'
 complete -c kimi-code -n '__kimi_code_at demo' -l fast -d 'Without the pauses that make it readable.'
+complete -c kimi-code -n '__kimi_code_at demo' -l plain -d 'As lines, not in the screen.'
 complete -c kimi-code -n '__kimi_code_at demo' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at undo' -l paths -x -d 'Only this file or folder, and no conversation; repeatable.'
 complete -c kimi-code -n '__kimi_code_at undo' -l code -d 'The files only.'

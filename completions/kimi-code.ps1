@@ -46,6 +46,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['demo'] = New-Object System.Collections.Hashtable
     $flags['demo']['--live'] = $null
     $flags['demo']['--fast'] = $null
+    $flags['demo']['--plain'] = $null
     $flags['demo']['-h'] = $null
     $flags['demo']['--help'] = $null
     $words['undo'] = @()

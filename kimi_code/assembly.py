@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,11 +87,12 @@ class Opening:
 
 @frozen
 class Assembled:
-    """A session, and what it has to say first."""
+    """A session, what it has to say first, and the records of its earlier life."""
 
     session: Session
     opened: SessionOpened
     notices: tuple[Notice, ...]
+    history: tuple[Record, ...] = ()
 
 
 async def open_session(opening: Opening) -> Assembled:
@@ -150,6 +152,10 @@ async def open_session(opening: Opening) -> Assembled:
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
         each_edit=settings.review == "each",
     )
+
+    def describe_permissions() -> str:
+        return _permissions(opening, scope.policy, sandbox)
+
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
     file_mb = settings.checkpoints.file_mb
     checkpoints = HeldCheckpoints(
@@ -159,7 +165,7 @@ async def open_session(opening: Opening) -> Assembled:
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, resumed.history.messages if resumed else []),
         scope,
-        _preface(opening, root, scope, sandbox, instructions, first_map),
+        _preface(opening, root, scope, describe_permissions, instructions, first_map),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -168,6 +174,7 @@ async def open_session(opening: Opening) -> Assembled:
         plan=resumed.history.plan if resumed else (),
         forget=files.forget,
         crash_file=meta.path / "crash.txt" if opening.keep else None,
+        permissions=describe_permissions,
     )
 
     agent.stages = _stages(opening, agent, meta, background, boundary)
@@ -183,12 +190,13 @@ async def open_session(opening: Opening) -> Assembled:
         history=resumed.history if resumed else None,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
+        make_model=lambda name: _model(choose(replace(settings, model=name)), settings, scrubber),
         closers=(
             background.close,
             first_map.close,
             indexes.close,
             sandbox.aclose,
-            model.close,
+            lambda: agent.model.close(),
             checkpoints.close,
             *(() if opening.keep else (_forgetting(meta, agent),)),
             _tidying(settings.data_dir, opening.cwd),
@@ -203,7 +211,7 @@ async def open_session(opening: Opening) -> Assembled:
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
-    return Assembled(session, opened, tuple(said))
+    return Assembled(session, opened, tuple(said), resumed.records if resumed else ())
 
 
 async def _check_commit(opening: Opening) -> None:
@@ -405,25 +413,28 @@ def _relative(cwd: Path, path: Path) -> str:
     return quoted(os.path.relpath(path, cwd).replace(os.sep, "/"))
 
 
+def _permissions(opening: Opening, policy: Policy, sandbox: Sandbox) -> str:
+    words = [policy.describe(attended=opening.attended)]
+    if policy.mode == "auto" and policy.confined:
+        words.append(sandbox.describe())
+    if opening.settings.review == "turn":
+        from kimi_code.agent.review import IN_A_COPY
+
+        words.append(IN_A_COPY)
+    return " ".join(words)
+
+
 def _preface(
     opening: Opening,
     root: Path | None,
     scope: CallScope,
-    sandbox: Sandbox,
+    permissions: Callable[[], str],
     instructions: Instructions,
     first_map: FirstMap,
 ) -> Callable[[str], Awaitable[str]]:
     async def describe(prompt: str) -> str:
-        policy = scope.policy
-        permissions = policy.describe(attended=opening.attended)
-        if policy.mode == "auto" and policy.confined:
-            permissions += f" {sandbox.describe()}"
-        extra = policy.boundary.roots[1:]
-        if opening.settings.review == "turn":
-            from kimi_code.agent.review import IN_A_COPY
-
-            permissions, extra = f"{permissions} {IN_A_COPY}", ()
-        drawn = ""
+        policy, drawn = scope.policy, ""
+        extra = () if opening.settings.review == "turn" else policy.boundary.roots[1:]
         if prompt:
             ready, show = partial(_model_ready, opening.settings), partial(_relative, opening.cwd)
             drawn = await first_map.take(prompt, ready, show, policy.may_read)
@@ -436,7 +447,7 @@ def _preface(
                 git=state,
                 extra_roots=tuple(str(folder) for folder in extra),
                 instructions=instructions.text,
-                permissions=permissions,
+                permissions=permissions(),
                 map=drawn,
             )
         )

@@ -211,6 +211,13 @@ class SessionOpened:
 
 
 @frozen
+class SessionRenamed:
+    """The person gave the session another title; between turns or inside one."""
+
+    title: str
+
+
+@frozen
 class TurnStarted:
     """A prompt begins a turn; turns count from 1 over the session's life. TurnEnded follows, always."""
 
@@ -418,6 +425,7 @@ class Notice:
 
 Event = (
     SessionOpened
+    | SessionRenamed
     | TurnStarted
     | TurnEnded
     | StepStarted

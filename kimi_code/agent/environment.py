@@ -1,5 +1,6 @@
 """What a turn runs with: the model, the context, the tools and their rules, and the ways out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +25,10 @@ class Agent:
     process has told the model already.
     `stages` are what a turn goes through before its first step and after its last one, in order.
     `checkpoints` opens those of the folder, once; None where there are none.
-    `news` is what the user did between turns and the model has to hear with the next one; `said` are notices that need
-    no repeating. `forget` makes the tools forget what the model has read.
+    `said` are notices that need no repeating. `forget` makes the tools forget what the model has read.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
-    `retry_base` is the first wait in seconds; each further one doubles.
+    `retry_base` is the first wait in seconds; each further one doubles. Setting `hurry` ends the present wait.
+    `permissions` says in words for the model what runs; `notes` are what it must be told with the next prompt.
     """
 
     model: Model
@@ -41,12 +42,14 @@ class Agent:
     checkpoints: "Callable[[], Checkpoints] | None" = None
     plan: tuple[TodoItem, ...] = ()
     introduced: bool = False
-    news: str = ""
     said: set[str] = field(default_factory=set[str])
     forget: Callable[[], None] = lambda: None
     check: Callable[[], None] = lambda: None
     crash_file: Path | None = None
     stages: "tuple[Stage, ...]" = ()
+    permissions: Callable[[], str] = lambda: ""
+    notes: list[str] = field(default_factory=list[str])
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def publish(self) -> Callable[[Event], object]:

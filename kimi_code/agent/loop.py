@@ -137,8 +137,8 @@ class Turn:
         preface = "" if agent.introduced else await agent.preface(self.prompt)
         agent.introduced = True
         request = schema_request(schema) if schema is not None else ""
-        preface = "\n\n".join(part for part in (preface, agent.news, request) if part)
-        agent.news = ""
+        preface = "\n\n".join(part for part in (preface, *agent.notes, request) if part)
+        agent.notes.clear()
         self._add(Message("user", self.prompt, preface=preface))
         empty = 0
         while True:

@@ -13,7 +13,7 @@ from kimi_code.values import frozen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Show settings, where they come from, their files.")
 
-_TABLES = ("checkpoints", "checkouts")
+_TABLES = ("checkpoints", "checkouts", "screen")
 _NOT_SETTINGS = (*_TABLES, "providers", "models", "secrets", "warnings", "origins")
 
 

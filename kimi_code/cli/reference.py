@@ -16,9 +16,22 @@ from kimi_code import errors, events
 from kimi_code.cli.completion_scripts import SCRIPTS
 from kimi_code.cli.output import say
 from kimi_code.cli.tree import Argument, Command, Option, Value, build_tree
-from kimi_code.config.file import CheckoutsTable, CheckpointsTable, ConfigFile, ModelTable, PriceTable, ProviderTable
+from kimi_code.config.file import (
+    CheckoutsTable,
+    CheckpointsTable,
+    ConfigFile,
+    ModelTable,
+    PriceTable,
+    ProviderTable,
+    ScreenTable,
+)
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
-from kimi_code.config.settings import CheckoutSettings, CheckpointSettings, Settings, builtin_providers
+from kimi_code.config.settings import (
+    CheckoutSettings,
+    CheckpointSettings,
+    Settings,
+    builtin_providers,
+)
 
 TOOLS = (
     "Read",
@@ -49,6 +62,7 @@ def pages() -> dict[str, str]:
         "tools": tools(),
         "events": event_types(),
         "exit-codes": exit_codes(),
+        "keys": keys(),
     }
     return made | {f"docs/{name}.md": _MADE + "\n" + text for name, text in docs.items()}
 
@@ -131,6 +145,8 @@ def settings() -> str:
             _fields(ModelTable),
             "### price\n",
             _fields(PriceTable),
+            "## [screen]\n",
+            _fields(ScreenTable),
             "## Environment\n",
             _table(("variable", "what it sets"), list(_variables())),
         )
@@ -243,6 +259,30 @@ def event_types() -> str:
 def _annotation(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
     return re.sub(r"\b(?:typing|collections\.abc|kimi_code\.\w+)\.", "", text)
+
+
+def keys() -> str:
+    """Every key of the screen, and its commands."""
+    from kimi_code.tui.commands import COMMANDS
+    from kimi_code.tui.keys import KEYS, TITLES, keys_of
+
+    parts = [
+        "# Keys\n",
+        'Keys are changed below `[screen.keys]` in `config.toml`, by their ids: `"prompt.send" = "ctrl+enter"`;',
+        "several with commas. `/keys` shows the table with your own in it.\n",
+    ]
+    for where, title in TITLES.items():
+        rows = [(keys_of(key.id, {}), key.what, f"`{key.id}`") for key in KEYS if key.where == where]
+        parts += [f"## {title}\n", _table(("keys", "what they do", "id"), rows)]
+    rows = [
+        (f"`/{command.name}{' ' * bool(command.argument)}{command.argument}`", command.what) for command in COMMANDS
+    ]
+    parts += ["## Commands\n", _table(("command", "what it does"), rows)]
+    parts += [
+        "`@` completes a file's path, `!command` runs a command of yours (its output is told to the model with your",
+        "next words), `#note` adds a line to AGENTS.md.\n",
+    ]
+    return "\n".join(parts)
 
 
 def exit_codes() -> str:

@@ -98,7 +98,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
 
     cwd = working_folder(flags.directory)
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
-    _import_sdk_meanwhile(settings)
+    import_sdk_meanwhile(settings)
     diff = _turn_diff(flags, settings, cwd)
     first_map = None if flags.resume or flags.continue_last else _draw_map_meanwhile(settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
@@ -148,8 +148,8 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
     return TurnDiff(flags.apply, target)
 
 
-def _import_sdk_meanwhile(settings: "Settings") -> None:
-    # The SDK's import is the longest part of starting up, and needs nothing of the rest.
+def import_sdk_meanwhile(settings: "Settings") -> None:
+    """Import the SDK in a thread: the longest part of starting up, and it needs nothing of the rest."""
     if settings.model.startswith("scripted:"):
         return
     import threading
@@ -167,6 +167,16 @@ def _draw_map_meanwhile(settings: "Settings", cwd: Path) -> "FirstMap":
     first_map = FirstMap(find_root(cwd) or cwd, settings.data_dir / "index", settings.map_tokens)
     first_map.start()
     return first_map
+
+
+def collect_garbage_again() -> None:
+    """What was made so far stays for good; from here on a run may last for hours and must not only grow."""
+    import gc
+
+    gc.freeze()
+    # Imports are still to come, and a stream makes many short-lived objects: look less often than every 700.
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def working_folder(given: str | None) -> Path:

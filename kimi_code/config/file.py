@@ -110,6 +110,19 @@ class CheckoutsTable(_Table):
     """Copied into each, to be written there."""
 
 
+class ScreenTable(_Table):
+    """How the screen looks and behaves."""
+
+    theme: str = "auto"
+    """auto follows the terminal's ground; dark, light, contrast, or a theme of Textual's."""
+    keys: dict[str, str] = {}
+    """Keys by the ids of docs/keys.md, such as "prompt.send" = "ctrl+enter"; several with commas."""
+    notify: bool = True
+    """Whether it rings and notifies when it waits or is done while nobody looks."""
+    reduced_motion: bool = False
+    """Whether nothing turns while it works."""
+
+
 class ConfigFile(_Table):
     """kimi-code's config.toml."""
 
@@ -169,6 +182,8 @@ class ConfigFile(_Table):
     """Servers by name; a built-in name changes that provider."""
     models: dict[str, ModelTable] = {}
     """Models by name."""
+    screen: ScreenTable = ScreenTable()
+    """The screen: themes, keys, notifications."""
 
 
 def read_file(path: Path, label: str) -> tuple[ConfigFile, list[str]] | None:

@@ -15,6 +15,7 @@ from kimi_code.config.settings import (
     Flags,
     ModelSettings,
     ProviderSettings,
+    ScreenSettings,
     Settings,
     builtin_providers,
 )
@@ -194,6 +195,8 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
             draft.put(key, CheckoutSettings(**{list: tuple(given) for list, given in names.items()}), str(path))
         elif key in _RULE_LISTS:
             draft.extend(key, value, str(path))
+        elif key == "screen":
+            draft.put(key, ScreenSettings(**value.model_dump(exclude=set(value.model_extra or {}))), str(path))
         else:
             draft.put(key, value, str(path))
 

@@ -68,6 +68,15 @@ class CheckoutSettings:
     copied: tuple[str, ...] = ()
 
 
+class ScreenSettings:
+    """How the screen looks and behaves. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
+
+    theme: str = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    notify: bool = True
+    reduced_motion: bool = False
+
+
 @frozen
 class Settings:
     """Everything that can be set, resolved. Times are in seconds, money in US dollars.
@@ -104,6 +113,7 @@ class Settings:
     checkouts: CheckoutSettings = field(default_factory=CheckoutSettings)
     instructions_limit: int = 32_768
     map_tokens: int = 1_500
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
     data_dir: Path = Path()
     record: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -1,7 +1,7 @@
 """Bring a session back from its journal."""
 
 from kimi_code.agent.history import History, fold
-from kimi_code.events import Notice
+from kimi_code.events import Notice, Record
 from kimi_code.session import journal
 from kimi_code.session.store import SessionMeta, follow
 from kimi_code.values import frozen
@@ -15,6 +15,7 @@ class Resumed:
     history: History
     last_seq: int = 0
     notices: tuple[Notice, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
 def resume(meta: SessionMeta) -> Resumed:
@@ -29,6 +30,7 @@ def resume(meta: SessionMeta) -> Resumed:
         fold(record.event for record in records),
         max((record.seq for record in records), default=0),
         _notices(replay),
+        records,
     )
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from kimi_code.agent.asking import Asker
+from kimi_code.agent.budget import Budget
 from kimi_code.agent.checks import Checks
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.history import History
@@ -23,19 +25,27 @@ from kimi_code.events import (
     RequestClosed,
     RequestOpened,
     SessionOpened,
+    SessionRenamed,
+    StepEnded,
     TodoItem,
     TurnEnded,
     TurnRedone,
     TurnUndone,
 )
+from kimi_code.llm.model import Model, Thinking
+from kimi_code.messages import Usage
+from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
+from kimi_code.session.standing import ContextPart, Standing, context_parts
 from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.session.rewind import Direction, Rewound, Wish
+
+T = TypeVar("T")
 
 
 @frozen
@@ -91,6 +101,7 @@ class Session:
         history: History | None = None,
         journal: Journal | None = None,
         to_line: Callable[[Record], str] = encode,
+        make_model: Callable[[str], Model] | None = None,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._agent = agent
@@ -100,10 +111,13 @@ class Session:
         self._history = history or History()
         self._journal = journal
         self._to_line = to_line
+        self._make_model = make_model
         self._closers = tuple(closers)
         self._steers: deque[str] = deque()
-        self._running: asyncio.Task[TurnEnded] | None = None
+        self._running: asyncio.Task[Any] | None = None
         self._rewinding = False
+        self._spent = Usage()  # by the turn that runs
+        self._shells = 0
         self._broken: OSError | None = None
         self._turns = meta.turns
         agent.check = self._check
@@ -115,8 +129,13 @@ class Session:
 
     @property
     def running(self) -> bool:
-        """Whether a turn is under way."""
+        """Whether something is under way: a turn, a compaction, a command of the user's."""
         return self._running is not None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is a journal, so that it can be resumed."""
+        return self._journal is not None
 
     @property
     def meta(self) -> SessionMeta:
@@ -147,14 +166,41 @@ class Session:
 
     async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
         """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
-        self._check_idle()
+        self._be_idle()
         checks = checks or TurnChecks()
         self._turns += 1
-        self._agent.news = self._history.news()
+        if news := self._history.news():
+            self._agent.notes.append(news)
         turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
-        self._running = asyncio.create_task(turn.run())
+        return await self._run(turn.run())
+
+    async def shell(self, command: str) -> None:
+        """Run a command of the user's own, unasked and unconfined; the model learns of it with the next prompt.
+
+        Raises CancelledError when interrupted, KimiError while something else runs.
+        """
+        self._be_idle()
+        from kimi_code.session.shell import run_shell
+
+        self._shells += 1
+        await self._run(run_shell(self._agent, command, f"shell-{self._turns}-{self._shells}"))
+
+    async def compact(self) -> None:
+        """Replace the history by a summary now. Raises KimiError when the model cannot, CancelledError on interrupt."""
+        self._be_idle()
+        agent = self._agent
+        budget = Budget(agent.limits, agent.model.profile.price)
         try:
-            return await self._running
+            await self._run(Asker(agent, budget).compact(agent.model.profile.context))
+        finally:
+            cost = budget.cost
+            spent = None if cost is None else (self._meta.cost_usd or 0.0) + cost
+            self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        task = self._running = asyncio.create_task(work)
+        try:
+            return await task
         finally:
             self._running = None
 
@@ -181,7 +227,7 @@ class Session:
     async def _rewind(self, direction: "Direction", wish: "Wish") -> "Rewound":
         from kimi_code.session.rewind import Conversation, Rewinder
 
-        self._check_idle()
+        self._be_idle()
         checkpoints = self._agent.checkpoints
         if checkpoints is None:
             raise KimiError("There are no checkpoints in this session.")
@@ -193,7 +239,7 @@ class Session:
         finally:
             self._rewinding = False
 
-    def _check_idle(self) -> None:
+    def _be_idle(self) -> None:
         if self._running is not None or self._rewinding:
             raise KimiError("A turn is running." if self._running else "Turns are being taken back.")
 
@@ -210,6 +256,52 @@ class Session:
         if self._running is not None:
             self._running.cancel()
 
+    def retry_now(self) -> None:
+        """Do not wait any longer before the next try of a request that failed."""
+        self._agent.hurry.set()
+
+    @property
+    def standing(self) -> Standing:
+        """The model and its settings, the context's size, what was spent."""
+        agent, profile = self._agent, self._agent.model.profile
+        cost = self._meta.cost_usd
+        if profile.price is not None:
+            cost = (cost or 0.0) + profile.price.cost(self._spent)
+        return Standing(
+            profile.id,
+            agent.thinking,
+            agent.scope.policy.mode,
+            agent.context.tokens,
+            profile.context,
+            self._meta.tokens + self._spent.total,
+            cost,
+        )
+
+    def context_parts(self) -> tuple[ContextPart, ...]:
+        """What fills the model's window."""
+        return context_parts(self._agent.context)
+
+    def change_model(self, name: str) -> None:
+        """From the next request on, another model, named as with -m. Raises KimiError when it cannot be used."""
+        if self._make_model is None:
+            raise KimiError("The model of this session cannot be changed.")
+        self._agent.model = self._make_model(name)
+
+    def set_thinking(self, level: Thinking | None) -> None:
+        """How much the model thinks, from the next request on; None leaves it to the model."""
+        self._agent.thinking = level
+
+    def set_permission_mode(self, mode: Mode) -> None:
+        """What runs without asking, from the next call on; the model is told with the next prompt."""
+        agent = self._agent
+        agent.scope.policy = replace(agent.scope.policy, mode=mode)
+        if agent.introduced:
+            agent.notes[:] = [f"<permissions>\nThese hold from now on: {agent.permissions()}\n</permissions>"]
+
+    def rename(self, title: str) -> None:
+        """Give the session a title of the user's own."""
+        self._bus.publish(SessionRenamed(title))
+
     async def close(self) -> None:
         """Kill background commands, close the connection and the journal. Safe to call twice."""
         self.interrupt()
@@ -224,6 +316,10 @@ class Session:
         self._meta = follow(self._meta, record)
         self._history.follow(record.event)
         match record.event:
+            case StepEnded(usage=usage):
+                self._spent += usage
+            case TurnEnded():
+                self._spent = Usage()
             case PlanUpdated(items=items):
                 self._agent.plan = items
             case TurnUndone(conversation=True) | TurnRedone(conversation=True):
