@@ -68,6 +68,7 @@ class CheckoutSettings:
     copied: tuple[str, ...] = ()
 
 
+@frozen
 class ScreenSettings:
     """How the screen looks and behaves. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
 
