@@ -131,7 +131,8 @@ def open_checkpoints(flags: RunFlags) -> "Checkpoints":
 
     settings, cwd = load_settings(flags), working_folder(flags)
     config_dir = find_places(os.environ, cwd).user_file.parent
-    return checkpoints.open_checkpoints(cwd, settings.data_dir, config_dir, file_mb=settings.checkpoints.file_mb)
+    file_mb = settings.checkpoints.file_mb
+    return checkpoints.open_checkpoints(cwd, settings.data_dir, config_dir, file_mb=file_mb, patient=True)
 
 
 def scope_of(asked: Asked) -> "Scope":

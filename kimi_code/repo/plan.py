@@ -150,7 +150,7 @@ async def _plan_folders(plan: Plan, shadow: Shadow, move: Move, chosen: Callable
         plan.make[folder] = move.target.survey.mode(folder)
         plan.remove.difference_update({folder, *parents(folder)})
     for path, node in plan.wanted.items():
-        if node:
+        if node and node.kind != "folder":  # the mode of a folder that goes keeps nothing above it
             plan.remove.difference_update(parents(path))
 
 

@@ -18,18 +18,25 @@ _TIDIED = "tidied"  # its time stamp says when it was done last
 _DAY = 86_400.0
 
 
-def open_checkpoints(root: Path, data_dir: Path, config_dir: Path, *, file_mb: int) -> "Checkpoints":
-    """The checkpoints of the working tree around `root`: its repository's, or `root` itself where there is none."""
+def open_checkpoints(
+    root: Path, data_dir: Path, config_dir: Path, *, file_mb: int, patient: bool = False
+) -> "Checkpoints":
+    """The checkpoints of the working tree around `root`: its repository's, or `root` itself where there is none.
+
+    `patient` are those of somebody who waits for them: a turn that left far too many files can still be undone.
+    """
     from kimi_code.repo.checkpoint import Checkpoints
 
-    return Checkpoints(open_snapshots(root, data_dir, config_dir, file_mb=file_mb))
+    return Checkpoints(open_snapshots(root, data_dir, config_dir, file_mb=file_mb, patient=patient))
 
 
-def open_snapshots(root: Path, data_dir: Path, config_dir: Path, *, file_mb: int) -> "Snapshots":
+def open_snapshots(root: Path, data_dir: Path, config_dir: Path, *, file_mb: int, patient: bool = False) -> "Snapshots":
     """Snapshots of the same working tree, in the same store."""
     from kimi_code.repo.snapshot import Limits, Snapshots
 
     limits = Limits(file=file_mb * 1_000_000)
+    if patient:
+        limits = Limits(limits.file, files=1_000_000, total=10_000_000_000, seconds=600.0)
     return Snapshots(root, store_folder(data_dir), exclude=[data_dir, config_dir], limits=limits)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kimi_code.cli.app import main
+from kimi_code.config.settings import CheckpointSettings
 from kimi_code.errors import KimiError
 from kimi_code.events import CheckpointCreated, Notice, PlanUpdated, Record, TodoItem, TurnUndone
 from kimi_code.session.checkpoints import open_checkpoints
@@ -470,3 +471,14 @@ def test_checkpoints_of_a_folder_that_is_gone_go_when_they_are_old(lab: Lab, mon
     pruned = as_json("checkpoints", "prune", "--all")
     assert pruned["checkpoints"] == 2 and pruned["freed"] > 0
     assert [path.name for path in stores.iterdir()] == ["tidied"]
+
+
+def test_a_turn_that_left_more_than_a_run_looks_at_is_undone_all_the_same(lab: Lab) -> None:
+    (lab.data.parent / "config.toml").write_text("[checkpoints]\nfile_mb = 300\n")
+    lab.configure(checkpoints=CheckpointSettings(file_mb=300))
+    (lab.project / "mine").write_text("mine\n")
+    before = tree(lab.project)
+    ran = turn(lab, bash(f"echo theirs > mine; {sys.executable} -c \"open('large', 'w').truncate(201_000_000)\""))
+    assert any("cannot be undone" in notice.text for notice in ran.events(Notice))
+    undone = cli("undo")
+    assert (undone.code, tree(lab.project)) == (0, before), undone.stderr

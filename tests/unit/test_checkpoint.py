@@ -547,6 +547,22 @@ async def test_paths_are_those_of_the_folder_that_was_asked_from(root: Path) -> 
 
 
 @posix
+async def test_one_object_gone_from_the_users_store_is_noticed_and_kept_anew(root: Path) -> None:
+    (root / "staged").write_text("only in the index\n")
+    git(root, "add", "staged")
+    blob = git(root, "rev-parse", ":staged")
+    folder = root / ".git" / "objects" / blob[:2]
+    (folder / "another").write_text("of many: the folder stays")
+    checkpoints = checkpoints_of(root)
+    await turn(checkpoints, 1, "echo 1 > x", cwd=root)
+    (folder / blob[2:]).unlink()
+    await turn(checkpoints, 2, "echo 2 > x", cwd=root)
+    await turn(checkpoints, 3, "rm staged", cwd=root)
+    assert (await checkpoints.undo()).applied
+    assert (root / "staged").read_text() == "only in the index\n"
+
+
+@posix
 async def test_what_the_user_prunes_is_not_lost_where_a_turn_changed_it(root: Path) -> None:
     run(root, "mkdir src; seq 100 > src/x; seq 200 > src/y")
     commit_all(root)
