@@ -31,7 +31,8 @@ def demo(*, live: bool = False, fast: bool = False, on_screen: bool = False) -> 
     test = f"{reachable_python()} -m unittest -q"
     _introduce(project, test, live=live)
     script = None if live else f"scripted:{write_script(home, test, 0 if fast else _PAUSE)}"
-    flags = RunFlags(model=script, directory=str(project), allow=(f"Bash({test})",))
+    # It is to be watched: what it may do was said above.
+    flags = RunFlags(model=script, directory=str(project), permission_mode="auto", allow=(f"Bash({test})",))
     if on_screen:
         from kimi_code.cli.tui import show
 

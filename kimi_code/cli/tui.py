@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,7 +136,9 @@ class LocalHost:
     def _settings(self) -> "Settings":
         from kimi_code.config import load
 
-        return load(self._flags, self._env, self._folder, trusted=self._flags.trust)
+        settings = load(self._flags, self._env, self._folder, trusted=self._flags.trust)
+        # Somebody is there to be asked, unless they have said that they need not be.
+        return settings if "permission_mode" in settings.origins else replace(settings, permission_mode="ask")
 
     def store(self) -> "Store":
         from kimi_code.session.store import Store

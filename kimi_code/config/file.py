@@ -133,7 +133,7 @@ class ConfigFile(_Table):
     thinking: Thinking | None = None
     """How much the model thinks before it answers."""
     permission_mode: PermissionMode | None = None
-    """What runs without asking; a project can only narrow it."""
+    """What runs without asking; a project can only narrow it. Not set, the screen begins with ask."""
     allow: list[str] = []
     """Rules for calls that run without asking, such as "Bash(make test)"."""
     ask: list[str] = []

@@ -42,7 +42,7 @@ def test_a_turn_with_an_approval_on_a_small_terminal(program: Program) -> None:
         call("Edit", {"path": "a.txt", "old_string": "one", "new_string": "two"}),
         say("Es ist 你好 geändert."),
     )
-    with Terminal(program, "--permission-mode", "ask", "ändere es 你好", size=(80, 24)) as terminal:
+    with Terminal(program, "ändere es 你好", size=(80, 24)) as terminal:
         terminal.wait_for("allow once")
         assert "Edit(a.txt)" in terminal.text
         # What comes within 300 ms is ignored: press until it counts.
