@@ -117,6 +117,8 @@ def _config_text(config: Mapping[str, str]) -> str:
         "filemode": "false" if sys.platform == "win32" else "true",
         "ignorecase": insensitive,
         "autocrlf": "false",
+        "trustctime": "true",  # tells of changed modes, by which the survey knows where to look
+        "checkstat": "default",
         "untrackedcache": "false",
         "splitindex": "false",
         "logallrefupdates": "false",

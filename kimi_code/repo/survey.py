@@ -20,7 +20,7 @@ TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.kimi-code\.tmp")
 """Names of the files we write before they take their place; in a tree they are litter of a process that was killed."""
 
 _JUNK = frozenset(pattern.rstrip("/") for pattern in USUALLY_IGNORED) | {".git"}
-_MOMENT = 50_000_000  # ns; more than a clock tick of any file system that counts in them
+_MOMENT = 2_000_000_000  # ns; git compares the times of files in whole seconds, so it overlooks a quick change of mode
 _PERMISSIONS, _KIND, _FOLDER = 0o7777, 0o170000, stat.S_IFDIR
 
 
@@ -118,7 +118,8 @@ class Surveyor:
                 if name == ".git" or path in opaque:
                     continue
                 if path in changed:
-                    mode = entries[name] = self._mode(path) or mode
+                    mode = self._mode(path) or mode
+                    self._known.pop(folder, None)  # changed just now, too
                 if mode & _KIND == _FOLDER:
                     folders.append(path + "/")
                 elif mode in modes:
@@ -139,14 +140,17 @@ class Surveyor:
         try:
             at = os.lstat(place).st_mtime_ns
             if known and known[0] == at:
-                entries = known[1]
-            else:
-                with os.scandir(place) as found:
-                    entries = {entry.name: entry.stat(follow_symlinks=False).st_mode for entry in found}
+                self._known[folder] = known
+                return known[1]
+            with os.scandir(place) as found:
+                looks = {entry.name: entry.stat(follow_symlinks=False) for entry in found}
         except OSError:
             return None
-        # One that changed just now may change again without its time telling.
-        self._known[folder] = (at if at < now - _MOMENT else 0, entries)
+        entries = {name: look.st_mode for name, look in looks.items()}
+        # What changed just now, the folder or a file in it, may change again without its time telling.
+        newest = max((look.st_ctime_ns for look in looks.values()), default=0)
+        if max(at, newest) < now - _MOMENT:
+            self._known[folder] = (at, entries)
         return entries
 
     def _mode(self, path: str) -> int:

@@ -112,6 +112,9 @@ def obstacles(worktree: Path, swap: Swap) -> dict[str, str]:
             found[step.path] = "is read-only"
         elif not os.access(_nearest_folder(path.parent), os.W_OK | os.X_OK):
             found[step.path] = "its folder is read-only"
+    for folder in (made.rstrip("/") for made in swap.made):
+        if folder not in leaving and _is_detour(worktree / folder, leaving=False):
+            found[f"{folder}/"] = "a file is in the place of this folder"
     return found
 
 

@@ -113,6 +113,7 @@ def theirs(state: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(start=[], agent=[("write", "d/a", 0)], user=[("write", "d", 0)], resolve="refuse")
+@example(start=[("chmod", "d/e/b", 0)], agent=[("write", "d/e/b", 0)], user=[("write", "d", 0)], resolve="refuse")
 @example(start=[("mkdir", "d/e/b", 0)], agent=[("write", "d", 0)], user=[], resolve="refuse")
 @given(start=edits, agent=edits, user=edits, resolve=st.sampled_from(["refuse", "merge", "force"]))
 def test_where_both_changed_the_same_nothing_is_lost(

@@ -11,6 +11,7 @@ import pytest
 
 from kimi_code.events import FileChange
 from kimi_code.repo.snapshot import Limits, Snapshot, Snapshots
+from kimi_code.repo.survey import Surveyor
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
 
@@ -438,3 +439,15 @@ async def test_two_sessions_may_look_at_once(repository: Path, store: Path) -> N
     async with asyncio.TaskGroup() as group:
         both = [group.create_task(taken(Snapshots(repository, store))) for _ in range(2)]
     assert both[0].result() == both[1].result()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_mode_changed_right_after_a_look_is_seen_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "secret").write_text("x")
+    (tmp_path / "d" / "other").write_text("x")
+    os.utime(tmp_path / "d", (0, 0))  # the folder itself has not changed for long
+    surveyor = Surveyor(str(tmp_path))
+    assert surveyor.survey((), (), ())[0].mode("d/secret") == 0o644
+    (tmp_path / "d" / "secret").chmod(0o600)
+    assert surveyor.survey((), (), ())[0].mode("d/secret") == 0o600
