@@ -6,7 +6,7 @@ call this in a process that nobody waits for.
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, cast
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
+    from tree_sitter import Language, Parser, Point, Query, Range, Tree
     from tree_sitter import Node as Node
-    from tree_sitter import Parser, Point, Query, Range, Tree
 
 Span = tuple[int, int]  # bytes from, to
 Captures = Mapping[str, Sequence["Node"]]
@@ -84,18 +84,31 @@ class Grammar:
     query: "Query"
 
 
+@cache
+def _language(name: str) -> "tuple[Language, Parser] | None":
+    from tree_sitter import Language, Parser
+
+    if name not in _GRAMMARS:
+        return None
+    module, function = _GRAMMARS[name]
+    try:
+        language = Language(cast(object, getattr(import_module(module), function)()))
+        return language, Parser(language)
+    except (ImportError, AttributeError, ValueError):  # missing; of another make; of an ABI not known here
+        return None
+
+
 @lru_cache(maxsize=64)
 def grammar_for(language: str) -> Grammar | None:
     """The grammar of a language; None when it has none or its wheel is not installed (`kimi-code[langs]`)."""
-    from tree_sitter import Language, Parser, Query
+    from tree_sitter import Query
 
-    if language not in _GRAMMARS:
+    found = _language(language)
+    if found is None:
         return None
-    module, function = _GRAMMARS[language]
     try:
-        grammar = Language(cast(object, getattr(import_module(module), function)()))
-        return Grammar(Parser(grammar), Query(grammar, query_text(language)))
-    except (ImportError, AttributeError, ValueError):  # missing; of another make; of an ABI or nodes not known here
+        return Grammar(found[1], Query(found[0], query_text(language)))
+    except ValueError:  # nodes that are not known here
         return None
 
 
@@ -137,6 +150,29 @@ def parse(language: str, content: bytes, limit_seconds: float) -> "Node | None":
     except TooSlowError:
         return None
     return None if _is_wreck(root) else root
+
+
+def find_errors(language: str, content: bytes, limit_seconds: float, most: int = 200) -> list[tuple[int, str]]:
+    """The lines (from 1) where a UTF-8 text does not parse, each with what is missing there, "" for what is too much.
+
+    Empty without a grammar, and when it takes longer; no query is compiled for it.
+    """
+    found = _language(language)
+    if found is None:
+        return []
+    try:
+        root = _parse(found[1], content, time.monotonic() + limit_seconds, ()).root_node
+    except TooSlowError:
+        return []
+    errors: list[tuple[int, str]] = []
+    left = [root]
+    while left and len(errors) < most:
+        node = left.pop()
+        if node.is_error or node.is_missing:
+            errors.append((node.start_point[0] + 1, node.type if node.is_missing else ""))
+        elif node.has_error:
+            left += reversed(node.children)
+    return errors
 
 
 def _is_wreck(root: "Node") -> bool:
