@@ -33,7 +33,7 @@ class Stage(App[None]):
         self.heard: list[object] = []
 
     def compose(self) -> ComposeResult:
-        yield TranscriptView(cwd="/work", link=self._link, ascii_only=self._ascii_only)
+        yield TranscriptView(cwd="/project", link=self._link, ascii_only=self._ascii_only)
 
     @property
     def view(self) -> TranscriptView:
@@ -291,4 +291,4 @@ async def test_an_open_link_reaches_the_terminal_as_a_link() -> None:
     async with app.run_test(size=(60, 10)) as pilot:
         await feed(pilot, app.view, said("see [this](https://x.y/z) and `src/a.py:12`"))
         links = {segment.style.link for segment in app.view.render_line(0) if segment.style and segment.style.link}
-        assert links == {"https://x.y/z", "file:///work/src/a.py#L12"}
+        assert links == {"https://x.y/z", "file:///project/src/a.py#L12"}
