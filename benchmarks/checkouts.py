@@ -19,7 +19,7 @@ from benchmarks.repository import git, plant
 from kimi_code.permissions.confinement import Confinement, find_mounts
 from kimi_code.permissions.sandbox import find
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
-from kimi_code.repo.reflink import can_reflink
+from kimi_code.repo.checkouts.reflink import can_reflink
 from kimi_code.repo.snapshot import Snapshots
 
 T = TypeVar("T")

@@ -31,7 +31,7 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber

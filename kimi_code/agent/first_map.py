@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kimi_code.controls import clean
-from kimi_code.repo.languages import language_of
+from kimi_code.repo.indexing.languages import language_of
 from kimi_code.repo.process import command_environment
 
 TINY = 10  # files with code: fewer are seen at a glance

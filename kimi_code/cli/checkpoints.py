@@ -134,8 +134,8 @@ def prune(
 
     Those of running sessions stay. With --all it is done by itself once a day.
     """
-    from kimi_code.repo.report import Pruned
-    from kimi_code.repo.stores import forget_gone, worktrees
+    from kimi_code.repo.checkpoints.report import Pruned
+    from kimi_code.repo.checkpoints.stores import forget_gone, worktrees
     from kimi_code.session.checkpoints import store_folder
 
     flags: RunFlags = ctx.find_root().obj

@@ -12,7 +12,7 @@ from kimi_code.cli.output import say, say_json, say_table
 from kimi_code.repo.symbols import Kind
 
 if TYPE_CHECKING:
-    from kimi_code.repo.answers import Definition
+    from kimi_code.repo.indexing.answers import Definition
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

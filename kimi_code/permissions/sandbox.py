@@ -19,7 +19,7 @@ from typing import Literal
 from kimi_code.permissions.enclosure import Enclosure, bwrap_command, landlock_command, shown_always
 from kimi_code.permissions.hiding import Search, homes, places, present
 from kimi_code.permissions.paths import Boundary
-from kimi_code.repo.ground import Ground, real
+from kimi_code.repo.checkouts.ground import Ground, real
 from kimi_code.values import frozen
 
 Mechanism = Literal["bwrap", "landlock"]

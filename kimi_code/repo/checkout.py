@@ -13,15 +13,15 @@ from typing import Literal, Protocol
 from uuid import uuid4
 
 from kimi_code.errors import CheckpointError, KimiError
-from kimi_code.repo import frozen_base
-from kimi_code.repo.claims import Claim, aside, claim, delete, set_aside_leftovers
-from kimi_code.repo.frozen import Moment
-from kimi_code.repo.frozen import freeze as freeze_moment
-from kimi_code.repo.frozen_base import FrozenBase
-from kimi_code.repo.ground import Folder, Ground, GroundError, mount
-from kimi_code.repo.isolated import Cell, Checkout, Isolation
-from kimi_code.repo.mirror import Mirror
-from kimi_code.repo.reflink import can_reflink, copy_tree
+from kimi_code.repo.checkouts import frozen_base
+from kimi_code.repo.checkouts.claims import Claim, aside, claim, delete, set_aside_leftovers
+from kimi_code.repo.checkouts.frozen import Moment
+from kimi_code.repo.checkouts.frozen import freeze as freeze_moment
+from kimi_code.repo.checkouts.frozen_base import FrozenBase
+from kimi_code.repo.checkouts.ground import Folder, Ground, GroundError, mount
+from kimi_code.repo.checkouts.isolated import Cell, Checkout, Isolation
+from kimi_code.repo.checkouts.mirror import Mirror
+from kimi_code.repo.checkouts.reflink import can_reflink, copy_tree
 from kimi_code.repo.search import Search
 from kimi_code.repo.shadow import Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
@@ -256,7 +256,7 @@ async def freeze(
     snapshots: Snapshots, home: Path, confinement: Confinement, options: Options | None = None
 ) -> Checkouts:
     """Freeze the working tree as it is now. `home` is a folder of ours (`<data>/checkouts`). Raises CheckoutError."""
-    from kimi_code.repo.ledger import Doorway
+    from kimi_code.repo.checkpoints.ledger import Doorway
 
     options = options or Options()
     try:

@@ -11,12 +11,12 @@ from typing import Literal
 
 from kimi_code.errors import CheckpointError
 from kimi_code.events import FileChange
-from kimi_code.repo.checkpoint_log import Began, Ended, Kept, Scope, Started, TurnState
-from kimi_code.repo.ledger import Doorway, Ledger, new_id
-from kimi_code.repo.report import Action, Conflict, Pruned, Report, Resolve
+from kimi_code.repo.checkpoints.checkpoint_log import Began, Ended, Kept, Scope, Started, TurnState
+from kimi_code.repo.checkpoints.ledger import Doorway, Ledger, new_id
+from kimi_code.repo.checkpoints.report import Action, Conflict, Pruned, Report, Resolve
+from kimi_code.repo.checkpoints.states import Letters, letters, quiet_letters
 from kimi_code.repo.shadow import Shadow
 from kimi_code.repo.snapshot import Snapshot, Snapshots
-from kimi_code.repo.states import Letters, letters, quiet_letters
 from kimi_code.values import frozen
 
 __all__ = [
@@ -211,7 +211,7 @@ class Checkpoints:
         files or folders relative to the folder, the rest stays, and the turn counts as not undone. The scope
         "conversation" touches no file, it is only noted. Raises when there is nothing to undo.
         """
-        from kimi_code.repo.rewind import Rewind
+        from kimi_code.repo.checkpoints.rewind import Rewind
 
         async with self._door.open() as ledger:
             rewind = Rewind(ledger, resolve=resolve, dry_run=dry_run)
@@ -221,7 +221,7 @@ class Checkpoints:
         self, count: int = 1, *, session: str = "", resolve: Resolve = "refuse", dry_run: bool = False
     ) -> Report:
         """Bring back what the last `count` undos took; impossible once a later turn has changed files."""
-        from kimi_code.repo.rewind import Rewind
+        from kimi_code.repo.checkpoints.rewind import Rewind
 
         async with self._door.open() as ledger:
             return await Rewind(ledger, resolve=resolve, dry_run=dry_run).redo(count, session=session)
@@ -231,7 +231,7 @@ class Checkpoints:
     ) -> Report:
         """Make all files, or `paths`, as they were at checkpoint `id`. What was changed by hand since is a conflict;
         files that no turn created are never deleted."""
-        from kimi_code.repo.rewind import Rewind
+        from kimi_code.repo.checkpoints.rewind import Rewind
 
         async with self._door.open() as ledger:
             return await Rewind(ledger, resolve=resolve, dry_run=dry_run).restore(id, paths)
@@ -243,14 +243,14 @@ class Checkpoints:
 
         The newest, and all of sessions that are alive, stay.
         """
-        from kimi_code.repo.retention import prune
+        from kimi_code.repo.checkpoints.retention import prune
 
         async with self._door.open() as ledger:
             return await prune(ledger, keep_seconds, keep_bytes)
 
     async def prune_if_due(self, keep_seconds: float, keep_bytes: int) -> Pruned | None:
         """The same, at most once a day; None when it was not due."""
-        from kimi_code.repo.retention import is_due, prune
+        from kimi_code.repo.checkpoints.retention import is_due, prune
 
         async with self._door.open() as ledger:
             return await prune(ledger, keep_seconds, keep_bytes) if is_due(ledger) else None

@@ -14,17 +14,17 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from kimi_code.repo.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
-from kimi_code.repo.catalog import Catalog, Entry
-from kimi_code.repo.facts import Detail, read_detail
-from kimi_code.repo.fuzzy import Closeness, Lines, match_names, match_paths
-from kimi_code.repo.import_map import ImportMap
-from kimi_code.repo.indexer import Indexer
+from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
+from kimi_code.repo.indexing.catalog import Catalog, Entry
+from kimi_code.repo.indexing.facts import Detail, read_detail
+from kimi_code.repo.indexing.fuzzy import Closeness, Lines, match_names, match_paths
+from kimi_code.repo.indexing.import_map import ImportMap
+from kimi_code.repo.indexing.indexer import Indexer
+from kimi_code.repo.indexing.parser_process import ParserProcess
+from kimi_code.repo.indexing.rank import Graph
+from kimi_code.repo.indexing.reference_graph import Imports, Uses, connect, is_resolved, unpack
+from kimi_code.repo.indexing.relevance import candidate, rank_files
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
-from kimi_code.repo.parser_process import ParserProcess
-from kimi_code.repo.rank import Graph
-from kimi_code.repo.reference_graph import Imports, Uses, connect, is_resolved, unpack
-from kimi_code.repo.relevance import candidate, rank_files
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
 _DRAWING = 0.2  # seconds of those that choosing and laying out a map may take

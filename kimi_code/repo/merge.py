@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
-from kimi_code.repo.checkpoint_log import Landed
-from kimi_code.repo.plan import parents
+from kimi_code.repo.checkpoints.checkpoint_log import Landed
+from kimi_code.repo.checkpoints.plan import parents
+from kimi_code.repo.checkpoints.states import Difference, State, differences, folders_of
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.states import Difference, State, differences, folders_of
 from kimi_code.repo.trees import Entry, Trees
 from kimi_code.values import frozen
 
@@ -108,8 +108,8 @@ async def apply(trees: Trees, snapshots: Snapshots, base: str, result: str, *, w
     differ are written, under the lock of the folder's checkpoints, for which it waits at most `wait` seconds. Raises
     ShadowError and CheckpointError.
     """
-    from kimi_code.repo import swap
-    from kimi_code.repo.ledger import Doorway, new_id
+    from kimi_code.repo.checkpoints import swap
+    from kimi_code.repo.checkpoints.ledger import Doorway, new_id
 
     async with Doorway(snapshots, wait).open() as ledger:
         now, _ = await ledger.look()

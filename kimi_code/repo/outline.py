@@ -6,7 +6,7 @@ What matters comes ranked (`Candidate`); here is chosen, laid out and cut. The s
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from kimi_code.repo.answers import Definition
+from kimi_code.repo.indexing.answers import Definition
 from kimi_code.values import frozen
 
 Count = Callable[[str], int]

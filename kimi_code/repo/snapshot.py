@@ -16,6 +16,7 @@ from typing import Literal
 from uuid import uuid4
 
 from kimi_code.events import FileChange
+from kimi_code.repo.checkpoints.survey import Survey, Surveyor
 from kimi_code.repo.git import GitFolders, GitOutput, find_folders, find_root, run_git
 from kimi_code.repo.shadow import (
     USUALLY_IGNORED,
@@ -28,7 +29,6 @@ from kimi_code.repo.shadow import (
     seed,
     seed_names,
 )
-from kimi_code.repo.survey import Survey, Surveyor
 from kimi_code.values import frozen
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from kimi_code.repo.languages import is_lock_file, is_vendored
+from kimi_code.repo.indexing.languages import is_lock_file, is_vendored
 from kimi_code.values import field, frozen
 
 Kind = Literal[
@@ -74,7 +74,7 @@ def analyse(path: str, content: bytes, limit_seconds: float = SLOWEST) -> FileSy
 
     `limit_seconds` bounds the parse; a file that takes longer is "too slow". One that has no grammar is "unparsed".
     """
-    from kimi_code.repo.analysis import analyse_file
+    from kimi_code.repo.indexing.analysis import analyse_file
 
     return analyse_file(path, content, limit_seconds)
 

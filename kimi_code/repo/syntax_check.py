@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 
-from kimi_code.repo.languages import language_of
+from kimi_code.repo.indexing.languages import language_of
 from kimi_code.values import frozen
 
 _PARSED_MOST = 1 << 20  # characters; larger files would hold up the session

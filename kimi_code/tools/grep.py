@@ -10,7 +10,7 @@ from pydantic import Field, WithJsonSchema, field_validator
 from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import LINE_MOST, Hit, Query, Search
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
@@ -93,7 +93,7 @@ class Grep:
 
     async def _definitions(self, hits: Sequence[Hit], folder: Path) -> dict[tuple[str, int], str]:
         """The innermost definition around each line, for as many files as that is quick for."""
-        from kimi_code.repo.answers import innermost
+        from kimi_code.repo.indexing.answers import innermost
 
         try:
             index = self._indexes.at(folder)

@@ -11,13 +11,13 @@ from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.llm.model import estimate_tokens
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.tools.files import missing
 from kimi_code.tools.symbols import note_partial, place, show
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 if TYPE_CHECKING:
-    from kimi_code.repo.answers import FileOutline
+    from kimi_code.repo.indexing.answers import FileOutline
     from kimi_code.repo.outline import MapFile, MapSymbol
 
 _FOLDER_TOKENS = 3_000

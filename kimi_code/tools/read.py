@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.text import Encoding, binary_kind, decode, detect
 from kimi_code.tools.files import EDITABLE_MOST, FileMemory, missing, size_of
 from kimi_code.tools.symbols import describe, place, readable, show

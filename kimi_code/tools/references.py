@@ -8,13 +8,13 @@ from pydantic import Field
 from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.tools.symbols import describe, note_partial, place, readable, show
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 if TYPE_CHECKING:
-    from kimi_code.repo.answers import FileUses
     from kimi_code.repo.index import Index
+    from kimi_code.repo.indexing.answers import FileUses
 
 _USES_MOST = 150
 _DEFINITIONS_MOST = 5

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Diff, Effect
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.text import decode
 from kimi_code.tools.edit import where
@@ -20,7 +20,7 @@ from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.repo.index import Index
-    from kimi_code.repo.rename import Replacement
+    from kimi_code.repo.indexing.rename import Replacement
 
 
 class RenameParams(Params):
@@ -93,7 +93,7 @@ class Rename:
 
     async def _changes(self, params: RenameParams, ctx: ToolContext) -> tuple[list[_Change], tuple[str, ...]]:
         """The files before and after, by the definition and uses as they are now."""
-        from kimi_code.repo.rename import plan_rename
+        from kimi_code.repo.indexing.rename import plan_rename
 
         index, within = await place(params.path, self._indexes, ctx)
         opened: dict[str, tuple[Current, bool]] = {}

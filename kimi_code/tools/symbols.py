@@ -9,13 +9,13 @@ from pydantic import Field
 from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.tools.grep import quoted
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 if TYPE_CHECKING:
-    from kimi_code.repo.answers import Definition
     from kimi_code.repo.index import Index
+    from kimi_code.repo.indexing.answers import Definition
 
 _LIMIT = 30
 _PATIENCE = 3.0  # seconds

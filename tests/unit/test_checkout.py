@@ -19,12 +19,12 @@ from kimi_code.permissions.blocked import blocked
 from kimi_code.permissions.confinement import Confinement, Mounts, find_mounts
 from kimi_code.permissions.paths import Boundary, locate
 from kimi_code.permissions.sandbox import Wanted, find
-from kimi_code.repo import swap
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
+from kimi_code.repo.checkpoints import swap
+from kimi_code.repo.checkpoints.states import Node
 from kimi_code.repo.merge import apply, merge
 from kimi_code.repo.search import Query
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.states import Node
 from kimi_code.values import frozen
 from tests.unit.test_sandbox import NOBODY, SETPRIV, interpreter
 

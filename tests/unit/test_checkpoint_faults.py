@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kimi_code.errors import CheckpointError
-from kimi_code.repo import swap
 from kimi_code.repo.checkpoint import Checkpoints
+from kimi_code.repo.checkpoints import swap
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.snapshot import Snapshots
 from tests.unit.test_checkpoint import checkpoints_of, commit_all, conflicts, git, listing, run, turn

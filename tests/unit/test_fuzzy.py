@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_code.repo.fuzzy import Closeness, Lines, closeness, match_names, match_paths, words_of
+from kimi_code.repo.indexing.fuzzy import Closeness, Lines, closeness, match_names, match_paths, words_of
 
 
 @pytest.mark.parametrize(

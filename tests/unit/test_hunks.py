@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kimi_code.errors import ToolError
 from kimi_code.events import AllowEdited, AllowHunks, Diff, Hunk
 from kimi_code.repo.diff import compare, file_id, make_diff
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.large_diff import compare_any
 from kimi_code.tools.apply_patch import ApplyPatch
 from kimi_code.tools.edit import Edit

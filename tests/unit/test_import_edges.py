@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from kimi_code.repo.import_edges import is_manifest, read_layout, resolve
+from kimi_code.repo.indexing.import_edges import is_manifest, read_layout, resolve
 from kimi_code.repo.symbols import analyse
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kimi_code.repo.indexer import Indexer
-from kimi_code.repo.parser_process import Failed, Gone, Job, Outcome, Parsed, ParserProcess, Unchanged
+from kimi_code.repo.indexing.indexer import Indexer
+from kimi_code.repo.indexing.parser_process import Failed, Gone, Job, Outcome, Parsed, ParserProcess, Unchanged
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="ends processes by signal")
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_code.repo.catalog import Catalog
-from kimi_code.repo.facts import Facts, make_facts, read_detail, read_imports
-from kimi_code.repo.index_store import IndexStore, version
+from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.facts import Facts, make_facts, read_detail, read_imports
+from kimi_code.repo.indexing.index_store import IndexStore, version
 from kimi_code.repo.symbols import FileSymbols, Import, Symbol
 
 FACTS = Facts("a.py", 3, 4, "d1", "python", "", "f\ng", "ha", "x", b"\x02")

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimi_code.errors import CheckpointError
+from kimi_code.repo.checkouts.frozen import alternates
 from kimi_code.repo.checkpoint import Checkpoints
-from kimi_code.repo.frozen import alternates
-from kimi_code.repo.ledger import Doorway
+from kimi_code.repo.checkpoints.ledger import Doorway
 from kimi_code.repo.merge import Applied, apply, merge
 from kimi_code.repo.shadow import Shadow, build
 from kimi_code.repo.snapshot import Snapshots

@@ -6,13 +6,13 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_code.repo.answers import Definition
-from kimi_code.repo.catalog import Catalog
-from kimi_code.repo.facts import Facts, kind_letter
+from kimi_code.repo.indexing.answers import Definition
+from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.facts import Facts, kind_letter
+from kimi_code.repo.indexing.rank import make_graph, pagerank
+from kimi_code.repo.indexing.reference_graph import Uses, connect, is_resolved, unpack
+from kimi_code.repo.indexing.relevance import is_test, rank_files
 from kimi_code.repo.outline import NOTHING, Candidate, Focus, draw, mentions
-from kimi_code.repo.rank import make_graph, pagerank
-from kimi_code.repo.reference_graph import Uses, connect, is_resolved, unpack
-from kimi_code.repo.relevance import is_test, rank_files
 
 
 def words(text: str) -> int:

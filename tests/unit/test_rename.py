@@ -8,7 +8,7 @@ import pytest
 
 from kimi_code.errors import ToolError
 from kimi_code.repo.index import Index
-from kimi_code.repo.rename import plan_rename
+from kimi_code.repo.indexing.rename import plan_rename
 
 Tree = Mapping[str, str]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from kimi_code.events import FileChange
+from kimi_code.repo.checkpoints.survey import Surveyor
 from kimi_code.repo.snapshot import Limits, Snapshot, Snapshots
-from kimi_code.repo.survey import Surveyor
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kimi_code.repo import syntax
-from kimi_code.repo.languages import is_vendored, language_of
+from kimi_code.repo.indexing.languages import is_vendored, language_of
 from kimi_code.repo.symbols import LARGEST, FileSymbols, analyse, problem_of
 
 SAMPLES = Path(__file__).parent.parent / "golden" / "symbols"

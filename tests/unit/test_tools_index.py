@@ -9,7 +9,7 @@ import pytest
 
 from kimi_code.errors import ToolError
 from kimi_code.events import Diff
-from kimi_code.repo.indexes import Indexes
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.tools.edit import Edit

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kimi_code.repo.indexer import Indexer
-from kimi_code.repo.parser_process import Job, Outcome, ParserProcess
-from kimi_code.repo.watch import Watcher
+from kimi_code.repo.indexing.indexer import Indexer
+from kimi_code.repo.indexing.parser_process import Job, Outcome, ParserProcess
+from kimi_code.repo.indexing.watch import Watcher
 
 
 def edit_elsewhere(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from kimi_code.repo.checkpoint_log import Scope, TurnState
+from kimi_code.repo.checkpoints.checkpoint_log import Scope, TurnState
 from kimi_code.values import frozen
 
 Resolve = Literal["refuse", "force", "merge"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kimi_code.events import FileChange
-from kimi_code.repo.frozen import Moment
+from kimi_code.repo.checkouts.frozen import Moment
+from kimi_code.repo.checkouts.ground import Ground
+from kimi_code.repo.checkouts.mirror import Mirror
 from kimi_code.repo.git import run_git
-from kimi_code.repo.ground import Ground
-from kimi_code.repo.mirror import Mirror
 from kimi_code.repo.search import Search
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.workspace import Launch

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from kimi_code.repo.match import Source
+from kimi_code.repo.edits.match import Source
 
 _SHOWN_MOST = 12  # lines
 _LINE_MOST = 200  # characters of a line that are shown and compared

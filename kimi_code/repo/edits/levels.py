@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kimi_code.repo.diff import split_lines
-from kimi_code.repo.indentation import find_shifted
-from kimi_code.repo.match import (
+from kimi_code.repo.edits.indentation import find_shifted
+from kimi_code.repo.edits.match import (
     FOLDS,
     LOOSEST,
     Accept,

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from kimi_code.repo.facts import make_facts
+from kimi_code.repo.indexing.facts import make_facts
 from kimi_code.repo.symbols import LARGEST, SLOWEST, FileSymbols, analyse
 
 LENGTHS = struct.Struct(">II")

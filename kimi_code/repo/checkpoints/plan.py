@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kimi_code.repo.report import Action, Resolve, Verb
+from kimi_code.repo.checkpoints.report import Action, Resolve, Verb
+from kimi_code.repo.checkpoints.states import Difference, Node, State, differences, folders_of, merge
 from kimi_code.repo.shadow import Shadow
-from kimi_code.repo.states import Difference, Node, State, differences, folders_of, merge
 from kimi_code.values import frozen
 
 

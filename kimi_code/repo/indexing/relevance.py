@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import sqrt
 
-from kimi_code.repo.answers import Definition
-from kimi_code.repo.catalog import Catalog, Entry
-from kimi_code.repo.fuzzy import words_of
+from kimi_code.repo.indexing.answers import Definition
+from kimi_code.repo.indexing.catalog import Catalog, Entry
+from kimi_code.repo.indexing.fuzzy import words_of
+from kimi_code.repo.indexing.rank import Graph, pagerank
+from kimi_code.repo.indexing.reference_graph import Uses
 from kimi_code.repo.outline import Candidate, Focus
-from kimi_code.repo.rank import Graph, pagerank
-from kimi_code.repo.reference_graph import Uses
 from kimi_code.values import frozen
 
 FILES_MOST = 80  # candidates; more do not fit into any map

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kimi_code.repo.catalog import Catalog
-from kimi_code.repo.facts import read_imports
-from kimi_code.repo.import_edges import Layout, is_manifest, read_layout, resolve
-from kimi_code.repo.languages import is_vendored
-from kimi_code.repo.listing import Stamp, stamps
-from kimi_code.repo.reference_graph import Imports
+from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.facts import read_imports
+from kimi_code.repo.indexing.import_edges import Layout, is_manifest, read_layout, resolve
+from kimi_code.repo.indexing.languages import is_vendored
+from kimi_code.repo.indexing.listing import Stamp, stamps
+from kimi_code.repo.indexing.reference_graph import Imports
 
 _MANIFEST_MOST = 256 * 1024  # bytes
 _MANIFESTS_MOST = 300

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
+from kimi_code.repo.indexing.visibility import Declaration, is_exported
 from kimi_code.repo.symbols import Kind, Symbol
-from kimi_code.repo.visibility import Declaration, is_exported
 
 _MOST = 400  # symbols of a file
 _NAME_MOST = 100  # characters

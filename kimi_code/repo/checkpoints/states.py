@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
+from kimi_code.repo.checkpoints.survey import Survey
 from kimi_code.repo.shadow import Shadow, ShadowError
-from kimi_code.repo.survey import Survey
 from kimi_code.values import frozen
 
 

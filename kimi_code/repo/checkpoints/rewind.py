@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from kimi_code.errors import CheckpointError
-from kimi_code.repo import swap
-from kimi_code.repo.checkpoint_log import (
+from kimi_code.repo.checkpoints import swap
+from kimi_code.repo.checkpoints.checkpoint_log import (
     Entry,
     Kept,
     Redone,
@@ -19,11 +19,11 @@ from kimi_code.repo.checkpoint_log import (
     together,
     without,
 )
-from kimi_code.repo.ledger import Ledger, new_id
-from kimi_code.repo.plan import Move, Plan, extend, ignored_changes
-from kimi_code.repo.report import Conflict, Report, Resolve
+from kimi_code.repo.checkpoints.ledger import Ledger, new_id
+from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
+from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
+from kimi_code.repo.checkpoints.states import State, absent, keep_difference, letters, with_changes
 from kimi_code.repo.shadow import ShadowError
-from kimi_code.repo.states import State, absent, keep_difference, letters, with_changes
 from kimi_code.values import frozen
 
 _NAMED = 10  # paths in one note

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kimi_code.repo.match import BLANKS, LOOSEST, Accept, Found, Place, Source, rendered
+from kimi_code.repo.edits.match import BLANKS, LOOSEST, Accept, Found, Place, Source, rendered
 
 
 def find_shifted(source: Source, old: str, new: str, accept: Accept) -> Found:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from pathlib import Path
 
 from kimi_code.errors import ToolError
-from kimi_code.repo.ground import Ground, real
+from kimi_code.repo.checkouts.ground import Ground, real
 from kimi_code.repo.process import LocalProcess, spawn
 from kimi_code.repo.workspace import Confine, FileStatus, LocalWorkspace
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, cast
 from uuid import uuid4
 
-from kimi_code.repo.plan import parents
+from kimi_code.repo.checkpoints.plan import parents
+from kimi_code.repo.checkpoints.states import Node, blob_of
 from kimi_code.repo.shadow import RESTORING, Shadow, ShadowError
-from kimi_code.repo.states import Node, blob_of
 from kimi_code.values import frozen
 
 P = ParamSpec("P")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kimi_code.errors import ToolError
-from kimi_code.repo.facts import Facts
-from kimi_code.repo.parser_child import LENGTHS, pack
+from kimi_code.repo.indexing.facts import Facts
+from kimi_code.repo.indexing.parser_child import LENGTHS, pack
 from kimi_code.repo.process import LocalProcess, command_environment, spawn
 from kimi_code.values import frozen
 
@@ -25,7 +25,7 @@ _BATCH = 12  # files sent at once; up to twice as many are on the way, so that t
 _FRAME_MOST = 64 << 20
 _COMPLAINT_MOST = 4_000
 # `-P` and the explicit path: nothing is imported from the folder we were started in, which is the user's.
-_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from kimi_code.repo.parser_child import main; main()"
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from kimi_code.repo.indexing.parser_child import main; main()"
 
 
 @frozen
@@ -135,7 +135,7 @@ class ParserProcess:
     async def _start(self) -> "_Child":
         complaint = ""
         for _ in range(_STARTS_MOST):  # somebody may have killed it
-            package = Path(__file__).parents[2]
+            package = Path(__file__).parents[3]
             command = (sys.executable, "-P", "-c", _PROGRAM, str(package), str(self._root))
             try:
                 env = command_environment(os.environ)

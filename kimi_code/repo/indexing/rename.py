@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kimi_code.errors import ToolError
-from kimi_code.repo.answers import Definition
 from kimi_code.repo.index import Index
-from kimi_code.repo.languages import language_of
-from kimi_code.repo.occurrences import FAMILIES, Family, Names, Occurrence, find_bases, find_names
+from kimi_code.repo.indexing.answers import Definition
+from kimi_code.repo.indexing.languages import language_of
+from kimi_code.repo.indexing.occurrences import FAMILIES, Family, Names, Occurrence, find_bases, find_names
 from kimi_code.repo.search import Query, Search
 from kimi_code.values import frozen
 

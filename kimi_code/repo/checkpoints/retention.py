@@ -5,10 +5,21 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from kimi_code.repo.checkpoint_log import Began, Ended, Entry, History, Kept, Landed, Redone, Restored, Started, Undone
-from kimi_code.repo.ledger import Ledger
-from kimi_code.repo.report import Pruned
-from kimi_code.repo.states import absent, pack
+from kimi_code.repo.checkpoints.checkpoint_log import (
+    Began,
+    Ended,
+    Entry,
+    History,
+    Kept,
+    Landed,
+    Redone,
+    Restored,
+    Started,
+    Undone,
+)
+from kimi_code.repo.checkpoints.ledger import Ledger
+from kimi_code.repo.checkpoints.report import Pruned
+from kimi_code.repo.checkpoints.states import absent, pack
 
 _DAY = 86_400
 _MARK = "pruned"  # its time is when the last one ended

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from kimi_code.repo.facts import KIND_LETTERS, Facts, read_kind
-from kimi_code.repo.fuzzy import Lines
+from kimi_code.repo.indexing.facts import KIND_LETTERS, Facts, read_kind
+from kimi_code.repo.indexing.fuzzy import Lines
 
 
 @dataclass(slots=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from kimi_code.repo.checkpoint_log import LOG, Log
+from kimi_code.repo.checkpoints.checkpoint_log import LOG, Log
+from kimi_code.repo.checkpoints.report import Pruned
+from kimi_code.repo.checkpoints.retention import size_of
 from kimi_code.repo.lock import FileLock
-from kimi_code.repo.report import Pruned
-from kimi_code.repo.retention import size_of
 from kimi_code.repo.shadow import WORKTREE
 
 

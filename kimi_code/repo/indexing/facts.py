@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from kimi_code.repo.answers import Definition
+from kimi_code.repo.indexing.answers import Definition
 from kimi_code.repo.symbols import FileSymbols, Import, Kind
 from kimi_code.values import frozen
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kimi_code.errors import CheckpointError
-from kimi_code.repo import survey
-from kimi_code.repo.checkpoint_log import LOG, History, Kept, Log, TurnState
+from kimi_code.repo.checkpoints import survey
+from kimi_code.repo.checkpoints.checkpoint_log import LOG, History, Kept, Log, TurnState
+from kimi_code.repo.checkpoints.states import Letters, State, differences, keep_difference
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.shadow import RESTORING, Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.states import Letters, State, differences, keep_difference
 
 _SURVEYS = "surveys"
 _LIVE = "live"
@@ -243,7 +243,7 @@ def _recover(shadow: Shadow, history: History) -> list[str]:
     """Clean up after a swap that was killed; what to tell about it."""
     if not (shadow.folder / RESTORING).exists():
         return []
-    from kimi_code.repo import swap
+    from kimi_code.repo.checkpoints import swap
 
     kept = swap.recover(shadow, history.operations)
     return [f"{path} was changed after an undo or a review that was cut off, and stays as it is" for path in kept]

@@ -8,17 +8,25 @@ from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kimi_code.repo.answers import Skipped, Status
-from kimi_code.repo.catalog import Catalog
-from kimi_code.repo.facts import Detail, Facts, read_detail
-from kimi_code.repo.index_store import IndexStore
-from kimi_code.repo.languages import is_lock_file, is_vendored, language_of
-from kimi_code.repo.listing import FILES_MOST, Listing, Stamp, list_files, recently_committed, stamps
-from kimi_code.repo.parser_process import Failed, Gone, Job, Outcome, Parsed, ParserProcess, ParserUnavailableError
-from kimi_code.repo.relevance import is_test
+from kimi_code.repo.indexing.answers import Skipped, Status
+from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.facts import Detail, Facts, read_detail
+from kimi_code.repo.indexing.index_store import IndexStore
+from kimi_code.repo.indexing.languages import is_lock_file, is_vendored, language_of
+from kimi_code.repo.indexing.listing import FILES_MOST, Listing, Stamp, list_files, recently_committed, stamps
+from kimi_code.repo.indexing.parser_process import (
+    Failed,
+    Gone,
+    Job,
+    Outcome,
+    Parsed,
+    ParserProcess,
+    ParserUnavailableError,
+)
+from kimi_code.repo.indexing.relevance import is_test
 
 if TYPE_CHECKING:
-    from kimi_code.repo.watch import Watcher
+    from kimi_code.repo.indexing.watch import Watcher
 
 _MANY = 200  # files to read, from which on their order matters
 _BATCH = 150  # files kept on disk at once
@@ -186,7 +194,7 @@ class Indexer:
             await self._follow(found)
 
     async def _follow(self, paths: Iterable[str]) -> None:
-        from kimi_code.repo.watch import Watcher
+        from kimi_code.repo.indexing.watch import Watcher
 
         if self._watcher is None:
             self._watcher = Watcher(self.root, self._hear)
@@ -283,7 +291,7 @@ class Indexer:
 
     def _quarantined(self, path: str, reason: str) -> tuple[Facts, bytes] | None:
         """A file that ended the parser, as one without symbols until its content changes."""
-        from kimi_code.repo.parser_child import describe_content
+        from kimi_code.repo.indexing.parser_child import describe_content
 
         try:
             size, mtime_ns, digest = describe_content(self.root / path)

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import sqrt
 
-from kimi_code.repo.catalog import Catalog, Entry
-from kimi_code.repo.rank import Graph, make_graph
+from kimi_code.repo.indexing.catalog import Catalog, Entry
+from kimi_code.repo.indexing.rank import Graph, make_graph
 from kimi_code.values import frozen
 
 # How much a use counts by how we know what it means. A name alone is a guess, and worth less the more files define it.

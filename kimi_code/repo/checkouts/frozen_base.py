@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kimi_code.repo.claims import aside
-from kimi_code.repo.frozen import Moment
+from kimi_code.repo.checkouts.claims import aside
+from kimi_code.repo.checkouts.frozen import Moment
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.shadow import ShadowError
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TypeVar
 
-from kimi_code.repo.facts import Facts
-from kimi_code.repo.listing import Stamp
+from kimi_code.repo.indexing.facts import Facts
+from kimi_code.repo.indexing.listing import Stamp
 
 T = TypeVar("T")
 
@@ -37,15 +37,15 @@ _IN_TEXT = "surrogatepass"
 
 # What a cached answer depends on besides the file: its own code and queries, and the grammars.
 _CODE = (
-    *("symbols", "analysis", "definitions", "visibility", "comments", "import_statements", "languages", "syntax"),
-    *("plain_outline", "facts"),
+    *("symbols", "syntax", "indexing/analysis", "indexing/definitions", "indexing/visibility", "indexing/comments"),
+    *("indexing/import_statements", "indexing/languages", "indexing/plain_outline", "indexing/facts"),
 )
 
 
 @lru_cache(maxsize=1)
 def version() -> str:
     """What names a cache: another grammar, query or extraction makes another. A few milliseconds."""
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     digest = blake2b(digest_size=8)
     for path in sorted((*(here / "queries").glob("*.scm"), *(here / f"{name}.py" for name in _CODE))):
         with suppress(OSError):

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
-from kimi_code.repo.comments import doc_above, docstring
+from kimi_code.repo.indexing.comments import doc_above, docstring
+from kimi_code.repo.indexing.visibility import Declaration, is_exported
 from kimi_code.repo.symbols import Kind, Symbol
 from kimi_code.repo.syntax import Captures
-from kimi_code.repo.visibility import Declaration, is_exported
 
 if TYPE_CHECKING:
     from kimi_code.repo.syntax import Node

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from kimi_code.repo.definitions import read_definitions, read_references
-from kimi_code.repo.import_statements import read_imports
-from kimi_code.repo.languages import language_of
-from kimi_code.repo.plain_outline import outline, salvage
+from kimi_code.repo.indexing.definitions import read_definitions, read_references
+from kimi_code.repo.indexing.import_statements import read_imports
+from kimi_code.repo.indexing.languages import language_of
+from kimi_code.repo.indexing.plain_outline import outline, salvage
 from kimi_code.repo.symbols import FileSymbols, Import, Problem, Symbol, problem_of
 from kimi_code.repo.syntax import Span, TooSlowError, capture
 from kimi_code.repo.text import UTF8, decode
