@@ -41,7 +41,10 @@ bench: $(VENV)/.run
 	$(BIN)/python -m benchmarks.headless
 	$(BIN)/python -m benchmarks.headless --profile
 	$(BIN)/python -m benchmarks.edits
+	$(BIN)/python -m benchmarks.decisions
 	$(BIN)/python -m benchmarks.imports
+	$(BIN)/python -m benchmarks.tui
+	$(BIN)/python -m benchmarks.tui_stream
 
 clean:
 	rm -rf $(VENV) dist build

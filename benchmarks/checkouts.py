@@ -1,4 +1,5 @@
-"""What isolated working copies cost: the first and the next ones, a first command, removal; beside git's own ways.
+"""What isolated working copies cost: the first of all, the first of a later turn (ten files changed since), the next
+ones of a turn, a first command, removal; beside git's own ways.
 
 python -m benchmarks.checkouts [--files 1000 10000 50000] [--copies 100]
 """
@@ -7,7 +8,6 @@ import argparse
 import asyncio
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,18 +15,20 @@ from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
+from benchmarks.repository import git, plant
 from kimi_code.permissions.confinement import Confinement, find_mounts
 from kimi_code.permissions.sandbox import find
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
-from kimi_code.repo.reflink import can_reflink
+from kimi_code.repo.checkouts.reflink import can_reflink
 from kimi_code.repo.snapshot import Snapshots
 
 T = TypeVar("T")
 
 WAYS: Sequence[Files] = ("overlay", "reflink", "copy")
 SWARM_FILES = 2_000
+_CHANGED = 10
 NEXT = 5  # further copies, of which the median is shown
-_COLUMNS = ("freeze", "first", "next", "command", "changes", "removal")
+_COLUMNS = ("freeze", "first", "later", "next", "command", "changes", "removal")
 
 
 def main() -> None:
@@ -50,11 +52,11 @@ async def _measure(place: Path, sizes: Sequence[int], copies: int) -> None:
         yardstick = _git_worktree(project, place / "tree")
         shared = _git_clone(project, place / "clone")
         for label, found in (("git worktree add", yardstick), ("git clone --shared", shared)):
-            print(f"{label:22}{'':10}{found[0]:10.1f}{found[0]:10.1f}{'':20}{found[1]:10.1f}")
+            print(f"{label:22}{'':10}" + f"{found[0]:10.1f}" * 3 + f"{'':20}{found[1]:10.1f}")
         for way in ways:
             times = await _one_by_one(project, place / f"data-{size}-{way}", way)
             print(f"{way:22}" + "".join(f"{times[column]:10.1f}" for column in _COLUMNS), end="")
-            print(f"   next: 1/{yardstick[0] / times['next']:.0f} of a worktree")
+            print("   of a worktree: " + ", ".join(f"{c} {times[c] / yardstick[0]:.2f}" for c in _COLUMNS[1:4]))
         shutil.rmtree(project)
     project = place / "swarm"
     _plant(project, SWARM_FILES)
@@ -77,41 +79,35 @@ def _ways(place: Path) -> Iterator[Files]:
 
 
 def _plant(project: Path, files: int) -> None:
-    text = "".join(f"def f{n}(x):\n    return x * {n}\n" for n in range(120))
-    for number in range(files):
-        path = project / f"d{number // 100}" / f"f{number}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"# {number}\n{text}")
-    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "all")):
-        _git(project, *command)
-    (project / "d0" / "f0.py").write_text("dirty\n")
-    (project / "new.py").write_text("untracked\n")
-
-
-def _git(folder: Path, *args: str) -> None:
-    identity = ("-c", "user.name=b", "-c", "user.email=b@localhost", "-c", "gc.auto=0")
-    subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True)
+    names = plant(project, files)
+    (project / names[0]).write_text("dirty\n")
+    (project / "new.txt").write_text("untracked\n")
 
 
 def _git_worktree(project: Path, target: Path) -> tuple[float, float]:
-    made = _timed(lambda: _git(project, "worktree", "add", "-q", "--detach", str(target)))
-    return made, _timed(lambda: _git(project, "worktree", "remove", "--force", str(target)))
+    made = _timed(lambda: git(project, "worktree", "add", "-q", "--detach", str(target)))
+    return made, _timed(lambda: git(project, "worktree", "remove", "--force", str(target)))
 
 
 def _git_clone(project: Path, target: Path) -> tuple[float, float]:
-    made = _timed(lambda: _git(project, "clone", "-q", "--shared", str(project), str(target)))
+    made = _timed(lambda: git(project, "clone", "-q", "--shared", str(project), str(target)))
     return made, _timed(lambda: shutil.rmtree(target))
 
 
 async def _one_by_one(project: Path, data: Path, way: Files) -> dict[str, float]:
     times: dict[str, float] = {}
     checkouts, times["freeze"] = await _clocked(lambda: _freeze(project, data, way))
-    first, times["first"] = await _clocked(lambda: checkouts.create("first"))
+    _, times["first"] = await _clocked(lambda: checkouts.create("first"))
+    await checkouts.close()
+    for number in range(_CHANGED):
+        (project / f"d0/e0/f{number}.txt").write_text(f"{way}\n")
+    checkouts, times["freeze"] = await _clocked(lambda: _freeze(project, data, way))
+    first, times["later"] = await _clocked(lambda: checkouts.create("first"))
     further = [await _clocked(lambda: checkouts.create("next")) for _ in range(NEXT)]
     times["next"] = median(took for _, took in further)
-    _, times["command"] = await _clocked(lambda: _run(first, "echo x >> d0/f1.py"))
+    _, times["command"] = await _clocked(lambda: _run(first, "echo x >> d0/e0/f1.txt"))
     changes, times["changes"] = await _clocked(first.changes)
-    assert [change.path for change in changes] == ["d0/f1.py"], changes
+    assert [change.path for change in changes] == ["d0/e0/f1.txt"], changes
     _, times["removal"] = await _clocked(first.remove)
     await checkouts.close()
     return times
@@ -124,7 +120,7 @@ async def _many(project: Path, data: Path, way: Files, copies: int) -> None:
     async def work(number: int) -> Checkout:
         async with gate:
             checkout = await checkouts.create(str(number))
-            await _run(checkout, f"echo {number} >> d0/f1.py")
+            await _run(checkout, f"echo {number} >> d0/e0/f1.txt")
             return checkout
 
     start = time.perf_counter()

@@ -57,7 +57,7 @@ class Laboratory:
 
     def measure(self, command: Sequence[str]) -> Measured:
         """Run the command in the project to its end. Raises RuntimeError, with its words, when it fails."""
-        self._take_log()
+        self.take_log()
         with tempfile.TemporaryFile() as said:
             started = time.monotonic()
             process = subprocess.Popen(
@@ -70,10 +70,11 @@ class Laboratory:
                 said.seek(0)
                 words = said.read().decode("utf-8", "replace")[-2000:]
                 raise RuntimeError(f"{shlex.join(command)} ended with {process.returncode}: {words}")
-        answers = tuple((arrived - started, ended - started) for arrived, ended in self._take_log())
+        answers = tuple((arrived - started, ended - started) for arrived, ended in self.take_log())
         return Measured(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * _RSS_UNIT / _MIB, answers)
 
-    def _take_log(self) -> list[tuple[float, float]]:
+    def take_log(self) -> list[tuple[float, float]]:
+        """(arrival, end) of the answers since the last time, on the monotonic clock."""
         with urllib.request.urlopen(f"{self.url}/log") as response:
             return [(arrived, ended) for arrived, ended in json.load(response)]
 

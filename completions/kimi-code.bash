@@ -8,8 +8,8 @@ _kimi_code() {
         if [[ $word == "=" ]]; then continue; fi
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
-            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "swarm run:--plan" | "swarm run:--max-agents" | "swarm run:--output-format" | "swarm resume:--max-agents" | "swarm resume:--output-format" | "swarm report:--svg" | "swarm report:--html" | "swarm report:--rollout" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
-            ":demo" | ":swarm" | "swarm:run" | "swarm:resume" | "swarm:status" | "swarm:cancel" | "swarm:report" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "swarm run:--plan" | "swarm run:--max-agents" | "swarm run:--output-format" | "swarm resume:--max-agents" | "swarm resume:--output-format" | "swarm report:--svg" | "swarm report:--html" | "swarm report:--rollout" | "undo:--paths" | "undo:-r" | "undo:--resume" | "undo:-C" | "undo:--directory" | "redo:-r" | "redo:--resume" | "redo:-C" | "redo:--directory" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
+            ":demo" | ":swarm" | "swarm:run" | "swarm:resume" | "swarm:status" | "swarm:cancel" | "swarm:report" | ":undo" | ":redo" | ":checkpoints" | "checkpoints:list" | "checkpoints:show" | "checkpoints:diff" | "checkpoints:restore" | "checkpoints:prune" | ":map" | ":symbols" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
@@ -28,20 +28,33 @@ _kimi_code() {
         "swarm report:--svg") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "swarm report:--html") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "swarm report:--rollout") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        "undo:-C" | "undo:--directory") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        "redo:-C" | "redo:--directory") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        "symbols:--kind") COMPREPLY=($(compgen -W "class interface struct enum trait type module function method macro constant variable property heading block" -- "$cur")); return ;;
         "sessions export:--format") COMPREPLY=($(compgen -W "markdown jsonl" -- "$cur")); return ;;
         "sessions export:-o" | "sessions export:--output") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "permissions test:--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan yolo" -- "$cur")); return ;;
         *:?*) return ;;
     esac
     case "$path" in
-        "") words="demo swarm doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
-        "demo") words="--live --fast -h --help"; flags="--live --fast -h --help" ;;
+        "") words="demo swarm undo redo checkpoints map symbols doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "demo") words="--live --fast --plain -h --help"; flags="--live --fast --plain -h --help" ;;
         "swarm") words="run resume status cancel report"; flags="-h --help" ;;
         "swarm run") words="--plan -y --yolo --apply --max-agents --output-format -h --help"; flags="--plan -y --yolo --apply --max-agents --output-format -h --help" ;;
         "swarm resume") words="-y --yolo --apply --max-agents --output-format -h --help"; flags="-y --yolo --apply --max-agents --output-format -h --help" ;;
         "swarm status") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "swarm cancel") words="-h --help"; flags="-h --help" ;;
         "swarm report") words="--json --svg --html --rollout -h --help"; flags="--json --svg --html --rollout -h --help" ;;
+        "undo") words="--paths --code --conversation --both -r --resume -C --directory --force --merge --dry-run --json -h --help"; flags="--paths --code --conversation --both -r --resume -C --directory --force --merge --dry-run --json -h --help" ;;
+        "redo") words="-r --resume -C --directory --force --merge --dry-run --json -h --help"; flags="-r --resume -C --directory --force --merge --dry-run --json -h --help" ;;
+        "checkpoints") words="list show diff restore prune"; flags="-h --help" ;;
+        "checkpoints list") words="--json -h --help"; flags="--json -h --help" ;;
+        "checkpoints show") words="--json -h --help"; flags="--json -h --help" ;;
+        "checkpoints diff") words="--json -h --help"; flags="--json -h --help" ;;
+        "checkpoints restore") words="--force --merge --dry-run --json -h --help"; flags="--force --merge --dry-run --json -h --help" ;;
+        "checkpoints prune") words="--all --json -h --help"; flags="--all --json -h --help" ;;
+        "map") words="--tokens --focus --no-wait --json -h --help"; flags="--tokens --focus --no-wait --json -h --help" ;;
+        "symbols") words="--kind --json -h --help"; flags="--kind --json -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
         "sessions") words="list show export delete"; flags="-h --help" ;;

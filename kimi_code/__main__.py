@@ -20,9 +20,7 @@ def main() -> int:
         from kimi_code.cli.signals import raise_when_stopped
 
         raise_when_stopped()
-        from kimi_code.cli.app import main as run
-
-        code = run(argv)
+        code = _run(argv)
         # A reader that has gone is noticed here, not while the interpreter ends.
         sys.stdout.flush()
         return code
@@ -40,6 +38,19 @@ def main() -> int:
         from kimi_code.cli.crash import report
 
         return report(error, argv)
+
+
+def _run(argv: list[str]) -> int:
+    if not argv:
+        # The screen without a flag, the most frequent start, does not wait for the parser of flags.
+        from kimi_code.cli.tui import show_at_once
+
+        code = show_at_once()
+        if code is not None:
+            return code
+    from kimi_code.cli.app import main as run
+
+    return run(argv)
 
 
 def _open_missing_streams() -> None:

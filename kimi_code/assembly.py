@@ -2,103 +2,61 @@
 
 import asyncio
 import os
-import platform
 import shutil
-import time
+import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kimi_code import __version__
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
-from kimi_code.agent.instructions import Instructions, gather
-from kimi_code.agent.prompt import SYSTEM, Surroundings, preface
-from kimi_code.agent.stages import Closing, Stage
-from kimi_code.config import Choice, ProviderSettings, Settings, choose, is_unconfigured
+from kimi_code.agent.first_map import FirstMap
+from kimi_code.agent.instructions import gather
+from kimi_code.agent.prompt import SYSTEM
+from kimi_code.agent.stages import Stage
+from kimi_code.config import Settings, choose
 from kimi_code.config.remember import remember
 from kimi_code.errors import ConfigError, UsageError
-from kimi_code.events import MessageCompleted, Notice, Record, SessionOpened
-from kimi_code.llm.model import Model
-from kimi_code.messages import Message
+from kimi_code.events import Notice, Record, SessionOpened
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import Rule, parse
 from kimi_code.permissions.sandbox import Sandbox, find
 from kimi_code.repo import git
-from kimi_code.repo.git import find_root
-from kimi_code.repo.search import Search
-from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.workspace import LocalWorkspace, Workspace
+from kimi_code.repo.indexing.indexes import Indexes
+from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
+from kimi_code.session.checkpoints import HeldCheckpoints, open_checkpoints, open_snapshots, tidy_if_due
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session
 from kimi_code.session.store import SessionMeta, Store
-from kimi_code.swarm.prompts import orchestrator
-from kimi_code.swarm.roster import Roster
-from kimi_code.swarm.tools import orchestrating
-from kimi_code.tools.apply_patch import ApplyPatch
-from kimi_code.tools.ask import Ask
 from kimi_code.tools.background import Background
-from kimi_code.tools.bash import Bash
-from kimi_code.tools.edit import Edit
 from kimi_code.tools.files import FileMemory
-from kimi_code.tools.glob import Glob
-from kimi_code.tools.grep import Grep
-from kimi_code.tools.read import Read
-from kimi_code.tools.todo import Todo
-from kimi_code.tools.tool import Tool
 from kimi_code.tools.toolset import Toolset
-from kimi_code.tools.write import Write
 from kimi_code.values import frozen
-
-if TYPE_CHECKING:
-    from kimi_code.repo.checkout import Checkouts
-    from kimi_code.swarm.control import Director
-    from kimi_code.swarm.journal import Kept
-    from kimi_code.swarm.plan import Plan
-
-MOST_AGENTS = 100  # at once
-
-
-@frozen
-class Opening:
-    """How a session is to be opened. `resume` is an id or its beginning; `attended` says that somebody can answer.
-
-    At most `max_agents` sub-agents work at once. The first turn begins with `plan` run as a swarm, or with `swarm`,
-    which another process left, brought to its end. `trust` uses the project's own agent
-    types. `branch` is the new one that `--commit` commits on, "" for the one
-    that is checked out.
-    """
-
-    settings: Settings
-    cwd: Path
-    config_dir: Path
-    continue_last: bool = False
-    resume: str | None = None
-    keep: bool = True
-    attended: bool = False
-    branch: str = ""
-    max_agents: int = MOST_AGENTS
-    trust: bool = False
-    plan: "Plan | None" = None
-    swarm: "Kept | None" = None
+from kimi_code.wiring.copies import freeze_tree
+from kimi_code.wiring.models import choose_model
+from kimi_code.wiring.opening import Opening
+from kimi_code.wiring.prefaces import describe_permissions, describe_session
+from kimi_code.wiring.swarms import Surrounding, Swarms, find_types
+from kimi_code.wiring.toolset import build_toolset, with_search
 
 
 @frozen
 class Assembled:
-    """A session, and what it has to say first."""
+    """A session, what it has to say first, and the records of its earlier life."""
 
     session: Session
     opened: SessionOpened
     notices: tuple[Notice, ...]
+    history: tuple[Record, ...] = ()
 
 
 async def open_session(opening: Opening) -> Assembled:
@@ -115,21 +73,40 @@ async def open_session(opening: Opening) -> Assembled:
     resumed = _resumed(opening)
     meta = resumed.meta if resumed else Store(settings.data_dir).create()
     boundary = Boundary(boundary.roots, boundary.own, (meta.path,))
-    choice, notices = await _choose(settings)
+    choice, notices = await choose_model(settings)
     scrubber = Scrubber(settings.secrets)
-    model = _model(choice, settings, scrubber)
     tree = root or opening.cwd
+    swarms = Swarms(opening, scrubber, find_types(opening, tree))
+    model = swarms.model(choice)
     bus = Bus(last_seq=resumed.last_seq if resumed else 0)
     requests = Requests(bus.publish)
     background = Background()
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
-    workspace = LocalWorkspace(opening.cwd, boundary.roots[1:], confine=sandbox.confine if sandbox.usable else None)
-    toolset = build_toolset(
-        background, settings.command_timeout, sandbox, attended=opening.attended, patches=model.profile.apply_patch
-    )
-    directing, roster = _Directing(), _roster(opening, tree)
-    toolset = Toolset([*toolset.values(), *orchestrating(directing.director)])
+    files = FileMemory()
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
+    first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
+    if resumed is None:
+        first_map.start()
+    # A copy of the tree is not indexed, and answers about the user's own would mislead there.
+    indexed = () if settings.review == "turn" else boundary.roots
+    indexes = Indexes(indexed, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)
+    workspace = LocalWorkspace(
+        opening.cwd,
+        boundary.roots[1:],
+        confine=sandbox.confine if sandbox.usable else None,
+        changed=indexes.note_changed,
+    )
+    toolset = build_toolset(
+        files,
+        background,
+        settings.command_timeout,
+        sandbox,
+        indexes=indexes,
+        attended=opening.attended,
+        patches=model.profile.apply_patch,
+        enclosed=settings.review == "turn",
+    )
+    toolset = Toolset([*toolset.values(), *swarms.tools()])
     scope = CallScope(
         toolset,
         policy,
@@ -141,59 +118,61 @@ async def open_session(opening: Opening) -> Assembled:
         keep=lambda rules: remember(opening.config_dir / "config.toml", rules),
         each_edit=settings.review == "each",
     )
+
+    def permissions() -> str:
+        return describe_permissions(opening, scope.policy, sandbox)
+
     instructions = gather(opening.config_dir, tree, opening.cwd, limit=settings.instructions_limit)
-    system = f"{SYSTEM}\n\n{orchestrator(roster.listing())}"
+    file_mb = settings.checkpoints.file_mb
+    checkpoints = HeldCheckpoints(
+        meta.id, lambda: open_checkpoints(opening.cwd, settings.data_dir, opening.config_dir, file_mb=file_mb)
+    )
     agent = Agent(
         model,
-        Context(
-            system,
-            toolset.schemas(),
-            meta.id,
-            list(resumed.messages) if resumed else [],
-        ),
+        Context(SYSTEM, toolset.schemas(), meta.id, resumed.history.messages if resumed else []),
         scope,
-        _preface(opening, root, scope, sandbox, instructions),
+        describe_session(opening, root, scope, permissions, instructions, first_map),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
         settings.retry_wait,
-        snapshots=Snapshots(
-            opening.cwd, settings.data_dir / "snapshots", exclude=[settings.data_dir, opening.config_dir]
-        ),
-        plan=resumed.plan if resumed else (),
+        checkpoints=checkpoints,
+        plan=resumed.history.plan if resumed else (),
+        forget=files.forget,
         crash_file=meta.path / "crash.txt" if opening.keep else None,
+        permissions=permissions,
     )
 
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
-    directing.agent, directing.plan, directing.left = agent, opening.plan, opening.swarm
-    agent.stages = (directing, *_stages(opening, agent, meta, background, boundary))
-    directing.make = partial(
-        _direct,
-        opening,
-        agent,
-        bus,
-        requests,
-        meta,
-        boundary,
-        to_line,
-        directing,
-        instructions,
-        sandbox,
-        roster,
-    )
+    swarms.around = Surrounding(agent, bus, requests, meta, boundary, sandbox, instructions, to_line)
+    # Swarms end before a review of what they gave to the turn, and begin where the turn works.
+    agent.stages = (swarms, *_stages(opening, agent, meta, background, boundary), *swarms.first())
 
-    forgetting = () if opening.keep else (_forgetting(meta, agent),)
     session = Session(
         agent,
         bus,
         requests,
         meta,
+        history=resumed.history if resumed else None,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
-        closers=(background.close, sandbox.aclose, model.close, directing.close, *forgetting),
+        make_model=lambda name: swarms.model(choose(replace(settings, model=name))),
+        closers=(
+            background.close,
+            first_map.close,
+            indexes.close,
+            sandbox.aclose,
+            lambda: agent.model.close(),
+            swarms.close,
+            checkpoints.close,
+            *(() if opening.keep else (_forgetting(meta, agent),)),
+            _tidying(settings.data_dir, opening.cwd),
+        ),
     )
+    if resumed:
+        await session.catch_up()
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
     )
@@ -201,147 +180,7 @@ async def open_session(opening: Opening) -> Assembled:
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
-    return Assembled(session, opened, tuple(said))
-
-
-@dataclass(slots=True)
-class _Directing:
-    """The swarms of a session: nothing is loaded before the first one. Also the stage in which turns wait for them."""
-
-    make: "Callable[[], Director] | None" = None
-    made: "Director | None" = None
-    models: dict[str, Model] = field(default_factory=dict[str, Model])
-    agent: Agent | None = None
-    plan: "Plan | None" = None
-    left: "Kept | None" = None
-
-    def director(self) -> "Director":
-        if self.made is None:
-            assert self.make is not None
-            self.made = self.make()
-        return self.made
-
-    @property
-    def isolates(self) -> bool:
-        return False
-
-    async def begin(self) -> None:
-        if self.made is not None:
-            await self.made.begin()
-        plan, self.plan = self.plan, None
-        left, self.left = self.left, None
-        if plan is not None:
-            self._tell(await self.director().run(plan))
-        elif left is not None:
-            self._tell(await self.director().resume(left))
-
-    def _tell(self, text: str) -> None:
-        if self.agent is not None:
-            message = Message("user", f"The result of the swarm:\n{text}", source="notice")
-            self.agent.context.add(message)
-            self.agent.publish(MessageCompleted(message))
-
-    def forget(self) -> None:
-        pass
-
-    async def end(self, closing: Closing) -> None:
-        if self.made is not None:
-            await self.made.end(closing)
-
-    async def close(self) -> None:
-        for model in self.models.values():
-            await model.close()
-
-
-def _direct(
-    opening: Opening,
-    agent: Agent,
-    bus: Bus,
-    requests: Requests,
-    meta: SessionMeta,
-    boundary: Boundary,
-    to_line: Callable[[Record], str],
-    directing: _Directing,
-    instructions: Instructions,
-    sandbox: Sandbox,
-    roster: Roster,
-) -> "Director":
-    from kimi_code.agent.review import TurnReview
-    from kimi_code.llm.limiter import Limited, Limiter
-    from kimi_code.swarm.control import Director
-    from kimi_code.swarm.delivery import CopyTree, Home, UserTree
-    from kimi_code.swarm.seat import Cores
-    from kimi_code.swarm.tools import Note
-    from kimi_code.swarm.worker import Parent
-
-    settings, snapshots, own = opening.settings, agent.snapshots, agent.model
-    catalogue = roster.catalogue()
-    for problem in catalogue.problems:
-        bus.publish(Notice("warning", problem))
-    assert snapshots is not None
-    limiter = Limiter()
-    # From the first swarm on, all requests of the process pass one queue, and this agent's go first.
-    agent.model = Limited(own, limiter, "main", urgent=True)
-    review = next((stage for stage in agent.stages if isinstance(stage, TurnReview)), None)
-
-    def model_of(name: str, path: str, waited: Callable[[float], object]) -> Model:
-        if not name:
-            return Limited(own, limiter, path, waited=waited)
-        if name not in directing.models:
-            chosen = choose(replace(settings, model=name))
-            directing.models[name] = _model(chosen, replace(settings, record=None), Scrubber(settings.secrets))
-        return Limited(directing.models[name], limiter, path, waited=waited)
-
-    def equip(background: Background, search: Search, path: str) -> Toolset:
-        patches = own.profile.apply_patch
-        tools = build_toolset(background, settings.command_timeout, sandbox, attended=False, patches=patches)
-        return Toolset([*with_search(tools, search).values(), Note(partial(directing.director().note, path))])
-
-    async def describe(workspace: Workspace, policy: Policy) -> str:
-        permissions = policy.describe(attended=opening.attended)
-        if policy.mode == "auto" and policy.confined:
-            permissions += f" {sandbox.describe()}"
-        return preface(
-            Surroundings(
-                cwd=str(workspace.root),
-                date=time.strftime("%Y-%m-%d"),
-                platform=_platform(),
-                git="a private repository of this copy" if find_root(opening.cwd) else "",
-                instructions=instructions.text,
-                permissions=permissions,
-            )
-        )
-
-    def home() -> Home:
-        if review is not None and review.copy is not None:
-            return CopyTree(*review.copy)
-        return UserTree(snapshots, partial(_freeze, opening, snapshots, meta, boundary))
-
-    parent = Parent(
-        agent,
-        "main",
-        meta.id,
-        meta.path,
-        opening.keep,
-        bus.publish,
-        requests.ask,
-        equip,
-        describe,
-        model_of,
-        to_line,
-        Cores(os.cpu_count() or 1),
-    )
-    return Director(parent, home, snapshots, dict(catalogue.types), opening.max_agents, settings.command_timeout)
-
-
-def _roster(opening: Opening, tree: Path) -> Roster:
-    project = tree / ".kimi-code"
-    trusted = (project / "agents").is_dir() and opening.trust
-    if (project / "agents").is_dir() and not trusted:
-        from kimi_code.config.trust import Trust
-
-        trusted = Trust(opening.settings.data_dir).state(project) == "trusted"
-    return Roster(opening.config_dir / "agents", project / "agents" if trusted else None)
+    return Assembled(session, opened, tuple(said), resumed.records if resumed else ())
 
 
 async def _check_commit(opening: Opening) -> None:
@@ -359,17 +198,20 @@ def _stages(
     opening: Opening, agent: Agent, meta: SessionMeta, background: Background, boundary: Boundary
 ) -> tuple[Stage, ...]:
     stages: list[Stage] = []
-    if opening.settings.review == "turn" and agent.snapshots is not None:
+    settings = opening.settings
+    if settings.review == "turn":
         from kimi_code.agent.review import TurnReview
 
-        freeze = partial(_freeze, opening, agent.snapshots, meta, boundary)
+        file_mb = settings.checkpoints.file_mb
+        snapshots = open_snapshots(opening.cwd, settings.data_dir, opening.config_dir, file_mb=file_mb)
+        freeze = partial(freeze_tree, opening, snapshots, meta, boundary)
         # What could not be applied must not go with a session that is not kept.
-        patches = meta.path / "patches" if opening.keep else opening.settings.data_dir / "patches" / meta.id
-        stages.append(TurnReview(agent, agent.snapshots, freeze, with_search, background.close, patches))
-    if opening.settings.commit and agent.snapshots is not None:
+        patches = meta.path / "patches" if opening.keep else settings.data_dir / "patches" / meta.id
+        stages.append(TurnReview(agent, snapshots, freeze, with_search, background.close, patches))
+    if settings.commit:
         from kimi_code.agent.committing import Committing
 
-        stages.append(Committing(agent, opening.cwd, agent.snapshots, opening.branch))
+        stages.append(Committing(agent, opening.cwd, opening.branch))
     return tuple(stages)
 
 
@@ -382,48 +224,6 @@ def _unconfined(sandbox: Sandbox) -> str:
     return (
         f"Commands cannot be confined here ({'; '.join(sandbox.reasons)}), so only harmless ones and those that a rule "
         'allows run without asking: --allow "Bash(make test)". `kimi-code doctor` says more.'
-    )
-
-
-def _blocked(output: str, *, net: bool) -> str:
-    from kimi_code.permissions.blocked import blocked
-
-    return blocked(output, net=net)
-
-
-def build_toolset(
-    background: Background,
-    command_timeout: float,
-    sandbox: Sandbox | None = None,
-    *,
-    attended: bool,
-    patches: bool = False,
-) -> Toolset:
-    """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
-    files = FileMemory()
-    search = Search()
-    tools: list[Tool] = [Read(files), Write(files), Edit(files), Grep(search), Glob(search)]
-    tools += [ApplyPatch(files)] if patches else []
-    tools += [Bash(background, command_timeout, partial(_blocked, net=sandbox is not None and sandbox.net)), Todo()]
-    return Toolset([*tools, Ask()] if attended else tools)
-
-
-async def _freeze(opening: Opening, snapshots: Snapshots, meta: SessionMeta, boundary: Boundary) -> "Checkouts":
-    from kimi_code.permissions.confinement import Confinement, find_mounts
-    from kimi_code.repo.checkout import Options, freeze
-
-    settings = opening.settings
-    found = await asyncio.to_thread(find, settings.sandbox, settings.data_dir)
-    mounts = await asyncio.to_thread(find_mounts, found, settings.data_dir)
-    confinement = Confinement(found, mounts, boundary.own, settings.caches, settings.net)
-    return await freeze(snapshots, settings.data_dir / "checkouts", confinement, Options(readable=(meta.path,)))
-
-
-def with_search(tools: Toolset, search: Search) -> Toolset:
-    """The same tools, looking for files by another search."""
-    return Toolset(
-        Grep(search) if isinstance(tool, Grep) else Glob(search) if isinstance(tool, Glob) else tool
-        for tool in tools.values()
     )
 
 
@@ -467,6 +267,13 @@ def _forgetting(meta: SessionMeta, agent: Agent) -> Callable[[], Awaitable[None]
     return forget
 
 
+def _tidying(data_dir: Path, cwd: Path) -> Callable[[], Awaitable[None]]:
+    async def tidy() -> None:
+        tidy_if_due(data_dir, cwd, (sys.executable, "-m", "kimi_code", "checkpoints", "prune", "--all"))
+
+    return tidy
+
+
 def _resumed(opening: Opening) -> Resumed | None:
     store = Store(opening.settings.data_dir)
     meta: SessionMeta | None = None
@@ -475,75 +282,3 @@ def _resumed(opening: Opening) -> Resumed | None:
     elif opening.continue_last:
         meta = store.newest(opening.cwd)
     return None if meta is None else resume(meta)
-
-
-async def _choose(settings: Settings) -> tuple[Choice, list[Notice]]:
-    if not is_unconfigured(settings):
-        return choose(settings), []
-    from kimi_code.llm.discovery import find_local
-
-    for base_url, models in await find_local(settings.local_servers):
-        if models:
-            named = next((p for p in settings.providers.values() if p.base_url == base_url), None)
-            provider = named or ProviderSettings("local", base_url, "local")
-            words = f"No key is set: using {models[0]} of the local server at {base_url}."
-            return Choice(provider, models[0]), [Notice("info", words)]
-    return choose(settings), []
-
-
-def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
-    provider = choice.provider
-    if provider.kind == "scripted":
-        from kimi_code.llm.scripted import ScriptedModel
-
-        model: Model = ScriptedModel(Path(choice.model_id))
-    else:
-        from kimi_code.llm.openai_chat import OpenAIChat
-        from kimi_code.llm.profiles import profile_for
-
-        model = OpenAIChat(
-            provider.base_url,
-            provider.api_key,
-            profile_for(choice.model_id, provider.kind, choice.profile),
-            kind=provider.kind,
-            headers=provider.headers,
-            silence_timeout=settings.silence_timeout,
-        )
-    if settings.record is not None:
-        from kimi_code.llm.recording import RecordingModel
-
-        model = RecordingModel(model, settings.record, scrubber.scrub)
-    return model
-
-
-def _platform() -> str:
-    return f"{platform.system()} {platform.machine()}, {os.environ.get('SHELL', '') or 'no shell set'}"
-
-
-def _preface(
-    opening: Opening, root: Path | None, scope: CallScope, sandbox: Sandbox, instructions: Instructions
-) -> Callable[[], Awaitable[str]]:
-    async def describe() -> str:
-        policy = scope.policy
-        permissions = policy.describe(attended=opening.attended)
-        if policy.mode == "auto" and policy.confined:
-            permissions += f" {sandbox.describe()}"
-        extra = policy.boundary.roots[1:]
-        if opening.settings.review == "turn":
-            from kimi_code.agent.review import IN_A_COPY
-
-            permissions, extra = f"{permissions} {IN_A_COPY}", ()
-        state = (await git.state(root)).describe() if root is not None else ""
-        return preface(
-            Surroundings(
-                cwd=str(scope.workspace.root),
-                date=time.strftime("%Y-%m-%d"),
-                platform=_platform(),
-                git=state,
-                extra_roots=tuple(str(folder) for folder in extra),
-                instructions=instructions.text,
-                permissions=permissions,
-            )
-        )
-
-    return describe

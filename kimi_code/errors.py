@@ -15,6 +15,7 @@ KimiError
 ├── BudgetExceeded           steps, tokens, money or time are used up (exit 4)
 ├── SwarmError               a swarm cannot be started, run or resumed
 │   └── PlanError            a plan that cannot be run; names each task and what is wrong with it
+├── CheckpointError          files cannot be kept or brought back; they are as they were
 └── ToolError                a failure the model can mend; the text is written for the model
     └── PatchError           an edit that fits nowhere, or in more than one place
 """
@@ -134,6 +135,10 @@ class PlanError(SwarmError):
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("The plan cannot be run:\n" + "\n".join(f"- {problem}" for problem in problems))
         self.problems = problems
+
+
+class CheckpointError(KimiError):
+    """A checkpoint could not be taken, compared or restored; nothing is half done."""
 
 
 class ToolError(KimiError):

@@ -213,6 +213,13 @@ class SessionOpened:
 
 
 @frozen
+class SessionRenamed:
+    """The person gave the session another title; between turns or inside one."""
+
+    title: str
+
+
+@frozen
 class TurnStarted:
     """A prompt begins a turn; turns count from 1 over the session's life. TurnEnded follows, always."""
 
@@ -280,7 +287,7 @@ class TextDelta:
 
 @frozen
 class MessageCompleted:
-    """A message entered the history. The history is the fold of these and of ContextCompacted, nothing else."""
+    """A message entered the history: the fold of these, of ContextCompacted, TurnUndone and TurnRedone."""
 
     message: Message
 
@@ -338,6 +345,39 @@ class PlanUpdated:
     """The agent rewrote its plan; the whole of it."""
 
     items: tuple[TodoItem, ...]
+
+
+@frozen
+class CheckpointCreated:
+    """The working tree was saved: between TurnStarted and TurnEnded, before anything of the step was done.
+
+    Comes only when something had changed; `files` are the changes since the checkpoint before, whoever made them.
+    """
+
+    checkpoint_id: str
+    label: str
+    files: tuple[FileChange, ...] = ()
+
+
+@frozen
+class TurnUndone:
+    """The user took back a turn; never while one runs. `files` were put back as they were before it.
+
+    With `conversation` the history and the plan are again what they were when the turn began.
+    """
+
+    turn: int
+    files: tuple[FileChange, ...] = ()
+    conversation: bool = True
+
+
+@frozen
+class TurnRedone:
+    """The last TurnUndone of this turn no longer holds; impossible once a new turn has begun."""
+
+    turn: int
+    files: tuple[FileChange, ...] = ()
+    conversation: bool = True
 
 
 @frozen
@@ -517,6 +557,7 @@ class Notice:
 
 Event = (
     SessionOpened
+    | SessionRenamed
     | TurnStarted
     | TurnEnded
     | StepStarted
@@ -531,6 +572,9 @@ Event = (
     | RequestOpened
     | RequestClosed
     | PlanUpdated
+    | CheckpointCreated
+    | TurnUndone
+    | TurnRedone
     | ContextCompacted
     | TurnReviewed
     | CommitCreated

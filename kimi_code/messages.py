@@ -6,8 +6,9 @@ from kimi_code.values import frozen
 
 Role = Literal["user", "assistant", "tool"]
 
-# Who wrote a user message: the person ("prompt"), the harness about the run ("notice"), or a compaction ("summary").
-Source = Literal["prompt", "notice", "summary"]
+# Who wrote a user message: the person ("prompt"), the harness about the run ("notice"), a command that the person ran
+# ("shell"), or a compaction ("summary").
+Source = Literal["prompt", "notice", "shell", "summary"]
 
 
 @frozen

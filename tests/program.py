@@ -113,6 +113,8 @@ def make_program(server: FakeServer, folder: Path) -> Program:
 
 
 def take_interrupts() -> None:
-    """Where tests run in the background, SIGINT is ignored, and by inheritance in what they start."""
+    """Where tests run in the background SIGINT is ignored, under nohup SIGHUP, and so it is in what they start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)

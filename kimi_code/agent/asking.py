@@ -1,6 +1,7 @@
 """Ask the model once, whatever it takes: retries, a strict history, compaction. Emits the step's deltas."""
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass, field
 
@@ -34,7 +35,7 @@ class Asker:
         self._compacted = False
         limit = self.agent.model.profile.context
         if self.agent.context.tokens > limit * compaction.THRESHOLD:
-            await self._compact(limit)
+            await self.compact(limit)
         attempt = 0
         while True:
             request = self.agent.context.request(thinking=self.agent.thinking, response_schema=response_schema)
@@ -48,7 +49,7 @@ class Asker:
                         hint="Start a new session, or use a model with a longer context.",
                     ) from error
                 # The server's limit is below what we believe it to be: aim well below what it just refused.
-                await self._compact(min(limit, int(self.agent.context.tokens * _AFTER_REFUSAL)))
+                await self.compact(min(limit, int(self.agent.context.tokens * _AFTER_REFUSAL)))
             except BadRequest as error:
                 if not self._make_strict(error):
                     raise
@@ -59,7 +60,7 @@ class Asker:
                     raise
                 self.retrying = True
                 self.agent.publish(StepRetried(attempt, round(wait, 3), self.agent.scope.scrub(error.message)))
-                await asyncio.sleep(wait)
+                await self._pause(wait)
             else:
                 self.retrying = False
                 return self._account(completion)
@@ -67,6 +68,12 @@ class Asker:
     async def aside(self, request: ModelRequest) -> str:
         """The answer to a question beside the conversation, asked once; nothing of it is shown, its usage is spent."""
         return self._account(await self._stream(request, silent=True), calibrate=False).text
+
+    async def _pause(self, seconds: float) -> None:
+        self.agent.hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.agent.hurry.wait()
 
     def _wait(self, error: ModelError, attempt: int) -> float | None:
         """Seconds until the next try; None when there is none."""
@@ -129,7 +136,7 @@ class Asker:
         self.budget.spend(usage)
         return completion
 
-    async def _compact(self, room: int) -> None:
+    async def compact(self, room: int) -> None:
         """Replace the history by one that leaves space in `room` tokens.
 
         Raises BudgetExceeded when what must stay is longer than the model's context.
@@ -144,7 +151,7 @@ class Asker:
             state=state,
             todo=self.agent.plan,
             limit=int(room / ratio),
-            preface=await self.agent.preface(),
+            preface=await self.agent.preface(""),
         )
         if context.size_of(history) > room * compaction.THRESHOLD:
             history = compaction.shorten_results(history)

@@ -36,7 +36,7 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.settle import fit
-from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
+from kimi_code.tools.tool import FindsTargets, Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 
@@ -174,10 +174,15 @@ def _explain(name: str, params: type[Params], error: ValueError) -> str:
 
 async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     """Decide, run and close a prepared call; publishes ToolStarted and ToolEnded. Never raises but on cancellation."""
-    decided = await _decide(prepared, scope)
+    targets = await _targets(prepared, scope)
+    if isinstance(targets, CallOutcome):
+        return finish(targets, scope)
+    decided = await _decide(prepared, targets, scope)
     if isinstance(decided, CallOutcome):
         return finish(decided, scope)
-    ctx = replace(_context(prepared, scope), confined=decided.confined, approved=decided.approved)
+    ctx = replace(
+        _context(prepared, scope), confined=decided.confined, approved=decided.approved, targets=tuple(targets)
+    )
     call = prepared.call
     scope.publish(
         ToolStarted(
@@ -193,19 +198,23 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
         interrupted = CallOutcome(call, prepared.title, "interrupted", INTERRUPTED, "interrupted")
         finish(replace(interrupted, duration_s=time.monotonic() - started), scope)
         raise
-    except OSError as error:
-        text = (
-            f"{prepared.tool.name} failed: {error.strerror or error}{f': {error.filename}' if error.filename else ''}."
-        )
-        outcome = CallOutcome(call, prepared.title, "failed", text, text)
     except Exception as error:
-        # A bug of ours: the turn goes on, the model is told not to insist.
-        text = f"{prepared.tool.name} failed by an internal error ({type(error).__name__}: {error}). Do it another way."
-        outcome = CallOutcome(call, prepared.title, "failed", text, f"internal error: {type(error).__name__}")
+        outcome = _broken(prepared, error)
     return finish(replace(outcome, duration_s=time.monotonic() - started), scope)
 
 
 INTERRUPTED = "Interrupted by the user before it ended; it may have taken effect in part."
+
+
+def _broken(prepared: Prepared, error: Exception) -> CallOutcome:
+    """The end of a call by something that is no ToolError."""
+    name = prepared.tool.name
+    if isinstance(error, OSError):
+        text = f"{name} failed: {error.strerror or error}{f': {error.filename}' if error.filename else ''}."
+        return CallOutcome(prepared.call, prepared.title, "failed", text, text)
+    # A bug of ours: the turn goes on, the model is told not to insist.
+    text = f"{name} failed by an internal error ({type(error).__name__}: {error}). Do it another way."
+    return CallOutcome(prepared.call, prepared.title, "failed", text, f"internal error: {type(error).__name__}")
 
 
 def _finalise(prepared: Prepared, result: ToolResult) -> CallOutcome:
@@ -243,11 +252,33 @@ class _Go:
     approved: AllowHunks | AllowEdited | None = None
 
 
-async def _decide(prepared: Prepared, scope: CallScope) -> _Go | CallOutcome:
+_ENCLOSED = (
+    "In this isolated copy every command runs confined, and no permission changes that: it was not run. Send it "
+    "without unconfined, or go on without it and tell the user what to run themselves."
+)
+
+
+async def _targets(prepared: Prepared, scope: CallScope) -> Sequence[str] | CallOutcome:
+    """What the call is decided on, or how it ended because it cannot be done."""
+    tool = prepared.tool
+    if not isinstance(tool, FindsTargets):
+        return tool.targets(prepared.params)
+    try:
+        return await tool.find_targets(prepared.params, _context(prepared, scope))
+    except ToolError as error:
+        summary = _first_line(error.message, prepared.title)
+        return CallOutcome(prepared.call, prepared.title, "failed", str(error), summary)
+    except Exception as error:
+        return _broken(prepared, error)
+
+
+async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) -> _Go | CallOutcome:
     """That the call may run, or how it ended."""
     tool, call = prepared.tool, prepared.call
+    if prepared.params.wants_freedom() and scope.policy.enclosed:
+        return CallOutcome(call, prepared.title, "failed", _ENCLOSED, "nothing runs unconfined in the isolated copy")
     policy = replace(scope.policy, confined=False) if prepared.params.wants_freedom() else scope.policy
-    verdict = policy.decide(tool.name, tool.effect, tool.targets(prepared.params))
+    verdict = policy.decide(tool.name, tool.effect, targets)
     if verdict.decision == "allow" and scope.each_edit and tool.effect is Effect.EDIT and verdict.rule is None:
         verdict = replace(verdict, decision="ask", reason="every edit is reviewed")
     if verdict.decision == "allow":
@@ -258,7 +289,7 @@ async def _decide(prepared: Prepared, scope: CallScope) -> _Go | CallOutcome:
     if verdict.decision == "deny":
         return _denied(prepared, verdict.reason)
     blocks = await _preview(prepared, scope)
-    rules = policy.suggest(tool.effect, tool.targets(prepared.params))
+    rules = policy.suggest(tool.effect, targets)
     approval = Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules)
     match await scope.ask(approval):
         case Allow(remember=remember):

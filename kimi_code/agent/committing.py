@@ -16,7 +16,6 @@ from kimi_code.llm.model import ModelRequest
 from kimi_code.messages import Message
 from kimi_code.repo.commit import CommitError, Plan, Repository, create, make_plan, open_repository
 from kimi_code.repo.shadow import ShadowError
-from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
 
 _PATIENCE = 60.0  # seconds for the model to find a message
@@ -36,11 +35,10 @@ _FENCE = re.compile(r"^```\w*\n(.*?)\n?```$", re.DOTALL)
 
 @dataclass(slots=True)
 class Committing:
-    """The stage. `folder` is in the repository; on `branch`, where one is named, a new one."""
+    """The stage. `folder` is in the repository; on `branch`, where one is named, beside the one checked out."""
 
     agent: Agent
     folder: Path
-    snapshots: Snapshots
     branch: str = ""
 
     @property
@@ -66,24 +64,21 @@ class Committing:
     async def _commit(self, closing: Closing) -> None:
         publish = self.agent.publish
         span = await closing.changes.span()
-        shadow = self.snapshots.shadow
-        if span is None or shadow is None:
-            if self.snapshots.reason:
-                raise CommitError(f"what was changed is not known: {self.snapshots.reason}.")
+        if span is None:
             publish(Notice("info", "There is nothing to commit."))
             return
-        trees = Trees(shadow)
+        trees = Trees(span.shadow)
         repository = await open_repository(self.folder, branch=self.branch)
-        plan = await make_plan(repository, trees, span[0].tree, span[1].tree)
+        plan = await make_plan(repository, trees, span.before, span.after)
         left_out = [f"{path} {reason}" for path, reason in plan.left_out.items()]
         if not plan.entries:
             if left_out:
                 raise CommitError(f"{'; '.join(left_out)}.", hint="Commit by hand what should be in.")
             publish(Notice("info", "There is nothing to commit."))
             return
-        diff = (await trees.patch(span[0].tree, span[1].tree)).decode(errors="replace")
+        diff = (await trees.patch(span.before, span.after)).decode(errors="replace")
         message = await self._message(repository, plan, closing, diff)
-        created = await create(repository, plan, message, branch=self.branch)
+        created = await create(repository, plan, message)
         for text in (*(f"Not committed: {text}." for text in left_out), *created.notes):
             publish(Notice("warning", text))
         files = tuple(sorted(plan.entries))

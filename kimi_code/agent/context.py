@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from kimi_code.events import ContextCompacted, Event, MessageCompleted
 from kimi_code.llm.model import ModelRequest, Thinking, ToolSchema, estimate_tokens
 from kimi_code.messages import Message, Usage
 
@@ -35,8 +34,13 @@ class Context:
     _whole: int = 0  # messages from the first that are known to be whole
 
     def __post_init__(self) -> None:
-        self._fixed = estimate_tokens(self.system) + sum(_estimate_schema(tool) for tool in self.tools)
+        self.offer(self.tools)
         self._estimated = sum(estimate(message) for message in self.messages)
+
+    def offer(self, tools: tuple[ToolSchema, ...]) -> None:
+        """Put other tools in place of the present ones. Costs the provider's cache: for what lasts."""
+        self.tools = tools
+        self._fixed = estimate_tokens(self.system) + sum(_estimate_schema(tool) for tool in tools)
 
     def add(self, message: Message) -> None:
         """Append to the history."""
@@ -139,14 +143,3 @@ def strict(messages: Iterable[Message]) -> list[Message]:
             message = replace(before, text="\n\n".join(text for text in joined if text))
         merged.append(message)
     return merged
-
-
-def fold(events: Iterable[Event]) -> list[Message]:
-    """The history that a session's events add up to, repaired."""
-    messages: list[Message] = []
-    for event in events:
-        if isinstance(event, MessageCompleted):
-            messages.append(event.message)
-        elif isinstance(event, ContextCompacted):
-            messages = list(event.messages)
-    return repair(messages)

@@ -1,5 +1,6 @@
 """What a turn runs with: the model, the context, the tools and their rules, and the ways out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +11,10 @@ from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.events import Event, TodoItem
 from kimi_code.llm.model import Model, Thinking
-from kimi_code.repo.snapshot import Snapshots
 
 if TYPE_CHECKING:
     from kimi_code.agent.stages import Stage
+    from kimi_code.repo.checkpoint import Checkpoints
 
 
 async def _nothing() -> None:
@@ -24,29 +25,38 @@ async def _nothing() -> None:
 class Agent:
     """One per session; what lasts from turn to turn is in `context` and `plan`.
 
-    `preface` describes the surroundings afresh; `introduced` says that this process has told the model already.
+    `preface` describes the surroundings afresh, for a prompt ("" when there is none); `introduced` says that this
+    process has told the model already.
     `stages` are what a turn goes through before its first step and after its last one, in order.
+    `checkpoints` opens those of the folder, once; None where there are none.
+    `said` are notices that need no repeating. `forget` makes the tools forget what the model has read.
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
     `budget` is that of the running turn, and `before_change` is to be called before anything changes the user's files.
-    `retry_base` is the first wait in seconds; each further one doubles.
+    `retry_base` is the first wait in seconds; each further one doubles. Setting `hurry` ends the present wait.
+    `permissions` says in words for the model what runs; `notes` are what it must be told with the next prompt.
     """
 
     model: Model
     context: Context
     scope: CallScope
-    preface: Callable[[], Awaitable[str]]
+    preface: Callable[[str], Awaitable[str]]
     limits: Limits = field(default_factory=Limits)
     thinking: Thinking | None = None
     max_retries: int = 5
     retry_base: float = 0.5
-    snapshots: Snapshots | None = None
+    checkpoints: "Callable[[], Checkpoints] | None" = None
     plan: tuple[TodoItem, ...] = ()
     introduced: bool = False
+    said: set[str] = field(default_factory=set[str])
+    forget: Callable[[], None] = lambda: None
     check: Callable[[], None] = lambda: None
     crash_file: Path | None = None
     stages: "tuple[Stage, ...]" = ()
     budget: Budget | None = None
     before_change: Callable[[], Awaitable[None]] = _nothing
+    permissions: Callable[[], str] = lambda: ""
+    notes: list[str] = field(default_factory=list[str])
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def publish(self) -> Callable[[Event], object]:

@@ -5,7 +5,6 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 
 from kimi_code.agent.asking import Asker
@@ -59,8 +58,9 @@ class Turn:
         agent = self.agent
         budget = Budget(agent.limits, agent.model.profile.price)
         asker = Asker(agent, budget)
-        changes = ChangeWatch(agent.snapshots, agent.publish)
-        agent.budget, agent.before_change = budget, partial(self._before_change, changes)
+        changes = ChangeWatch(agent, self.number, self.prompt)
+        agent.budget = budget
+        agent.before_change = lambda: self._before_change(changes, budget.steps, "before a swarm's change")
         before = tuple(agent.context.messages)
         agent.publish(TurnStarted(self.number, self.prompt))
         outcome, error = Outcome.DONE, ""
@@ -128,18 +128,19 @@ class Turn:
         else:
             closing.error = "\n".join(dict.fromkeys(part for part in (closing.error, error) if part))
 
-    async def _before_change(self, changes: ChangeWatch) -> None:
+    async def _before_change(self, changes: ChangeWatch, step: int, label: str) -> None:
         if not any(stage.isolates for stage in self.agent.stages):
-            await changes.before_change()
+            await changes.before_change(step, label)
 
     async def _steps(self, asker: Asker, budget: Budget, changes: ChangeWatch) -> None:
         agent, failures = self.agent, Failures()
         schema = self.checks.schema
         wire_schema = dict(schema) if schema is not None and agent.model.profile.response_format else None
-        preface = "" if agent.introduced else await agent.preface()
+        preface = "" if agent.introduced else await agent.preface(self.prompt)
         agent.introduced = True
-        if schema is not None:
-            preface = "\n\n".join(part for part in (preface, schema_request(schema)) if part)
+        request = schema_request(schema) if schema is not None else ""
+        preface = "\n\n".join(part for part in (preface, *agent.notes, request) if part)
+        agent.notes.clear()
         self._add(Message("user", self.prompt, preface=preface))
         empty = 0
         while True:
@@ -148,11 +149,12 @@ class Turn:
             budget.steps += 1
             agent.publish(StepStarted(budget.steps))
             spent = budget.usage
+            changes.begin()
             completion = await asker.ask(wire_schema)
             self._take(completion)
             if completion.tool_calls:
                 budget.tool_calls += len(completion.tool_calls)
-                await self._act(completion, failures, changes)
+                await self._act(completion, failures, changes, budget.steps)
             agent.publish(StepEnded(budget.steps, _difference(budget.usage, spent), agent.context.tokens))
             if completion.tool_calls:
                 failures.give_up_if_stuck()
@@ -172,7 +174,7 @@ class Turn:
             if self._take_steers():
                 continue
             if self.checks.verify is not None:
-                await self._before_change(changes)
+                await self._before_change(changes, budget.steps, f"before: {self.checks.verify}")
             objection = await self.checks.objection(agent, completion.text)
             if objection is None:
                 return
@@ -197,7 +199,7 @@ class Turn:
                 Message("assistant", completion.text, thought=completion.thought, tool_calls=completion.tool_calls)
             )
 
-    async def _act(self, completion: Completion, failures: "Failures", changes: ChangeWatch) -> None:
+    async def _act(self, completion: Completion, failures: "Failures", changes: ChangeWatch, step: int) -> None:
         """Run the step's calls: neighbouring reads and sub-agents at once, others in order; results as asked."""
         scope = self.agent.scope
         if completion.finish == "length":
@@ -209,20 +211,20 @@ class Turn:
             batch = list(group)
             if at_once and len(batch) > 1:
                 async with asyncio.TaskGroup() as tasks:
-                    running = [tasks.create_task(self._run(item, changes)) for item in batch]
+                    running = [tasks.create_task(self._run(item, changes, step)) for item in batch]
                 outcomes: Iterable[CallOutcome] = [task.result() for task in running]
                 for outcome in outcomes:
                     self._close(outcome, failures)
             else:
                 for item in batch:
-                    self._close(await self._run(item, changes), failures)
+                    self._close(await self._run(item, changes, step), failures)
 
-    async def _run(self, item: Prepared | CallOutcome, changes: ChangeWatch) -> CallOutcome:
+    async def _run(self, item: Prepared | CallOutcome, changes: ChangeWatch, step: int) -> CallOutcome:
         scope = self.agent.scope
         if isinstance(item, CallOutcome):
             return finish(item, scope)
         if item.effect in (Effect.EDIT, Effect.EXECUTE):
-            await self._before_change(changes)
+            await self._before_change(changes, step, f"before {item.tool.name} {item.title}")
         outcome = await run_call(item, scope)
         if not any(stage.isolates for stage in self.agent.stages):
             changes.report(block for block in outcome.blocks if isinstance(block, Diff))

@@ -9,8 +9,8 @@ edit, run, verify, then say briefly what you did.
 
 # Working
 - Do what was asked, all of it, and nothing else. For a question, answer; do not change files.
-- Look before you change: find the code with Grep and Glob, Read what you will touch and what uses it. Never guess \
-at contents, names or behaviour you can look up.
+- Look before you change: find the code with Symbols, Outline, Grep and Glob, Read what you will touch and what uses \
+it (References). Never guess at contents, names or behaviour you can look up.
 - Independent calls go in one message, so that they run at once.
 - Follow the conventions of the code around you: its style, names, libraries, tests. Check that a library is in use \
 here before you build on it. Comments only where the reason is not plain from the code.
@@ -46,6 +46,7 @@ class Surroundings:
     extra_roots: tuple[str, ...] = ()
     instructions: str = ""
     permissions: str = ""
+    map: str = ""
 
 
 def preface(surroundings: Surroundings) -> str:
@@ -60,4 +61,4 @@ def preface(surroundings: Surroundings) -> str:
     if surroundings.permissions:
         lines.append(f"Permissions: {surroundings.permissions}")
     block = "<environment>\n" + "\n".join(lines) + "\n</environment>"
-    return f"{block}\n\n{surroundings.instructions}" if surroundings.instructions else block
+    return "\n\n".join(part for part in (block, surroundings.instructions, surroundings.map) if part)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.stages import Closing
-from kimi_code.errors import KimiError
+from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import (
     Allow,
     AllowEdited,
@@ -37,8 +37,8 @@ from kimi_code.tools.toolset import Toolset
 
 _TOLD_MOST = 12  # files whose dropped lines are shown to the model
 IN_A_COPY = (
-    "You work in an isolated copy of the tree, where edits and confined commands are free. At the end of the turn the "
-    "user reviews the whole diff and decides what of it is applied to the real tree."
+    "You work in an isolated copy of the tree, where edits and confined commands are free; none runs unconfined. At "
+    "the end of the turn the user reviews the whole diff and decides what of it is applied to the real tree."
 )
 _UNCONFINED = (
     "The copy's commands cannot be confined here, so only harmless ones and those that a rule allows run; a rule's "
@@ -129,7 +129,12 @@ class TurnReview:
         scope.workspace, scope.tools = opened.workspace, opened.tools
         # What was remembered meanwhile stays.
         scope.policy = replace(
-            scope.policy, mode=before.mode, boundary=before.boundary, confined=before.confined, network=before.network
+            scope.policy,
+            mode=before.mode,
+            boundary=before.boundary,
+            confined=before.confined,
+            network=before.network,
+            enclosed=before.enclosed,
         )
 
     async def _decide(self, closing: Closing, opened: _Open) -> None:
@@ -170,11 +175,11 @@ class TurnReview:
     ) -> None:
         self.unfinished = True
         result = await selection.tree(picked)
-        await closing.changes.before_change()
-        live = await self.snapshots.take()
-        if live is None:
-            raise KimiError(f"Nothing was applied: {self.snapshots.reason}.", hint=f"The changes are in {patch}.")
-        applied = await apply(checkouts.trees, checkouts.top, checkouts.base, result, live.tree)
+        await closing.changes.before_change(closing.asker.budget.steps, "before what was approved")
+        try:
+            applied = await apply(checkouts.trees, self.snapshots, checkouts.base, result)
+        except CheckpointError as error:
+            raise KimiError(f"Nothing was applied: {error.message}", hint=f"The changes are in {patch}.") from error
         if applied.status == "applied":
             self.unfinished = False
             self._over("applied", files, patch)
@@ -220,7 +225,13 @@ def policy_inside(policy: Policy, checkout: Checkout, outside: Workspace) -> Pol
     own = tuple(folder for folder in policy.boundary.own if not any(root.is_relative_to(folder) for root in roots))
     follow = checkout.workspace.follow
     boundary = replace(policy.boundary, roots=tuple(dict.fromkeys(roots)), own=own, follow=follow)
-    return replace(policy, mode="plan" if policy.mode == "plan" else "auto", boundary=boundary, confined=confined)
+    return replace(
+        policy,
+        mode="plan" if policy.mode == "plan" else "auto",
+        boundary=boundary,
+        confined=confined,
+        enclosed=confined,
+    )
 
 
 def decide(selection: Selection, approval: Approval, reply: Reply) -> "tuple[dict[str, Entry | None] | None, str]":

@@ -13,12 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from kimi_code.cli.output import fail, say
-from kimi_code.cli.run import RunFlags
+from kimi_code.cli.run import RunFlags, collect_garbage_again
 from kimi_code.errors import ExitCode, KimiError, UsageError
 
 SHORT_HELP = """\
 kimi-code: a terminal coding agent
 
+  kimi-code                               the screen
+  kimi-code "fix the failing test"        the screen, with this sent
   kimi-code -p "fix the failing test"     do it here, print the answer
   git diff | kimi-code -p "review this"   the same, with standard input attached
   kimi-code demo                          watch it work; needs no key
@@ -27,7 +29,25 @@ kimi-code: a terminal coding agent
 
 
 # Modules of this package, each with a Typer called `app`; imported when they are asked for.
-COMMANDS = ("swarm", "doctor", "models", "sessions", "config", "trust", "permissions", "schema", "completions")
+COMMANDS = (
+    "swarm",
+    "undo",
+    "redo",
+    "checkpoints",
+    "map",
+    "symbols",
+    "doctor",
+    "models",
+    "sessions",
+    "config",
+    "trust",
+    "permissions",
+    "schema",
+    "completions",
+)
+
+
+_PROMPT = "kimi_code.prompt"
 
 
 class RootGroup(TyperGroup):
@@ -56,6 +76,21 @@ class RootGroup(TyperGroup):
         for name, records in panels.items():
             with formatter.section(name):
                 formatter.write_dl(records)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """A word in a command's place that is none is the prompt of the screen."""
+        rest: list[str] = super().parse_args(ctx, args)
+        given: list[str] = [*ctx._protected_args, *rest]
+        if len(given) == 1 and ctx.params.get("prompt") is None and self._is_prompt(ctx, given[0]):
+            ctx.meta[_PROMPT] = given[0]
+            ctx._protected_args, ctx.args = [], []
+            return []
+        return rest
+
+    def _is_prompt(self, ctx: Any, word: str) -> bool:
+        commands = self.list_commands(ctx)
+        # One word that is nearly a command was meant to be it.
+        return word not in commands and (" " in word.strip() or not get_close_matches(word, commands, 1, 0.75))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that `args` begins with. Raises UsageError when it is none."""
@@ -95,11 +130,13 @@ app = typer.Typer(
 def demo(
     live: Annotated[bool, typer.Option("--live", help="Let a real model do it, with your key.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Without the pauses that make it readable.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="As lines, not in the screen.")] = False,
 ) -> None:
     """Watch the agent fix a bug; needs no key."""
     from kimi_code.cli.demo import demo as play
+    from kimi_code.tui.terminal import unusable
 
-    raise typer.Exit(play(live=live, fast=fast))
+    raise typer.Exit(play(live=live, fast=fast, on_screen=not plain and not unusable(os.environ)))
 
 
 def _show_version(wanted: bool) -> None:
@@ -242,7 +279,7 @@ def root(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="With --commit: on this new branch; yours stays checked out.",
+            help="With --commit: on this branch, new or from the last turn; yours stays checked out.",
             rich_help_panel="Changes",
         ),
     ] = None,
@@ -275,6 +312,8 @@ def root(
     """A terminal coding agent for any OpenAI-compatible model, at its best with Kimi.
 
     \b
+    kimi-code
+    kimi-code "explain this repository"
     kimi-code -p "fix the failing test"
     git diff | kimi-code -p "review this" --permission-mode plan
     kimi-code -p "update the changelog" --output-format json --verify "make test"
@@ -310,7 +349,7 @@ def root(
     check_conflicts(flags)
     ctx.obj = flags
     if ctx.invoked_subcommand is None:
-        raise typer.Exit(_run(flags))
+        raise typer.Exit(_run(flags, ctx.meta.get(_PROMPT)))
 
 
 def check_conflicts(flags: RunFlags) -> None:
@@ -326,12 +365,24 @@ def check_conflicts(flags: RunFlags) -> None:
             raise UsageError(f"{one} and {other} cannot be used together.", hint="Leave one of them out.")
 
 
-def _run(flags: RunFlags) -> int:
+def _run(flags: RunFlags, words: str | None) -> int:
     if flags.prompt is None:
+        from kimi_code.tui.terminal import unusable
+
+        obstacle = unusable(os.environ) or _for_programs_only(flags)
+        if not obstacle:
+            from kimi_code.cli.tui import show
+
+            return show(flags, words or "")
+        if words is not None:
+            raise UsageError(
+                f"{words!r} is for the screen, which cannot be opened: {obstacle}.",
+                hint=f'Without it: kimi-code -p "{words}"',
+            )
         if sys.stdin is None or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison]  (None without a console)
             say(SHORT_HELP, to=sys.stderr)
             raise UsageError(
-                "There is no prompt, and no interactive screen in this version yet.",
+                f"There is no prompt, and the screen cannot be opened: {obstacle}.",
                 hint='Give a prompt: kimi-code -p "...", or one on standard input.',
             )
         from dataclasses import replace
@@ -344,19 +395,21 @@ def run_flags(flags: RunFlags) -> int:
     """Run one prompt; returns the exit code."""
     from kimi_code.cli.run import run
 
-    _collect_garbage_again()
+    collect_garbage_again()
     code = run(flags)
     # The process ends now: its last collections need not walk what the system takes back anyway.
     gc.freeze()
     return code
 
 
-def _collect_garbage_again() -> None:
-    """What was made so far stays for good; from here on a run may last for hours and must not only grow."""
-    gc.freeze()
-    # Imports are still to come, and a stream makes many short-lived objects: look less often than every 700.
-    gc.set_threshold(10_000, 20, 20)
-    gc.enable()
+def _for_programs_only(flags: RunFlags) -> str:
+    """Which flag has no meaning on the screen; "" for none."""
+    asked = (
+        (flags.output_format != "text", "--output-format"),
+        (flags.output_schema, "--output-schema"),
+        (flags.verify, "--verify"),
+    )
+    return next((f"{name} is for -p" for given, name in asked if given), "")
 
 
 def command() -> Any:

@@ -13,7 +13,8 @@ from kimi_code.values import frozen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Show settings, where they come from, their files.")
 
-_NOT_SETTINGS = ("providers", "models", "secrets", "warnings", "origins")
+_TABLES = ("checkpoints", "checkouts", "screen")
+_NOT_SETTINGS = (*_TABLES, "providers", "models", "secrets", "warnings", "origins")
 
 
 @frozen
@@ -32,6 +33,9 @@ def rows_of(settings: Settings) -> list[Row]:
         for field in fields(settings)
         if field.name not in _NOT_SETTINGS
     ]
+    for name in _TABLES:
+        table, origin = getattr(settings, name), settings.origins.get(name, "default")
+        rows += [Row(f"{name}.{field.name}", _plain(getattr(table, field.name)), origin) for field in fields(table)]
     for name, provider in settings.providers.items():
         shown = {"base_url": provider.base_url, "kind": provider.kind}
         if provider.api_key:

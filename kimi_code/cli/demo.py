@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from kimi_code.cli.output import say
@@ -15,18 +16,29 @@ from kimi_code.repo.git import run_git
 PROJECT = "billsplit"
 PROMPT = "A test fails. Find out why, fix it, and check that all tests pass."
 _PAUSE = 0.7  # seconds before each answer, so that a person can follow
+_SCRIPTED = "The model's words are scripted: no key, no network."
 _DATA = Path(__file__).parent.parent / "demo"
 
 
-def demo(*, live: bool = False, fast: bool = False) -> int:
-    """Play the demo and return the run's exit code. `live` asks the configured model, `fast` leaves out the pauses."""
+def demo(*, live: bool = False, fast: bool = False, on_screen: bool = False) -> int:
+    """Play the demo and return the run's exit code.
+
+    `live` asks the configured model, `fast` leaves out the pauses, `on_screen` plays it in the screen of `kimi-code`.
+    """
     home = Path(tempfile.mkdtemp(prefix="kimi-code-demo-"))
     project = unpack(home)
     has_git = asyncio.run(_commit(project))
-    test = f"{_reachable_python()} -m unittest -q"
+    test = f"{reachable_python()} -m unittest -q"
     _introduce(project, test, live=live)
-    script = None if live else f"scripted:{_write_script(home, test, 0 if fast else _PAUSE)}"
-    code = run(RunFlags(PROMPT, model=script, directory=str(project), allow=(f"Bash({test})",)))
+    script = None if live else f"scripted:{write_script(home, test, 0 if fast else _PAUSE)}"
+    # It is to be watched: what it may do was said above.
+    flags = RunFlags(model=script, directory=str(project), permission_mode="auto", allow=(f"Bash({test})",))
+    if on_screen:
+        from kimi_code.cli.tui import show
+
+        code = show(flags, PROMPT, note="" if live else _SCRIPTED)
+    else:
+        code = run(replace(flags, prompt=PROMPT))
     if has_git:
         _show_diff(project)
     _conclude(project, code, live=live)
@@ -38,7 +50,7 @@ def unpack(home: Path) -> Path:
     return shutil.copytree(_DATA / PROJECT, home / PROJECT, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _reachable_python() -> str:
+def reachable_python() -> str:
     """How a shell command calls the Python that runs us, whose folder comes first on the PATH from here on."""
     folder = Path(sys.executable).parent
     os.environ["PATH"] = os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath)))
@@ -49,7 +61,8 @@ def _reachable_python() -> str:
     return Path(sys.executable).name
 
 
-def _write_script(home: Path, test: str, pause: float) -> Path:
+def write_script(home: Path, test: str, pause: float) -> Path:
+    """The model's words as a script for `-m scripted:FILE`; `pause` is in seconds."""
     text = (_DATA / "script.yaml").read_text(encoding="utf-8")
     path = home / "script.yaml"
     python = test.partition(" ")[0]
@@ -68,7 +81,7 @@ async def _commit(project: Path) -> bool:
 
 
 def _introduce(project: Path, test: str, *, live: bool) -> None:
-    words = "Your configured model does it." if live else "The model's words are scripted: no key, no network."
+    words = "Your configured model does it." if live else _SCRIPTED
     say(_bold("kimi-code demo"))
     say(f"{words} The loop, tools, permissions, files, tests and journal are the real ones.")
     say(f"  project   {project}")

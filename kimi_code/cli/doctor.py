@@ -38,8 +38,8 @@ def doctor(
 ) -> None:
     """Check what a run needs.
 
-    Configuration, key, server and its models, git, ripgrep, sandbox, data folder, terminal. Exit 1 if something that
-    is needed is broken.
+    Configuration, key, server and its models, git, ripgrep, sandbox, data folder, index, terminal. Exit 1 if something
+    that is needed is broken.
     """
     checks = list(examine(ctx.find_root().obj))
     broken = [check for check in checks if check.state == "broken"]
@@ -66,6 +66,7 @@ def examine(flags: RunFlags) -> Iterator[Check]:
         yield from _configuration(settings, working_folder(flags))
         yield from _model(settings)
         yield _data_folder(settings.data_dir)
+        yield _index(settings.data_dir / "index")
         yield _sandbox(settings, working_folder(flags))
     yield _git()
     yield _ripgrep()
@@ -165,6 +166,22 @@ def _data_folder(folder: Path) -> Check:
             "data folder", "broken", f"{folder} cannot be written: {reason}; set KIMI_CODE_DIR to another folder"
         )
     return Check("data folder", "ok", str(folder))
+
+
+def _index(folder: Path) -> Check:
+    from kimi_code.repo.syntax import missing_grammars
+    from kimi_code.tools.files import size_of
+
+    files = [path for path in folder.rglob("*.db*") if path.is_file()] if folder.is_dir() else []
+    kept = f"{len({path.parent for path in files})} projects, {size_of(sum(path.stat().st_size for path in files))}"
+    text = f"{kept} in {folder}"
+    missing = missing_grammars()
+    if not missing:
+        return Check("index", "ok", f"{text}\ngrammars of all languages")
+    needed = "python" in missing
+    hint = "pip install 'kimi-code[langs]'" if not needed else "install kimi-code again"
+    names = ", ".join(missing)
+    return Check("index", "note", f"{text}\nno grammar, so only headings and top lines: {names}\n{hint} brings them")
 
 
 def _sandbox(settings: Settings, folder: Path) -> Check:

@@ -81,4 +81,4 @@ def wants_json(argv: Sequence[str]) -> bool:
     after = dict(pairwise(argv))
     asked = after.get("--output-format", "")
     inline = [arg.removeprefix("--output-format=") for arg in argv if arg.startswith("--output-format=")]
-    return any(name in _JSON_FORMATS for name in (asked, *inline))
+    return any(name in _JSON_FORMATS for name in (asked, *inline)) or "--json" in argv

@@ -16,12 +16,39 @@ from kimi_code import errors, events
 from kimi_code.cli.completion_scripts import SCRIPTS
 from kimi_code.cli.output import say
 from kimi_code.cli.tree import Argument, Command, Option, Value, build_tree
-from kimi_code.config.file import ConfigFile, ModelTable, PriceTable, ProviderTable
+from kimi_code.config.file import (
+    CheckoutsTable,
+    CheckpointsTable,
+    ConfigFile,
+    ModelTable,
+    PriceTable,
+    ProviderTable,
+    ScreenTable,
+)
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
-from kimi_code.config.settings import Settings, builtin_providers
+from kimi_code.config.settings import (
+    CheckoutSettings,
+    CheckpointSettings,
+    Settings,
+    builtin_providers,
+)
 
-TOOLS = ("Read", "Write", "Edit", "ApplyPatch", "Grep", "Glob", "Bash", "Todo", "Ask")
-SWARM_TOOLS = ("Agent", "Swarm", "SwarmUpdate", "SwarmRead", "Note")
+TOOLS = (
+    "Read",
+    "Write",
+    "Edit",
+    "ApplyPatch",
+    "Grep",
+    "Glob",
+    "Outline",
+    "Symbols",
+    "References",
+    "Rename",
+    "Bash",
+    "Todo",
+    "Ask",
+)
+SWARM_TOOLS = {"offer": ("Agent", "Swarm"), "tools": ("SwarmUpdate", "SwarmRead", "Note")}
 
 _MADE = "<!-- Made by `python -m kimi_code.cli.reference`; edit the code, not this page. -->\n"
 
@@ -36,6 +63,7 @@ def pages() -> dict[str, str]:
         "tools": tools(),
         "events": event_types(),
         "exit-codes": exit_codes(),
+        "keys": keys(),
     }
     return made | {f"docs/{name}.md": _MADE + "\n" + text for name, text in docs.items()}
 
@@ -105,7 +133,11 @@ def settings() -> str:
             "and `deny` rules, lowers limits, narrows the permission mode, and chooses a model at the user's provider.",
             "It never names keys, servers or folders, and allows nothing.\n",
             "## config.toml\n",
-            _fields(ConfigFile, project=True),
+            _fields(ConfigFile, Settings()),
+            "## [checkpoints]\n",
+            _fields(CheckpointsTable, CheckpointSettings()),
+            "## [checkouts]\n",
+            _fields(CheckoutsTable, CheckoutSettings()),
             "## [providers.NAME]\n",
             _fields(ProviderTable),
             "Built in:\n",
@@ -114,28 +146,32 @@ def settings() -> str:
             _fields(ModelTable),
             "### price\n",
             _fields(PriceTable),
+            "## [screen]\n",
+            _fields(ScreenTable),
             "## Environment\n",
             _table(("variable", "what it sets"), list(_variables())),
         )
     )
 
 
-def _fields(table: Any, *, project: bool = False) -> str:
-    defaults = Settings()
+def _fields(table: Any, defaults: object = None) -> str:
+    """A row for every key; with `defaults` their values, and for those of Settings what a project may do."""
+    project = isinstance(defaults, Settings)
     rows: list[tuple[str, ...]] = []
     properties: Mapping[str, Any] = table.model_json_schema()["properties"]
     for name, field in table.model_fields.items():
         row = (f"`{name}`", _type(properties[name]), field.description or "")
-        if project:
-            default = getattr(defaults, name)
-            row = (
-                *row,
-                f"`{default}`" if default not in (None, "", ()) and not isinstance(default, Mapping) else "",
-                _project(name),
-            )
-        rows.append(row)
-    header = ("key", "type", "what it is")
-    return _table((*header, "default", "project") if project else header, rows)
+        if defaults is not None:
+            row = (*row, _default(getattr(defaults, name)))
+        rows.append((*row, _project(name)) if project else row)
+    header = ("key", "type", "what it is", *(("default",) if defaults else ()), *(("project",) if project else ()))
+    return _table(header, rows)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"`{entry}`" for entry in value)  # pyright: ignore[reportUnknownVariableType]
+    return f"`{value}`" if isinstance(value, str | int | float) and value != "" else ""
 
 
 def _type(schema: Mapping[str, Any]) -> str:
@@ -183,8 +219,12 @@ def _variables() -> Iterator[tuple[str, str]]:
 def tools() -> str:
     """What the model can call, in the words it reads."""
     own = [getattr(importlib.import_module(f"kimi_code.tools.{_module(name)}"), name) for name in TOOLS]
-    swarm = importlib.import_module("kimi_code.swarm.tools")
-    all_tools = [*own, *(getattr(swarm, name) for name in SWARM_TOOLS)]
+    swarm = [
+        getattr(importlib.import_module(f"kimi_code.swarm.{module}"), name)
+        for module, names in SWARM_TOOLS.items()
+        for name in names
+    ]
+    all_tools = [*own, *swarm]
     return "# Tools\n\nThe model reads these words, and nothing else about a tool.\n\n" + "\n".join(
         map(_tool, all_tools)
     )
@@ -227,6 +267,30 @@ def event_types() -> str:
 def _annotation(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
     return re.sub(r"\b(?:typing|collections\.abc|kimi_code\.\w+)\.", "", text)
+
+
+def keys() -> str:
+    """Every key of the screen, and its commands."""
+    from kimi_code.tui.commands import COMMANDS
+    from kimi_code.tui.keys import KEYS, TITLES, keys_of
+
+    parts = [
+        "# Keys\n",
+        'Keys are changed below `[screen.keys]` in `config.toml`, by their ids: `"prompt.send" = "ctrl+enter"`;',
+        "several with commas. `/keys` shows the table with your own in it.\n",
+    ]
+    for where, title in TITLES.items():
+        rows = [(keys_of(key.id, {}), key.what, f"`{key.id}`") for key in KEYS if key.where == where]
+        parts += [f"## {title}\n", _table(("keys", "what they do", "id"), rows)]
+    rows = [
+        (f"`/{command.name}{' ' * bool(command.argument)}{command.argument}`", command.what) for command in COMMANDS
+    ]
+    parts += ["## Commands\n", _table(("command", "what it does"), rows)]
+    parts += [
+        "`@` completes a file's path, `!command` runs a command of yours (its output is told to the model with your",
+        "next words), `#note` adds a line to AGENTS.md.\n",
+    ]
+    return "\n".join(parts)
 
 
 def exit_codes() -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
+    from kimi_code.agent.first_map import FirstMap
     from kimi_code.config import Settings
     from kimi_code.headless.run import Opened, OutputFormat, TurnDiff
     from kimi_code.swarm.journal import Kept
     from kimi_code.swarm.plan import Plan
+    from kimi_code.wiring.opening import SwarmStart
 
 
 @frozen
@@ -103,8 +105,9 @@ def _prepare(flags: RunFlags) -> _Prepared:
 
     cwd = working_folder(flags.directory)
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
-    _import_sdk_meanwhile(settings)
+    import_sdk_meanwhile(settings)
     diff = _turn_diff(flags, settings, cwd)
+    first_map = None if flags.resume or flags.continue_last else _draw_map_meanwhile(settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
     plan = _read_plan(flags.swarm_plan, cwd)
     left = _find_left(flags.swarm_resume, settings, cwd)
@@ -122,10 +125,9 @@ def _prepare(flags: RunFlags) -> _Prepared:
             resume=left.session.name if left else flags.resume,
             keep=not flags.no_session,
             branch=flags.branch or "",
+            first_map=first_map,
             trust=flags.trust,
-            max_agents=flags.max_agents or assembly.MOST_AGENTS,
-            plan=plan,
-            swarm=left,
+            swarms=_swarm_start(flags, plan, left),
         )
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
@@ -157,6 +159,12 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
             hint="Add --apply, or leave out --commit.",
         )
     return TurnDiff(flags.apply, target)
+
+
+def _swarm_start(flags: RunFlags, plan: "Plan | None", left: "Kept | None") -> "SwarmStart":
+    from kimi_code.wiring.opening import MOST_AGENTS, SwarmStart
+
+    return SwarmStart(flags.max_agents or MOST_AGENTS, plan, left)
 
 
 def _read_plan(given: str | None, cwd: Path) -> "Plan | None":
@@ -194,8 +202,8 @@ def _find_left(given: str | None, settings: "Settings", cwd: Path) -> "Kept | No
     return left
 
 
-def _import_sdk_meanwhile(settings: "Settings") -> None:
-    # The SDK's import is the longest part of starting up, and needs nothing of the rest.
+def import_sdk_meanwhile(settings: "Settings") -> None:
+    """Import the SDK in a thread: the longest part of starting up, and it needs nothing of the rest."""
     if settings.model.startswith("scripted:"):
         return
     import threading
@@ -203,6 +211,26 @@ def _import_sdk_meanwhile(settings: "Settings") -> None:
     from kimi_code.llm.sdk import preload
 
     threading.Thread(target=preload, name="import-sdk", daemon=True).start()
+
+
+def _draw_map_meanwhile(settings: "Settings", cwd: Path) -> "FirstMap":
+    # In a process of its own, which has until the SDK is imported.
+    from kimi_code.agent.first_map import FirstMap
+    from kimi_code.repo.git import find_root
+
+    first_map = FirstMap(find_root(cwd) or cwd, settings.data_dir / "index", settings.map_tokens)
+    first_map.start()
+    return first_map
+
+
+def collect_garbage_again() -> None:
+    """What was made so far stays for good; from here on a run may last for hours and must not only grow."""
+    import gc
+
+    gc.freeze()
+    # Imports are still to come, and a stream makes many short-lived objects: look less often than every 700.
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def working_folder(given: str | None) -> Path:

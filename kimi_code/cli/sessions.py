@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from kimi_code.cli.run import RunFlags
 from kimi_code.secrets import Scrubber
 
 if TYPE_CHECKING:
-    from kimi_code.events import Block, Record
+    from kimi_code.events import Record
     from kimi_code.session.store import SessionMeta, Store
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, export and delete sessions.")
@@ -82,6 +82,8 @@ def age(seconds: float) -> str:
 def show(ctx: typer.Context, session: SessionId) -> None:
     """The session's conversation, readable."""
     meta = _store(ctx.find_root().obj).find(session)
+    from kimi_code.session.export import markdown
+
     for line in markdown(meta, _records(meta)):
         say(_printable(line))
 
@@ -112,6 +114,8 @@ def export(
     flags: RunFlags = ctx.find_root().obj
     meta = _store(flags).find(session)
     scrub = Scrubber(load_settings(flags).secrets).scrub
+    from kimi_code.session.export import markdown
+
     lines = markdown(meta, _records(meta)) if form == "markdown" else _lines(meta)
     text = "".join(scrub(line) + "\n" for line in lines)
     if output is None:
@@ -155,68 +159,3 @@ def _records(meta: "SessionMeta") -> Iterable["Record"]:
 def _lines(meta: "SessionMeta") -> Iterator[str]:
     with meta.journal.open(encoding="utf-8", errors="replace") as file:
         yield from (line.rstrip("\n") for line in file if line.strip())
-
-
-def markdown(meta: "SessionMeta", records: Iterable["Record"]) -> Iterator[str]:
-    """The conversation as Markdown: a heading per prompt, the answers, a line and a fenced block per tool call."""
-    from kimi_code.events import (
-        CommitCreated,
-        MessageCompleted,
-        Notice,
-        ToolEnded,
-        TurnEnded,
-        TurnReviewed,
-        TurnStarted,
-    )
-
-    yield f"# {meta.title or meta.id}\n"
-    yield f"Session {meta.id} in {meta.cwd}, model {meta.model}.\n"
-    for record in records:
-        match record.event:
-            case TurnStarted(turn=turn, prompt=prompt):
-                yield f"## {turn}. Prompt\n\n{prompt}\n"
-            case MessageCompleted(message=message) if message.role == "assistant" and message.text:
-                yield f"{message.text}\n"
-            case ToolEnded() as ended:
-                yield f"- **{ended.tool}** {ended.title}: {ended.status}{', ' * bool(ended.summary)}{ended.summary}\n"
-                yield from (_fenced(_body(block)) for block in ended.blocks)
-            case TurnEnded(outcome=outcome, error=error):
-                yield f"*{outcome}{': ' * bool(error)}{error}*\n"
-            case TurnReviewed(status=status, files=files):
-                yield f"*reviewed: {status}; {', '.join(file.path for file in files)}*\n"
-            case CommitCreated(commit=commit, message=message):
-                yield f"*committed {commit[:10]}: {message.splitlines()[0]}*\n"
-            case Notice(level=level, text=text):
-                yield f"> {level}: {text}\n"
-            case _:
-                pass
-
-
-def _body(block: "Block") -> str:
-    from kimi_code.events import Diff, Output, Text
-
-    match block:
-        case Text(text=text):
-            return text
-        case Output(command=command, text=text):
-            return f"$ {command}\n{text}"
-        case Diff(path=path, hunks=(), detail=detail) if detail:
-            return f"--- {path}: {detail}"
-        case Diff(path=path, hunks=hunks):
-            lines = [line for hunk in hunks for line in (f"@@ -{hunk.old_start} +{hunk.new_start} @@", *hunk.lines)]
-            return "\n".join((f"--- {path}", *lines))
-        case _:
-            assert_never(block)
-
-
-def _fenced(text: str) -> str:
-    # One backtick more than the longest run in the text, so that nothing in it can end the block.
-    longest = max((len(run) for run in _backticks(text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{text.rstrip()}\n{fence}\n"
-
-
-def _backticks(text: str) -> list[str]:
-    import re
-
-    return re.findall(r"`+", text)

@@ -21,6 +21,7 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # The model's Profile knows the same styles; this layer cannot import it, a test compares.
 ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
+FolderName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
@@ -89,6 +90,39 @@ class ModelTable(_Table):
     """What it costs."""
 
 
+class CheckpointsTable(_Table):
+    """What is kept for undo."""
+
+    keep_days: Amount | None = None
+    """How many days checkpoints are kept."""
+    keep_mb: Count | None = None
+    """How much disk space the checkpoints of a folder may take, in megabytes; the oldest go first."""
+    file_mb: Annotated[int, Field(gt=0)] | None = None
+    """Files larger than this are not saved, in megabytes."""
+
+
+class CheckoutsTable(_Table):
+    """What isolated copies of a project have of its ignored folders, by name; what is in neither list they lack."""
+
+    linked: list[FolderName] | None = None
+    """Seen read-only in every copy: what builds need and is too large to copy."""
+    copied: list[FolderName] | None = None
+    """Copied into each, to be written there."""
+
+
+class ScreenTable(_Table):
+    """How the screen looks and behaves."""
+
+    theme: str = "auto"
+    """auto follows the terminal's ground; dark, light, contrast, or a theme of Textual's."""
+    keys: dict[str, str] = {}
+    """Keys by the ids of docs/keys.md, such as "prompt.send" = "ctrl+enter"; several with commas."""
+    notify: bool = True
+    """Whether it rings and notifies when it waits or is done while nobody looks."""
+    reduced_motion: bool = False
+    """Whether nothing turns while it works."""
+
+
 class ConfigFile(_Table):
     """kimi-code's config.toml."""
 
@@ -99,7 +133,7 @@ class ConfigFile(_Table):
     thinking: Thinking | None = None
     """How much the model thinks before it answers."""
     permission_mode: PermissionMode | None = None
-    """What runs without asking; a project can only narrow it."""
+    """What runs without asking; a project can only narrow it. Not set, the screen begins with ask."""
     allow: list[str] = []
     """Rules for calls that run without asking, such as "Bash(make test)"."""
     ask: list[str] = []
@@ -136,12 +170,20 @@ class ConfigFile(_Table):
     """How long a command may run when the model sets no limit, in seconds."""
     instructions_limit: Count | None = None
     """The most bytes of AGENTS.md files that are shown to the model."""
+    map_tokens: Count | None = None
+    """The most tokens of the map of the repository that a session's first message carries; 0 for none."""
     local_servers: list[Url] | None = None
     """Where to look for a server on this machine when there is no key; an empty list turns that off."""
+    checkpoints: CheckpointsTable | None = None
+    """What is kept for undo."""
+    checkouts: CheckoutsTable | None = None
+    """What isolated copies (`review = "turn"`) have of ignored folders."""
     providers: dict[str, ProviderTable] = {}
     """Servers by name; a built-in name changes that provider."""
     models: dict[str, ModelTable] = {}
     """Models by name."""
+    screen: ScreenTable = ScreenTable()
+    """The screen: themes, keys, notifications."""
 
 
 def read_file(path: Path, label: str) -> tuple[ConfigFile, list[str]] | None:

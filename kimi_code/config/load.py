@@ -3,16 +3,19 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kimi_code.config.settings import (
     DEFAULT_PROVIDER,
     MODES,
+    CheckoutSettings,
+    CheckpointSettings,
     Flags,
     ModelSettings,
     ProviderSettings,
+    ScreenSettings,
     Settings,
     builtin_providers,
 )
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
 # What a repository may say about its own work. It may never name servers or keys, nor allow anything.
 PROJECT_LISTS = ("ask", "deny")
 PROJECT_LIMITS = ("max_steps", "max_tokens", "max_cost", "timeout")
-PROJECT_VALUES = ("model", "thinking", "permission_mode", "command_timeout", "instructions_limit")
+PROJECT_VALUES = ("model", "thinking", "permission_mode", "command_timeout", "instructions_limit", "map_tokens")
 
+_CHECKPOINT_KEYS = {field.name for field in fields(CheckpointSettings)}
 _RULE_LISTS = ("allow", *PROJECT_LISTS)
 
 KEY_VARIABLES: Mapping[str, tuple[str, ...]] = {
@@ -183,8 +187,16 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
             draft.extend(key, [_expanded(entry).absolute() for entry in value], str(path))
         elif key == "local_servers":
             draft.put(key, tuple(value), str(path))
+        elif key == "checkpoints":
+            given = value.model_dump(include=_CHECKPOINT_KEYS, exclude_none=True)
+            draft.put(key, CheckpointSettings(**given), str(path))
+        elif key == "checkouts":
+            names = value.model_dump(include={"linked", "copied"}, exclude_none=True)
+            draft.put(key, CheckoutSettings(**{list: tuple(given) for list, given in names.items()}), str(path))
         elif key in _RULE_LISTS:
             draft.extend(key, value, str(path))
+        elif key == "screen":
+            draft.put(key, ScreenSettings(**value.model_dump(exclude=set(value.model_extra or {}))), str(path))
         else:
             draft.put(key, value, str(path))
 

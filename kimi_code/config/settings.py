@@ -49,6 +49,36 @@ class ModelSettings:
 
 
 @frozen
+class CheckpointSettings:
+    """How long and how much is kept for undo: `keep_days`, or as many of the newest as fit `keep_mb`.
+
+    Files larger than `file_mb` are not saved. Megabytes are of a million bytes.
+    """
+
+    keep_days: float = 30.0
+    keep_mb: int = 2_000
+    file_mb: int = 50
+
+
+@frozen
+class CheckoutSettings:
+    """Names of ignored folders that isolated copies have: `linked` read-only, `copied` as their own."""
+
+    linked: tuple[str, ...] = ("node_modules", ".venv", "target")
+    copied: tuple[str, ...] = ()
+
+
+@frozen
+class ScreenSettings:
+    """How the screen looks and behaves. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
+
+    theme: str = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    notify: bool = True
+    reduced_motion: bool = False
+
+
+@frozen
 class Settings:
     """Everything that can be set, resolved. Times are in seconds, money in US dollars.
 
@@ -80,7 +110,11 @@ class Settings:
     retry_wait: float = 0.5
     command_timeout: float = 120.0
     local_servers: tuple[str, ...] = ()
+    checkpoints: CheckpointSettings = field(default_factory=CheckpointSettings)
+    checkouts: CheckoutSettings = field(default_factory=CheckoutSettings)
     instructions_limit: int = 32_768
+    map_tokens: int = 1_500
+    screen: ScreenSettings = field(default_factory=ScreenSettings)
     data_dir: Path = Path()
     record: Path | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)

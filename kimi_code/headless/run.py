@@ -173,7 +173,7 @@ class Run:
         status, exit_code, error = str(ended.outcome), _EXIT[ended.outcome], ended.error or None
         if ended.outcome is Outcome.DONE and self._denied and self.checks.verify is None:
             status, exit_code = "denied", ExitCode.DENIED
-            error = _denials(self._denied, self._rules)
+            error = _denials(self._denied, self._rules, in_a_copy=self.diff is not None)
         review = None
         try:
             review = self._reviewed()
@@ -217,7 +217,7 @@ class Run:
         if result.text:
             tell(result.text.rstrip("\n"))
         if self._patch:
-            tell("Not applied. To apply it: --apply, or give the diff on standard output to git apply.")
+            tell("Not applied. To apply it: --apply, or give the diff to git apply at the top of the working tree.")
         elif not result.error:
             tell("Nothing was changed.")
         try:
@@ -287,12 +287,14 @@ def _together(reviews: list[TurnReviewed]) -> TurnReviewed | None:
     return replace(worst, files=tuple(files.values()), problems=problems)
 
 
-def _denials(denied: list[DeniedCall], rules: Iterable[str]) -> str:
+def _denials(denied: list[DeniedCall], rules: Iterable[str], *, in_a_copy: bool) -> str:
     first = denied[0]
     more = f" and {len(denied) - 1} more" if len(denied) > 1 else ""
     # Commands are allowed one by one, in the rules' own words: what is pasted must do what it says.
     allowing = " ".join(f"--allow {shlex.quote(rule)}" for rule in dict.fromkeys(rules))
-    hint = f"To allow it: {allowing}" if allowing else "Only -y allows it"
+    # A turn in a copy is never run with -y.
+    only = "Nothing allows it in an isolated copy; without --review turn, -y does" if in_a_copy else "Only -y allows it"
+    hint = f"To allow it: {allowing}" if allowing else only
     return f"Denied: {first.tool} {first.title}{more}.\n{hint}"
 
 

@@ -1,6 +1,7 @@
 """What is known about model families, chosen by the beginning of a model's id; the configuration may override it.
 
-No prices stand here: none of the figures at hand (2026-11) came from a price list; the configuration has to say them.
+Prices are those of api.moonshot.ai in US dollars, without taxes: of its price list as it was on the day noted, of K2.6
+and K2.7 as it was quoted then. Other providers' are theirs, and the configuration has to say them.
 """
 
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from dataclasses import asdict, fields, replace
 from typing import Any, Literal
 
 from kimi_code.errors import ConfigError
-from kimi_code.llm.model import Profile
+from kimi_code.llm.model import Price, Profile
 
 Kind = Literal["moonshot", "openai", "local"]
 
@@ -33,13 +34,14 @@ FAMILIES: tuple[Profile, ...] = (
         efforts=("low", "high", "max"),
         echo_thought=True,
     ),
-    _kimi("kimi-k2.7-code"),
-    _kimi("kimi-k2.6", vision=True),
-    _kimi("kimi-k2.5", vision=True),
+    _kimi("kimi-k2.7-code", price=Price(0.95, 0.19, 4.0, "2026-06-30")),
+    _kimi("kimi-k2.6", vision=True, price=Price(0.95, 0.16, 4.0, "2026-06-30")),
+    _kimi("kimi-k2.5", vision=True, price=Price(0.6, 0.1, 3.0, "2026-03-26")),
     _kimi("kimi-k2-thinking", always_thinks=True),
     _kimi("kimi-for-coding"),
     Profile("kimi-k2", context=262_144),
-    Profile("kimi-k2-0711", context=131_072),
+    Profile("kimi-k2-0905", context=262_144, price=Price(0.6, 0.15, 2.5, "2026-03-26")),
+    Profile("kimi-k2-0711", context=131_072, price=Price(0.6, 0.15, 2.5, "2026-03-26")),
     Profile("kimi"),
     Profile("moonshot"),
     Profile("moonshot-v1-8k", context=8_192),
@@ -65,13 +67,15 @@ GENERIC = Profile("")
 
 
 def profile_for(model_id: str, kind: Kind = "openai", overrides: Mapping[str, object] | None = None) -> Profile:
-    """The built-in profile of `model_id` as a server of `kind` runs it, with `overrides` of its fields on top.
+    """The built-in profile of `model_id` as servers of `kind` run and bill it, with `overrides` of its fields on top.
 
     Raises:
         ConfigError: an override names no field of a profile, or has a value of the wrong type.
     """
     family = _family(model_id)
     known = replace(family, id=model_id, prompt_cache_key=kind == "moonshot" or family.id.startswith(("gpt-", "o")))
+    if kind != "moonshot":
+        known = replace(known, price=None)
     if kind == "local":
         known = replace(known, prompt_cache_key=False)
         if known.thinking in ("thinking", "thinking_effort"):  # open weights: the switch is in the chat template

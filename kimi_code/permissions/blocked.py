@@ -15,8 +15,11 @@ _MOVING = re.compile(r"invalid cross-device link|EXDEV|Errno 18\b", re.IGNORECAS
 _SHOWN = 160
 
 
-def blocked(output: str, *, net: bool) -> str:
-    """What the output of a confined command that failed says was blocked, in a line for the model; "" if nothing."""
+def blocked(output: str, *, net: bool, enclosed: bool = False) -> str:
+    """What the output of a confined command that failed says was blocked, in a line for the model; "" if nothing.
+
+    It may ask to run the command unconfined, unless it is `enclosed`.
+    """
     if _MOVING.search(output):
         return "[Folders of this working copy cannot be renamed in one step: use mv, then git add, and not git mv.]"
     for what, pattern in (
@@ -26,8 +29,10 @@ def blocked(output: str, *, net: bool) -> str:
     ):
         line = next((line for line in reversed(output.splitlines()) if pattern and pattern.search(line)), None)
         if line is not None:
-            return (
-                f"[This ran confined, and {what} was blocked, it seems: {line.strip()[:_SHOWN]!r}. If the task needs "
-                "it, send the command again with unconfined: true, which needs permission.]"
+            advice = (
+                "Nothing runs unconfined in this isolated copy: do without it."
+                if enclosed
+                else "If the task needs it, send the command again with unconfined: true, which needs permission."
             )
+            return f"[This ran confined, and {what} was blocked, it seems: {line.strip()[:_SHOWN]!r}. {advice}]"
     return ""

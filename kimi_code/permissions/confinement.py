@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.sandbox import Found, Mechanism, Sandbox, bwraps, machine
-from kimi_code.repo.ground import Ground, GroundError, mount_now
+from kimi_code.repo.checkouts.ground import Ground, GroundError, mount_now
 from kimi_code.values import frozen
 
 _TIMEOUT = 10.0  # seconds

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from kimi_code.permissions import shell
-from kimi_code.permissions.commands import find_danger
+from kimi_code.permissions.danger import find_danger
 from kimi_code.permissions.gitreads import subcommand
 from kimi_code.permissions.rules import Rule
 from kimi_code.permissions.shell import Simple

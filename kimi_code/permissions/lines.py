@@ -14,7 +14,7 @@ from kimi_code.permissions import commands, gitreads, shell
 from kimi_code.permissions.commands import Harmless
 from kimi_code.permissions.coverage import allows, forbids, named_words
 from kimi_code.permissions.files import FilePolicy
-from kimi_code.permissions.paths import locate, may_hold_secrets
+from kimi_code.permissions.paths import find_secret, locate
 from kimi_code.permissions.rules import Rule, covers_tool
 from kimi_code.permissions.shell import Line, Redirect, Simple
 from kimi_code.permissions.verdict import RANK, Part, Verdict
@@ -25,7 +25,8 @@ from kimi_code.values import frozen
 _FREE_TARGETS = re.compile(r"/dev/(?:null|stdout|stderr|stdin|fd/[0-9]+)")
 _DEEPEST = 8  # wrappers within wrappers
 _MOST_FILES = 400  # names a glob may stand for
-_MOST_SWEPT = 4_000  # entries below a folder that are looked at for secrets
+_PASSWORD = re.compile(rb"https?://[^/\s@]+@|://[^/\s@:]*:[^/\s@]+@|extraheader", re.IGNORECASE)
+_MOST_SWEPT = 500  # entries below a folder that are looked at for secrets: what takes about a millisecond
 _MOST_FOLDERS = 6
 _PIECES = re.compile(r"[=:@,]")
 
@@ -70,6 +71,14 @@ class LinePolicy:
                 return ()
             rules.append(rule)
         return tuple(dict.fromkeys(rules))
+
+
+def _holds_password(config: Path) -> bool:
+    """Whether git's settings name a server with a password, or what is sent to one in place of it."""
+    try:
+        return _PASSWORD.search(config.read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def _short(text: str) -> str:
@@ -305,20 +314,24 @@ class _Judge:
                 entries = list(os.scandir(folder))
             except OSError:
                 continue
-            for entry in entries:
-                seen += 1
-                if seen > _MOST_SWEPT:
-                    return "it reads more files than can be looked at for secrets; name a folder"
-                if entry.name.startswith(".") and not hidden:
-                    continue
-                if entry.name == ".git":
-                    continue  # objects are compressed; searching a project from its top is what everybody does
-                if may_hold_secrets(entry.name):
-                    return f"it reads {os.path.relpath(entry.path, boundary.roots[0])} too, which may hold secrets"
-                if forbidden and self.files.decide("Read", Effect.READ, entry.path).decision != "allow":
+            seen += len(entries)
+            if seen > _MOST_SWEPT:
+                return "it reads more files than can be looked at for secrets; name a folder"
+            if (
+                hidden
+                and any(entry.name == ".git" for entry in entries)
+                and _holds_password(Path(folder, ".git/config"))
+            ):
+                return "it reads .git/config too, which holds a password"
+            # Git's objects are compressed; searching a project from its top is what everybody does.
+            entries = [e for e in entries if e.name != ".git" and (hidden or not e.name.startswith("."))]
+            if secret := find_secret(entry.name for entry in entries):
+                shown = os.path.relpath(os.path.join(folder, secret), boundary.roots[0])  # noqa: PTH118  (a string all along)
+                return f"it reads {shown} too, which may hold secrets"
+            for entry in entries if forbidden else ():
+                if self.files.decide("Read", Effect.READ, entry.path).decision != "allow":
                     return f"it reads {entry.name} too, which a rule is about"
-                if entry.is_dir(follow_symlinks=False):
-                    left.append(entry.path)
+            left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         return ""
 
     def _places(self, word: Word) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePath
 
 from kimi_code.values import frozen
@@ -16,7 +16,7 @@ _SENSITIVE_NAME = re.compile(
       | credentials(?:\.(?:json|ya?ml|toml|ini|xml|txt|db))? | secrets?\.(?:json|ya?ml|toml|ini|env|txt)
       | service[-_]account.*\.json | client_secret.*\.json | \.docker
     )$""",
-    re.VERBOSE | re.IGNORECASE,
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 # Examples and public halves of the same shape are no secrets.
 _HARMLESS_NAME = re.compile(r"^(?:\.env\.(?:example|sample|template|dist|defaults?)|.+\.pub)$", re.IGNORECASE)
@@ -107,7 +107,14 @@ def _below_roots(path: PurePath, boundary: Boundary) -> tuple[str, ...]:
 
 def may_hold_secrets(name: str) -> bool:
     """Whether a file or folder of this name may hold secrets wherever it is."""
-    return _SENSITIVE_NAME.match(name) is not None and _HARMLESS_NAME.match(name) is None
+    return find_secret((name,)) != ""
+
+
+def find_secret(names: Iterable[str]) -> str:
+    """The first of these names that may hold secrets, else ""; fast for many names."""
+    return next(
+        (found[0] for found in _SENSITIVE_NAME.finditer("\n".join(names)) if not _HARMLESS_NAME.match(found[0])), ""
+    )
 
 
 def _contains(parts: tuple[str, ...], run: tuple[str, ...]) -> bool:

@@ -17,7 +17,8 @@ __all__ = ["Mode", "Part", "Policy", "Verdict"]
 class Policy:
     """What is needed to decide: the mode, the rules, and what is inside.
 
-    `confined` says that commands can be confined here, `network` that they still reach the network then.
+    `confined` says that commands can be confined here, `network` that they still reach the network then, and
+    `enclosed` that none can be let out, as in an isolated copy.
     """
 
     mode: Mode
@@ -25,6 +26,7 @@ class Policy:
     boundary: Boundary
     confined: bool = False
     network: bool = False
+    enclosed: bool = False
 
     def decide(self, tool: str, effect: Effect, targets: Sequence[str]) -> Verdict:
         """The strictest verdict over all targets; a call without targets touches nothing and is allowed."""

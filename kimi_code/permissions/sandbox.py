@@ -19,7 +19,7 @@ from typing import Literal
 from kimi_code.permissions.enclosure import Enclosure, bwrap_command, landlock_command, shown_always
 from kimi_code.permissions.hiding import Search, homes, places, present
 from kimi_code.permissions.paths import Boundary
-from kimi_code.repo.ground import Ground, real
+from kimi_code.repo.checkouts.ground import Ground, real
 from kimi_code.values import frozen
 
 Mechanism = Literal["bwrap", "landlock"]
@@ -85,8 +85,8 @@ def find(wanted: Wanted, data_dir: Path) -> Found:
 
 def _try_all(wanted: Wanted, data_dir: Path) -> Found:
     reasons: list[str] = []
-    for found in _candidates(wanted):
-        trouble = _trouble(found, data_dir)
+    for found in candidates(wanted):
+        trouble = find_trouble(found, data_dir)
         if not trouble:
             return found
         reasons.append(f"{found.mechanism}: {trouble}")
@@ -97,14 +97,15 @@ def _try_all(wanted: Wanted, data_dir: Path) -> Found:
     return Found(None, reasons=tuple(dict.fromkeys(reasons)))
 
 
-def _candidates(wanted: Wanted) -> list[Found]:
-    candidates: list[Found] = []
+def candidates(wanted: Wanted) -> list[Found]:
+    """Every mechanism that this machine may have, in the order in which they are tried."""
+    found: list[Found] = []
     if wanted in ("auto", "bwrap"):
         for program in bwraps():
             version = _version(program)
             if os.geteuid() != 0:  # newer ones can forbid further user namespaces
-                candidates.append(Found("bwrap", (program, "--unshare-user", "--disable-userns"), version))
-            candidates.append(Found("bwrap", (program,), version))
+                found.append(Found("bwrap", (program, "--unshare-user", "--disable-userns"), version))
+            found.append(Found("bwrap", (program,), version))
     if wanted in ("auto", "landlock"):
         from kimi_code.permissions import landlock
 
@@ -113,8 +114,8 @@ def _candidates(wanted: Wanted) -> list[Found]:
             # Imported, not run as a script: scripts are compiled anew every time.
             script = "import sys; sys.path.append(sys.argv.pop(1)); import landlock; landlock.run()"
             command = (sys.executable, "-I", "-S", "-c", script, str(Path(landlock.__file__).parent))
-            candidates.append(Found("landlock", command, str(version)))
-    return candidates
+            found.append(Found("landlock", command, str(version)))
+    return found
 
 
 def bwraps() -> list[str]:
@@ -135,7 +136,7 @@ def _version(program: str) -> str:
     return told.decode(errors="replace").rpartition(" ")[2].strip()
 
 
-def _trouble(found: Found, data_dir: Path) -> str:
+def find_trouble(found: Found, data_dir: Path) -> str:
     """Why this does not confine here; "" when it does: a command runs, writes inside, and nowhere else."""
     # In the data folder if possible: a mistake must not be hidden by /tmp being a private one.
     place = data_dir if os.access(data_dir, os.W_OK) else None
@@ -280,7 +281,7 @@ class Sandbox:
                 return (*shared, *(net if self.net else ()))
             case "landlock":
                 signals = () if int(self.found.version) >= 6 else ("signals to your other processes",)
-                names = ("names, sizes, modes and times of files being seen, and modes and times being changed",)
+                names = ("names, sizes, modes and times of files being seen; owners, modes and times being changed",)
                 net = ("reaching any host, and programs of this machine that listen on ports",) if self.net else ()
                 return (*shared, *names, "new files beside .git or a secret being refused", *signals, *net)
             case None:

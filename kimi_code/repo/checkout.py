@@ -5,48 +5,38 @@ A `Checkouts` is a moment, frozen; a `Checkout` is files of its own with a priva
 
 import asyncio
 import os
-import shutil
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Literal, Protocol
+from typing import Literal, Protocol
 from uuid import uuid4
 
-from kimi_code.errors import KimiError
-from kimi_code.events import FileChange
-from kimi_code.repo.frozen import Moment
-from kimi_code.repo.frozen import freeze as freeze_moment
-from kimi_code.repo.git import run_git
-from kimi_code.repo.ground import Folder, Ground, GroundError, mount
-from kimi_code.repo.mirror import Mirror
-from kimi_code.repo.reflink import can_reflink, copy_tree
+from kimi_code.errors import CheckpointError, KimiError
+from kimi_code.repo.checkouts import frozen_base
+from kimi_code.repo.checkouts.claims import Claim, aside, claim, delete, set_aside_leftovers
+from kimi_code.repo.checkouts.frozen import Moment
+from kimi_code.repo.checkouts.frozen import freeze as freeze_moment
+from kimi_code.repo.checkouts.frozen_base import FrozenBase
+from kimi_code.repo.checkouts.ground import Folder, Ground, GroundError, mount
+from kimi_code.repo.checkouts.isolated import Cell, Checkout, Isolation
+from kimi_code.repo.checkouts.mirror import Mirror
+from kimi_code.repo.checkouts.reflink import can_reflink, copy_tree
 from kimi_code.repo.search import Search
 from kimi_code.repo.shadow import Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
-from kimi_code.repo.workspace import Launch
 from kimi_code.values import frozen
 
-Isolation = Literal["overlay+bwrap", "copy+bwrap", "copy+landlock", "copy only"]
 Files = Literal["overlay", "reflink", "copy"]
 
 # Ignored folders that builds need and that are too large to copy.
 LINKED = ("node_modules", ".venv", "target")
-_LARGEST = 50_000_000  # bytes of a file that is still taken up
+_PATIENCE = 20.0  # seconds to wait for another process at work on the folder's checkpoints
 
 
 class CheckoutError(KimiError):
     """No isolated copy can be had; the text says why. Never answered by working in the user's tree instead."""
-
-
-class Cell(Protocol):
-    """The sandbox of one copy's commands."""
-
-    async def confine(self, argv: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Launch: ...
-    async def aclose(self) -> None: ...
 
 
 class Mounts(Protocol):
@@ -86,96 +76,6 @@ class Options:
 
 
 @dataclass(slots=True)
-class Checkout:
-    """One isolated copy. `workspace` and `search` are what tools work on it with.
-
-    Their paths are the user's own where there are mounts (`isolation` with bwrap). Permissions must judge paths by
-    `workspace.follow`: the links of the copy need not be those of the user's tree.
-    """
-
-    name: str
-    isolation: Isolation
-    start: str  # the commit it began with
-    workspace: Mirror
-    search: Search
-    ground: Ground
-    _moment: Moment
-    _folder: Path
-    _cell: Cell | None
-    _left_out: tuple[str, ...]
-    _delete: Callable[[Path], None]
-    notes: tuple[str, ...] = ()
-    _removed: bool = False
-
-    async def changes(self) -> tuple[FileChange, ...]:
-        """What differs from the start, paths relative to the top of the working tree. Raises ShadowError."""
-        return await self._moment.trees.changes(self.start, await self.take())
-
-    async def commit(self, message: str) -> str:
-        """The files as they are now as a commit in the store, its parent `start`; `start` itself without changes."""
-        tree = await self.take()
-        if tree == await self._moment.trees.tree(self.start):
-            return self.start
-        return await self._moment.trees.commit(tree, message, self.start)
-
-    async def take(self) -> str:
-        """The files as they are now, as a tree in the store; `notes` then name what is left out. Raises ShadowError.
-
-        The copy's own repository is not asked: it may say anything.
-        """
-        index = self._folder / "index"
-        listing = await self._ask("ls-files", "-z", "--others", "--modified", "--exclude-standard", index=index)
-        left_out: dict[str, str] = {}
-        for name in dict.fromkeys(os.fsdecode(name) for name in listing.split(b"\0") if name):
-            folder = next((each for each in self._left_out if f"{name}/".startswith(f"{each}/")), None)
-            if folder is not None:
-                left_out[folder] = ""  # the copy's own ignore files may name it no more
-            elif name.endswith("/"):
-                left_out[name.rstrip("/")] = "is a repository of its own"
-            elif self._size(name) > _LARGEST:
-                left_out[name] = f"is larger than {_LARGEST // 1_000_000} MB"
-        self.notes = tuple(f"{name} {why}; it is not taken over." for name, why in left_out.items() if why)
-        patterns = (".", *(f":(exclude,top,literal){name}" for name in left_out))
-        if listing:
-            add = ("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul")
-            await self._ask(*add, index=index, input=b"\0".join(map(os.fsencode, patterns)))
-        return (await self._ask("write-tree", "--missing-ok", index=index)).decode().strip()
-
-    async def remove(self) -> None:
-        """End it: renamed at once, deleted in the background. Safe to call twice."""
-        if self._removed:
-            return
-        self._removed = True
-        await asyncio.to_thread(self.ground.close)  # the kernel forgets all that was looked at
-        if self._cell is not None:
-            await self._cell.aclose()
-        self._delete(self._folder)
-
-    async def begin(self, base: str) -> None:
-        """Bring the fresh copy from `base` to `start`."""
-        index = self._folder / "index"
-        shutil.copy2(self._moment.index, index)
-        if self.start == base:
-            return
-        await self._ask("read-tree", "-m", "-u", f"{base}^{{tree}}", f"{self.start}^{{tree}}", index=index)
-        shutil.copy2(index, self.ground.at(self.ground.top) / ".git" / "index")
-
-    def _size(self, name: str) -> int:
-        try:
-            return self.ground.at(self.ground.top / name).lstat().st_size
-        except OSError:
-            return 0
-
-    async def _ask(self, *args: str, index: Path, input: bytes | None = None) -> bytes:
-        top = str(self.ground.top)
-        env = {"GIT_DIR": str(self._moment.trees.store.folder), "GIT_WORK_TREE": top, "GIT_INDEX_FILE": str(index)}
-        output = await run_git(("-C", top, *args), self.ground.top, env, input, enter=self.ground.enter)
-        if output.code != 0:
-            raise ShadowError(output.error)
-        return output.stdout
-
-
-@dataclass(slots=True)
 class Checkouts:
     """The frozen moment, and its copies; `async with` ends them all.
 
@@ -189,13 +89,13 @@ class Checkouts:
     isolation: Isolation
     files: Files
     _cwd: Path
-    _folder: Path
-    _owner: IO[bytes]
+    _claim: Claim
     _moment: Moment
     _confinement: Confinement
     _options: Options
     _linked: tuple[Path, ...]
     _copied: tuple[Path, ...]
+    _kept_base: FrozenBase | None = None
     _frozen: asyncio.Lock = field(default_factory=asyncio.Lock)
     _alive: list[Checkout] = field(default_factory=list[Checkout])
     _deleting: set["asyncio.Future[None]"] = field(default_factory=set["asyncio.Future[None]"])
@@ -205,7 +105,7 @@ class Checkouts:
 
         Raises CheckoutError.
         """
-        folder = self._folder / uuid4().hex[:12]
+        folder = self._claim.folder / uuid4().hex[:12]
         try:
             return await self._create(name, folder, start or self.base)
         except (ShadowError, GroundError, OSError) as error:
@@ -221,7 +121,9 @@ class Checkouts:
             await checkout.remove()
         while self._deleting:
             await asyncio.wait(self._deleting)
-        gone = _give_up(self._folder, self._owner)
+        if self._kept_base is not None:
+            self._kept_base.release()
+        gone = self._claim.give_up()
         if gone is not None:
             await asyncio.to_thread(delete, gone)
 
@@ -263,10 +165,8 @@ class Checkouts:
         """Put the files into a checkout's folder; the words that have bwrap mount them."""
         if self.files == "copy":
             await self._moment.lay_out(folder / "files")
-        else:
-            base = await self._base()
-            if self.files == "reflink":
-                await asyncio.to_thread(copy_tree, base, folder / "files")
+        elif self.files == "reflink":
+            await asyncio.to_thread(copy_tree, await self._base(), folder / "files")
         if self.files != "overlay":
             for path in self._copied:
                 target = folder / "files" / path.relative_to(self.top)
@@ -275,7 +175,7 @@ class Checkouts:
             return ["--bind", str(folder / "files"), str(self.top)]
         for part in ("upper", "work"):
             (folder / part).mkdir()
-        words = ["--overlay-src", str(self._folder / "base")]
+        words = ["--overlay-src", str(await self._base())]
         words += ["--overlay", str(folder / "upper"), str(folder / "work"), str(self.top)]
         for number, path in enumerate(self._copied):
             copy = folder / f"copied.{number}"
@@ -284,15 +184,27 @@ class Checkouts:
         return words
 
     async def _base(self) -> Path:
-        """The frozen files, laid out by the first who needs them."""
-        base = self._folder / "base"
+        """The frozen files, laid out by the first who needs them: kept ones made fit, unless another run has those."""
         async with self._frozen:
-            if not base.is_dir():
-                fresh = self._folder / "base.new"
-                await asyncio.to_thread(delete, fresh)
-                await self._moment.lay_out(fresh)
-                fresh.rename(base)
-        return base
+            if self._kept_base is not None:
+                return self._kept_base.folder
+            base = self._claim.folder / "base"
+            if base.is_dir():
+                return base
+            kept = frozen_base.take(self._claim.folder.parent)
+            if kept is not None:
+                try:
+                    await kept.bring_to(self._moment, self.forget)
+                except BaseException:
+                    kept.release()
+                    raise
+                self._kept_base = kept
+                return kept.folder
+            fresh = self._claim.folder / "base.new"
+            await asyncio.to_thread(delete, fresh)
+            await self._moment.lay_out(fresh)
+            fresh.rename(base)
+            return base
 
     async def _furnish(self, name: str, folder: Path, start: str, ground: Ground) -> Checkout:
         mounted = not isinstance(ground, Folder)
@@ -335,7 +247,7 @@ class Checkouts:
 
     def _delete(self, folder: Path) -> None:
         """Out of the way at once, deleted in the background."""
-        gone = _aside(folder)
+        gone = aside(folder)
         if gone is not None:
             self.forget(gone)
 
@@ -344,24 +256,30 @@ async def freeze(
     snapshots: Snapshots, home: Path, confinement: Confinement, options: Options | None = None
 ) -> Checkouts:
     """Freeze the working tree as it is now. `home` is a folder of ours (`<data>/checkouts`). Raises CheckoutError."""
+    from kimi_code.repo.checkpoints.ledger import Doorway
+
     options = options or Options()
-    snapshot = await snapshots.take()
-    shadow = snapshots.shadow
-    if snapshot is None or shadow is None:
+    try:
+        # Under the lock: nobody is half way through an undo then, and what a killed one left has been cleaned up.
+        async with Doorway(snapshots, _PATIENCE).open() as ledger:
+            snapshot, shadow = await snapshots.take(), ledger.shadow
+    except CheckpointError as error:
+        raise CheckoutError(f"No isolated working copy can be made: {error.message}", hint=error.hint) from error
+    if snapshot is None:
         raise CheckoutError(f"No isolated working copy can be made: {snapshots.reason}.")
     place = home.resolve() / shadow.folder.name
     try:
         place.mkdir(parents=True, exist_ok=True)
-        leftovers = await asyncio.to_thread(_set_aside_leftovers, place)
-        folder, owner = _claim(place)
+        leftovers = await asyncio.to_thread(_set_aside, home, place)
+        claimed = claim(place)
     except OSError as error:
         raise CheckoutError(f"No isolated working copy can be kept in {place}: {error}.") from error
     try:
         linked, copied = await _ignored_folders(shadow, options)
-        moment = await freeze_moment(snapshot, shadow, folder, (*linked, *copied))
-        files = _choose_files(confinement, options, folder)
+        moment = await freeze_moment(snapshot, shadow, claimed.folder, (*linked, *copied))
+        files = _choose_files(confinement, options, claimed.folder)
     except BaseException as error:
-        _give_up(folder, owner)
+        claimed.give_up()
         if isinstance(error, (ShadowError, OSError)):
             raise CheckoutError(f"No isolated working copy of {shadow.worktree} can be made: {error}.") from error
         raise
@@ -373,8 +291,7 @@ async def freeze(
         _isolation(confinement, files, shadow.worktree),
         files,
         snapshots.root,
-        folder,
-        owner,
+        claimed,
         moment,
         confinement,
         options,
@@ -384,6 +301,10 @@ async def freeze(
     for leftover in leftovers:
         checkouts.forget(leftover)
     return checkouts
+
+
+def _set_aside(home: Path, place: Path) -> list[Path]:
+    return [*set_aside_leftovers(place), *frozen_base.set_aside_old(home)]
 
 
 def _choose_files(confinement: Confinement, options: Options, folder: Path) -> Files:
@@ -417,85 +338,3 @@ async def _ignored_folders(shadow: Shadow, options: Options) -> tuple[tuple[Path
         if path.name in names and path.is_dir() and not path.is_symlink():
             (copied if path.name in options.copied else linked).append(path)
     return tuple(linked), tuple(copied)
-
-
-# --- Folders of ours --------------------------------------------------------------------------------------------------
-
-
-def _claim(place: Path) -> tuple[Path, IO[bytes]]:
-    """A new folder that is ours as long as the file beside it is open; the file is there first."""
-    folder = place / uuid4().hex[:12]
-    owner = folder.with_suffix(".owner").open("wb")
-    _lock(owner)
-    folder.mkdir()
-    return folder, owner
-
-
-def _give_up(folder: Path, owner: IO[bytes]) -> Path | None:
-    """The name the folder now has, to be deleted."""
-    gone = _aside(folder)
-    owner.close()
-    with suppress(OSError):
-        Path(owner.name).unlink()
-    return gone
-
-
-def _set_aside_leftovers(place: Path) -> list[Path]:
-    """Rename what killed runs have left in `place`. Blocks."""
-    gone: list[Path | None] = []
-    for folder in [path for path in place.iterdir() if path.is_dir()]:
-        if folder.name.startswith("gone."):
-            gone.append(folder)
-            continue
-        try:
-            with folder.with_suffix(".owner").open("ab") as owner:
-                if _lock(owner):
-                    gone.append(_give_up(folder, owner))
-        except OSError:
-            continue
-    return [path for path in gone if path is not None]
-
-
-def _lock(file: IO[bytes]) -> bool:
-    """Whether nobody else has it."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def _aside(folder: Path) -> Path | None:
-    gone = folder.with_name(f"gone.{uuid4().hex[:12]}")
-    try:
-        folder.rename(gone)
-    except OSError:
-        return None
-    return gone
-
-
-def delete(folder: Path) -> None:
-    """Delete a folder with whatever is in it; what cannot be deleted stays for the next sweep. Blocks."""
-
-    def open_up(function: object, path: str, error: object) -> None:
-        # Commands, and the kernel for overlays, leave folders that nobody may look into.
-        with suppress(OSError):
-            parent = Path(path).parent
-            parent.chmod(0o700)
-            if Path(path).is_dir() and not Path(path).is_symlink():
-                Path(path).chmod(0o700)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                Path(path).unlink(missing_ok=True)
-
-    shutil.rmtree(folder, onerror=open_up)  # pyright: ignore[reportDeprecated]  (onexc came with 3.12)

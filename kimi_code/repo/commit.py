@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,10 +44,11 @@ class Blob:
 
 @frozen
 class Repository:
-    """The user's repository around a working tree."""
+    """The user's repository around a working tree; commits go on HEAD, or on another `branch`."""
 
     top: Path
     folders: GitFolders
+    branch: str = ""
 
     async def run(self, *args: str, index: Path | None = None, input: bytes | None = None) -> GitOutput:
         env = {"GIT_LITERAL_PATHSPECS": "1", **_own_identity()}
@@ -67,7 +68,8 @@ class Plan:
     """What a commit would hold, worked out before anything is done.
 
     `entries` are the paths that differ from `parent` ("" before the first commit), None where the file goes; `staged`
-    is what the user's index has there afterwards, `indexed` what it has now. `left_out` says why, path by path.
+    is what the user's index has there afterwards, `indexed` what it has now. `left_out` says why, path by path. `tip`
+    is where another branch stands, "" for a new one.
     """
 
     parent: str
@@ -75,6 +77,7 @@ class Plan:
     staged: Mapping[str, Blob | None] = field(default_factory=dict[str, Blob | None])
     indexed: Mapping[str, Blob | None] = field(default_factory=dict[str, Blob | None])
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
+    tip: str = ""
 
 
 @frozen
@@ -97,7 +100,10 @@ def _own_identity() -> dict[str, str]:
 
 
 async def open_repository(start: Path, *, branch: str = "") -> Repository:
-    """The repository around `start`, fit for a commit (on a new `branch`); raises CommitError that says why not."""
+    """The repository around `start`, fit for a commit (on `branch`); raises CommitError that says why not.
+
+    A branch is a new one, or one whose last commit is ours: so the turns of a session follow each other on it.
+    """
     top = git.find_root(start)
     folders = git.find_folders(top) if top else None
     if top is None or folders is None:
@@ -110,9 +116,10 @@ async def open_repository(start: Path, *, branch: str = "") -> Repository:
         what = f"a {state.in_progress} is in progress" if state.in_progress else "there are unresolved conflicts"
         raise CommitError(f"Nothing can be committed in {top}: {what}.", hint="Finish it first, or leave out --commit.")
     await _check_identity(repository)
-    if branch:
-        await _check_branch(repository, branch)
-    return repository
+    if not branch or branch == await _branch(repository):
+        return repository
+    await _check_branch(repository, branch)
+    return replace(repository, branch=branch)
 
 
 async def _check_identity(repository: Repository) -> None:
@@ -129,17 +136,34 @@ async def _check_identity(repository: Repository) -> None:
 async def _check_branch(repository: Repository, branch: str) -> None:
     if (await repository.run("check-ref-format", "--branch", branch)).code != 0 or branch.startswith("@"):
         raise CommitError(f"{branch!r} is no name for a branch.", hint="Give another: --branch NAME.")
-    if (await repository.run("rev-parse", "-q", "--verify", f"refs/heads/{branch}")).code == 0:
-        raise CommitError(f"The branch {branch} exists already.", hint="Give the name of a new one: --branch NAME.")
+    tip = await _tip(repository, branch)
+    if not tip:
+        return
+    other = "Give the name of a new one: --branch NAME."
+    signed = await repository.ask("log", "-1", "--format=%(trailers:key=Generated-by,valueonly)", tip)
+    if not signed.startswith(b"kimi-code "):
+        raise CommitError(f"The branch {branch} exists already, and its last commit is not kimi-code's.", hint=other)
+    trees = (await repository.ask("worktree", "list", "--porcelain")).decode(errors="replace").split("\n\n")
+    held = next((tree for tree in trees if f"branch refs/heads/{branch}" in tree.split("\n")), None)
+    if held is not None:
+        folder = held.partition("\n")[0].removeprefix("worktree ")
+        raise CommitError(f"The branch {branch} is checked out in {folder}.", hint=f"Work there, or: {other}")
+
+
+async def _tip(repository: Repository, branch: str) -> str:
+    """The commit that a branch points to; "" where there is no such branch."""
+    output = await repository.run("rev-parse", "-q", "--verify", f"refs/heads/{branch}^{{commit}}")
+    return output.stdout.decode().strip() if output.code == 0 else ""
 
 
 # --- What goes into it ------------------------------------------------------------------------------------------------
 
 
 async def make_plan(repository: Repository, trees: Trees, before: str, after: str) -> Plan:
-    """What of `before` -> `after` (snapshots of the working tree) can be committed on top of HEAD."""
+    """What of `before` -> `after` (snapshots of the working tree) can be committed on top of HEAD, or of the branch."""
+    tip = await _tip(repository, repository.branch) if repository.branch else ""
     head = await repository.run("rev-parse", "-q", "--verify", "HEAD^{commit}")
-    parent = head.stdout.decode().strip() if head.code == 0 else ""
+    parent = tip or (head.stdout.decode().strip() if head.code == 0 else "")
     paths = [change.path for change in await trees.changes(before, after, renames=False)]
     old, new = await trees.files(before, paths), await trees.files(after, paths)
     heads = _parse_tree(await repository.ask("ls-tree", "-r", "-z", "--full-tree", parent)) if parent else {}
@@ -149,16 +173,17 @@ async def make_plan(repository: Repository, trees: Trees, before: str, after: st
     left_out: dict[str, str] = {}
     for path in paths:
         try:
-            if path in unmerged:
+            if path in unmerged and not repository.branch:
                 raise _LeftOut("is in conflict in the index")
             known = heads.get(path)
             blob = await _committed(repository, path, known, old.get(path), new.get(path))
-            staged[path] = await _staged(repository, known, index.get(path), blob)
+            # Another branch leaves the index alone.
+            staged[path] = blob if repository.branch else await _staged(repository, known, index.get(path), blob)
             if blob != known:
                 entries[path] = blob
         except _LeftOut as reason:
             left_out[path] = str(reason)
-    return Plan(parent, entries, staged, {path: index.get(path) for path in staged}, left_out)
+    return Plan(parent, entries, staged, {path: index.get(path) for path in staged}, left_out, tip)
 
 
 class _LeftOut(Exception):
@@ -231,15 +256,15 @@ async def _merged(repository: Repository, ours: str, base: str, theirs: str) -> 
 # --- Making it ------------------------------------------------------------------------------------------------------
 
 
-async def create(repository: Repository, plan: Plan, message: str, *, branch: str = "") -> Created:
-    """Make the commit, on HEAD or on a new `branch`. The user's commit hooks run.
+async def create(repository: Repository, plan: Plan, message: str) -> Created:
+    """Make the commit, on HEAD or on the repository's other branch. The user's commit hooks run.
 
     Raises CommitError or HookError; then the repository is as it was.
     """
     _sweep(repository)
     index = repository.folders.own / f"kimi-code-{uuid4().hex}.index"
     try:
-        return await _create(repository, plan, message, branch, index)
+        return await _create(repository, plan, message, index)
     except PublishError as error:
         raise CommitError(str(error), hint=error.hint) from None
     finally:
@@ -255,7 +280,7 @@ def _sweep(repository: Repository) -> None:
                 path.unlink()
 
 
-async def _create(repository: Repository, plan: Plan, message: str, branch: str, index: Path) -> Created:
+async def _create(repository: Repository, plan: Plan, message: str, index: Path) -> Created:
     hooks = await Hooks.find(repository.top, repository.folders, {"GIT_INDEX_FILE": str(index), **_own_identity()})
     hooks.refuse_changed(plan.entries)
     await repository.ask("read-tree", plan.parent or "--empty", index=index)
@@ -271,12 +296,12 @@ async def _create(repository: Repository, plan: Plan, message: str, branch: str,
     made = await repository.ask(*author, "commit-tree", committed, *parents, input=message.encode())
     commit = made.decode().strip()
     subject = message.partition("\n")[0]
-    if branch:
-        await publish(repository.folders, f"refs/heads/{branch}", commit, "", f"commit: {subject}")
+    if repository.branch:
+        await publish(repository.folders, f"refs/heads/{repository.branch}", commit, plan.tip, f"commit: {subject}")
     else:
         await _move_head(repository, plan, entries, commit, subject)
     notes = await hooks.afterwards("post-commit")
-    return Created(commit, branch or await _branch(repository), message, notes)
+    return Created(commit, repository.branch or await _branch(repository), message, notes)
 
 
 async def _after_hook(repository: Repository, plan: Plan, tree: str, index: Path) -> Mapping[str, Blob | None]:

@@ -1,11 +1,17 @@
-"""Three-way merges of trees and commits, conflicts named by path with both sides. No working tree is touched."""
+"""Three-way merges of trees and commits, conflicts named by path with both sides; and into the user's files, the same
+way as an undo: by `swap`, under the lock of the checkpoints."""
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Literal
 
+from kimi_code.repo.checkpoints.checkpoint_log import Landed
+from kimi_code.repo.checkpoints.plan import parents
+from kimi_code.repo.checkpoints.states import Difference, State, differences, folders_of
 from kimi_code.repo.shadow import ShadowError
+from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Entry, Trees
 from kimi_code.values import frozen
 
@@ -95,19 +101,60 @@ class Applied:
     reasons: tuple[str, ...] = ()
 
 
-async def apply(trees: Trees, top: Path, base: str, result: str, live: str) -> Applied:
-    """Bring base -> result to the files at `top`, of which `live` is a snapshot taken just now; all or nothing.
+async def apply(trees: Trees, snapshots: Snapshots, base: str, result: str, *, wait: float = 20.0) -> Applied:
+    """Bring base -> result to the files that `snapshots` looks at; all of it or nothing, whoever is killed.
 
-    Where the user changed files since `base` it is a three-way merge. Only files that differ are written, and none
-    whose bytes are no longer those of `live`. Raises ShadowError.
+    Where the user changed files since `base` it is a three-way merge with the files as they are now. Only files that
+    differ are written, under the lock of the folder's checkpoints, for which it waits at most `wait` seconds. Raises
+    ShadowError and CheckpointError.
     """
-    from kimi_code.repo.apply import Step, carry_out
+    from kimi_code.repo.checkpoints import swap
+    from kimi_code.repo.checkpoints.ledger import Doorway, new_id
 
-    merged = await merge(trees, base, live, result)
-    if merged.conflicts:
-        return Applied("conflict", conflicts=merged.conflicts)
-    paths = [change.path for change in await trees.changes(live, merged.tree, renames=False)]
-    before, after = await trees.files(live, paths), await trees.files(merged.tree, paths)
-    steps = [Step(path, before.get(path), after.get(path)) for path in paths]
-    reasons = await carry_out(top, steps)
-    return Applied("refused", reasons=reasons) if reasons else Applied("applied", tuple(paths))
+    async with Doorway(snapshots, wait).open() as ledger:
+        now, _ = await ledger.look()
+        merged = await merge(trees, base, now.tree, result)
+        if merged.conflicts:
+            return Applied("conflict", conflicts=merged.conflicts)
+        found = await differences(trees.store, now, State(merged.tree, now.survey))
+        if outside := {path: "is no path of a file here" for path in found if not _is_usable(path)}:
+            return _refused(outside)
+        if not found:
+            return Applied("applied")
+        found |= await _with_modes(trees, merged.tree, now, found)
+        was, wanted = {p: old for p, (old, _) in found.items()}, {p: new for p, (_, new) in found.items()}
+        gone = {folder for path, node in wanted.items() if node is None for folder in parents(path)}
+        if gone:
+            gone -= await folders_of(trees.store, State(merged.tree, now.survey))
+        steps = swap.prepare(ledger.shadow.worktree, new_id(), wanted, was, remove=gone)
+        if obstacles := swap.obstacles(ledger.shadow.worktree, steps):
+            return _refused(obstacles)
+        done = Landed(steps.operation, time.time())
+        try:
+            await swap.carry_out(ledger.shadow, steps, lambda: ledger.log.append(done, durable=True), store=trees.store)
+        except swap.SwapError as error:
+            left = dict.fromkeys(error.left, "changed meanwhile, and was left alone")
+            return _refused({error.path or "the files": error.reason} | left)
+        return Applied("applied", tuple(found))
+
+
+def _refused(reasons: Mapping[str, str]) -> Applied:
+    return Applied("refused", reasons=tuple(f"{path}: {why}" for path, why in sorted(reasons.items())))
+
+
+async def _with_modes(trees: Trees, tree: str, now: State, found: Mapping[str, Difference]) -> dict[str, Difference]:
+    """New files have the mode that the old one or else most files have, but for whether they are executable."""
+    modes = await trees.modes(tree, [path for path, (_, new) in found.items() if new and new.kind == "file"])
+    definite: dict[str, Difference] = {}
+    for path, mode in modes.items():
+        old, new = found[path]
+        bits = old.mode if old and old.kind == "file" else now.survey.plain or 0o644
+        bits = bits | (bits & 0o444) >> 2 if mode == "executable" else bits & ~0o111
+        definite[path] = (old, replace(new, mode=bits) if new else None)
+    return definite
+
+
+def _is_usable(path: str) -> bool:
+    """Whether it stays inside, and out of the user's repository, also where names differ in nothing but case."""
+    parts = path.split("/")
+    return all(parts) and not any(part in (".", "..") or part.lower() == ".git" for part in parts)

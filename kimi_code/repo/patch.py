@@ -4,9 +4,9 @@ there."""
 from collections.abc import Iterator, Sequence
 
 from kimi_code.errors import PatchError
-from kimi_code.repo.levels import find
-from kimi_code.repo.match import Accept, Found, Level, Place, Source, anywhere
-from kimi_code.repo.nearest import describe_nearest
+from kimi_code.repo.edits.levels import find
+from kimi_code.repo.edits.match import Accept, Found, Level, Place, Source, anywhere
+from kimi_code.repo.edits.nearest import describe_nearest
 from kimi_code.values import frozen
 
 

@@ -66,6 +66,8 @@ class LocalProcess:
                 async with asyncio.timeout_at(self._watcher.deadline) as scope:
                     self._watcher.scopes[fd] = scope
                     data = await reader.read(_CHUNK)
+                # The process may end while the caller is busy with the data: a scope that is over cannot be moved.
+                self._watcher.scopes.pop(fd, None)
                 if not data:
                     return
                 yield data
@@ -73,6 +75,12 @@ class LocalProcess:
             self._watcher.abandon(fd)
         finally:
             self._watcher.scopes.pop(fd, None)
+
+    def write(self, data: bytes) -> None:
+        """Send to its standard input, if it was started with one; lost when it no longer listens."""
+        pipe = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(data)
 
     async def wait(self) -> Exit:
         """Wait for its end, whoever keeps its streams open."""
@@ -149,14 +157,15 @@ def _has_running_member(group: int) -> bool:
 
 
 async def spawn(
-    command: Sequence[str] | str, *, cwd: Path, env: Mapping[str, str], split: bool = False
+    command: Sequence[str] | str, *, cwd: Path, env: Mapping[str, str], split: bool = False, talk: bool = False
 ) -> LocalProcess:
     """Start a program (a sequence) or a command line of the platform's own shell (a string).
 
-    With `split`, standard error is a stream of its own (2). Raises ToolError when it cannot be started. Cancelling
-    waits for the start, then kills: CPython 3.11 hangs for ever when a start is cancelled (cpython#125502).
+    With `split`, standard error is a stream of its own (2); with `talk`, its standard input can be written to.
+    Raises ToolError when it cannot be started. Cancelling waits for the start, then kills: CPython 3.11 hangs for ever
+    when a start is cancelled (cpython#125502).
     """
-    starting = _Uncancellable(_spawn(command, cwd, env, split), loop=asyncio.get_running_loop())
+    starting = _Uncancellable(_spawn(command, cwd, env, split, talk), loop=asyncio.get_running_loop())
     try:
         return await starting
     except asyncio.CancelledError:
@@ -212,12 +221,14 @@ class _Uncancellable(asyncio.Task[LocalProcess]):
         return False
 
 
-async def _spawn(command: Sequence[str] | str, cwd: Path, env: Mapping[str, str], split: bool) -> LocalProcess:
+async def _spawn(
+    command: Sequence[str] | str, cwd: Path, env: Mapping[str, str], split: bool, talk: bool
+) -> LocalProcess:
     import subprocess
 
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {
-        "stdin": subprocess.DEVNULL,
+        "stdin": subprocess.PIPE if talk else subprocess.DEVNULL,
         "stdout": subprocess.PIPE,
         "stderr": subprocess.PIPE if split else subprocess.STDOUT,
         "cwd": cwd,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from kimi_code.errors import ToolError
-from kimi_code.repo.ground import Ground
+from kimi_code.repo.checkouts.ground import Ground
 from kimi_code.repo.process import Finished, command_environment, run
 from kimi_code.repo.walk import compile_glob
 from kimi_code.values import frozen

@@ -3,12 +3,15 @@
 Its bytes are the files' own: no line ends, filters or encodings come between. Written by hand, so no template or hook.
 """
 
+import asyncio
+import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from kimi_code.repo.git import GitFolders, GitOutput, run_git
@@ -22,6 +25,14 @@ USUALLY_IGNORED = (
     *("__pycache__/", "*.pyc", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".venv/", "venv/", ".tox/"),
     *("node_modules/", "target/", ".gradle/", ".DS_Store"),
 )
+
+RESTORING = "restore.json"
+"""The note a swap of files leaves in the shadow folder while it is at work."""
+
+WORKTREE = "worktree"
+"""The file in the shadow folder that says which working tree it is of."""
+
+_TEMPORARY = ".????????????.kimi-code.tmp"  # files of ours that are about to take their place
 
 _COPIED = ("filemode", "symlinks", "ignorecase", "precomposeunicode", "longpaths", "excludesfile")
 _CONFIG_QUERY = rf"^(core\.({'|'.join(_COPIED)}|autocrlf|attributesfile)|extensions\.objectformat)$"
@@ -75,6 +86,7 @@ def build(shadow: Shadow, exclude: tuple[Path, ...]) -> None:
     for name in ("objects/info", "refs", "info"):
         (shadow.folder / name).mkdir(parents=True, exist_ok=True)
     _put(shadow.folder / "HEAD", "ref: refs/heads/none\n")
+    _put(shadow.folder / WORKTREE, str(shadow.worktree))
     _put(shadow.folder / "config", _config_text(shadow.config))
     _put(shadow.folder / "info" / "attributes", _ATTRIBUTES)
     _put(shadow.folder / "info" / "exclude", _exclude_text(shadow, exclude))
@@ -105,6 +117,8 @@ def _config_text(config: Mapping[str, str]) -> str:
         "filemode": "false" if sys.platform == "win32" else "true",
         "ignorecase": insensitive,
         "autocrlf": "false",
+        "trustctime": "true",  # tells of changed modes, by which the survey knows where to look
+        "checkstat": "default",
         "untrackedcache": "false",
         "splitindex": "false",
         "logallrefupdates": "false",
@@ -127,7 +141,8 @@ def _quoted(value: str) -> str:
 
 
 def _exclude_text(shadow: Shadow, exclude: tuple[Path, ...]) -> str:
-    lines = [_pattern(path.relative_to(shadow.worktree)) for path in exclude if path.is_relative_to(shadow.worktree)]
+    inside = [path.relative_to(shadow.worktree) for path in exclude if path.is_relative_to(shadow.worktree)]
+    lines = [_TEMPORARY, *map(_pattern, inside)]
     if shadow.lender is None:
         lines += USUALLY_IGNORED
     else:
@@ -151,14 +166,84 @@ async def seed(shadow: Shadow, index: Path, *, fresh: bool) -> None:
     Copies keep the time of the original: by it git tells which entries are too young to be trusted.
     """
     theirs = shadow.lender.own / "index" if shadow.lender else None
-    if fresh and theirs and theirs.is_file():
+    if (fresh or not shadow.index.is_file()) and theirs and theirs.is_file():
         shutil.copy2(theirs, index)
-        if not _converts(shadow, index.read_bytes()):
+        if not _converts(shadow, index.read_bytes()) and not await _is_flagged(shadow, index):
+            await _follow_on(shadow, index)
             return
     if shadow.index.is_file():
         shutil.copy2(shadow.index, index)
     elif index.exists():
-        await _seed_names(shadow, index)
+        await seed_names(shadow, index)
+
+
+async def _is_flagged(shadow: Shadow, index: Path) -> bool:
+    """Whether entries say that git need not look at the file, which may be absent (sparse) or changed."""
+    listing = await shadow.ask("ls-files", "-z", "-v", index=index)
+    return any(entry[:1] not in (b"H", b"M", b"") for entry in listing.split(b"\0"))
+
+
+async def _follow_on(shadow: Shadow, index: Path) -> None:
+    """Files once followed stay so while they exist, even when they are ignored by now: undo may have to see them."""
+    if not shadow.index.is_file():
+        return
+    last = await shadow.git("ls-files", "-z")
+    if last.code != 0:
+        return
+    known = set((await shadow.ask("ls-files", "-z", index=index)).split(b"\0"))
+    forgotten = [path for path in last.stdout.split(b"\0") if path not in known]
+    there = [path for path in forgotten if os.path.lexists(shadow.worktree / os.fsdecode(path))]
+    if there:
+        await add_names(shadow, index, there)
+
+
+async def add_names(shadow: Shadow, index: Path, paths: Sequence[bytes]) -> None:
+    """Tell the index of files, without a look at them: from now on git follows them."""
+    empty = (await shadow.ask("hash-object", "-w", "--stdin", input=b"")).strip()
+    lines = b"".join(b"100644 %s\t%s\0" % (empty, path) for path in paths)
+    await shadow.ask("update-index", "-z", "--index-info", index=index, input=lines)
+
+
+async def is_whole(shadow: Shadow, tree: str) -> bool:
+    """Whether no object of `tree` went with objects the user pruned; looks only when something went from there."""
+    if shadow.lender is None:
+        return True
+    seen = shadow.folder / "lender"
+    try:
+        known = cast("dict[str, list[int]]", json.loads(seen.read_bytes()))
+    except (OSError, ValueError):
+        known = {}
+    found = await asyncio.to_thread(_look_at, shadow.lender.common / "objects", known)
+    lost = any(name not in found or _shrank(look, found[name]) for name, look in known.items())
+    if lost and await missing(shadow, tree):
+        return False
+    _put(seen, json.dumps(found, separators=(",", ":"), sort_keys=True))
+    return True
+
+
+def _look_at(objects: Path, known: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Packs by name, folders of loose objects with when they changed and how many are in it. Blocks."""
+    found: dict[str, list[int]] = {path.name: [0, 0] for path in objects.glob("pack/*.pack")}
+    with os.scandir(objects) as entries:
+        for entry in entries:
+            if len(entry.name) != 2:
+                continue
+            at = entry.stat().st_mtime_ns
+            same = entry.name in known and known[entry.name][0] == at
+            found[entry.name] = known[entry.name] if same else [at, len(os.listdir(entry.path))]  # noqa: PTH208
+    return found
+
+
+def _shrank(before: list[int], now: list[int]) -> bool:
+    """Whether objects may have gone from a folder: it changed, and has no more of them than before."""
+    return before[0] != now[0] and now[1] <= before[1]
+
+
+async def missing(shadow: Shadow, *trees: str) -> set[str]:
+    """The objects that `trees` need and nobody has any more."""
+    query = ("rev-list", "--objects", "--no-object-names", "--missing=print", "--stdin")
+    listing = await shadow.ask(*query, input="".join(f"{tree}\n" for tree in trees).encode())
+    return {line[1:] for line in listing.decode().split("\n") if line.startswith("?")}
 
 
 def _converts(shadow: Shadow, content: bytes) -> bool:
@@ -179,10 +264,9 @@ def _converts(shadow: Shadow, content: bytes) -> bool:
     )
 
 
-async def _seed_names(shadow: Shadow, index: Path) -> None:
-    """Replace a copy of the user's index by one of the same paths and blobs that trusts no file to be unchanged."""
-    assert shadow.lender is not None
-    for shared in shadow.lender.own.glob("sharedindex.*"):
+async def seed_names(shadow: Shadow, index: Path) -> None:
+    """Replace a copy of an index by one of the same paths and blobs that trusts no file to be unchanged."""
+    for shared in shadow.lender.own.glob("sharedindex.*") if shadow.lender else ():
         shutil.copy2(shared, shadow.folder / shared.name)
     listing = await shadow.ask("ls-files", "-z", "--stage", index=index)
     entries: dict[bytes, bytes] = {}

@@ -7,16 +7,28 @@ import asyncio
 import hashlib
 import os
 import posixpath
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 from kimi_code.events import FileChange
-from kimi_code.repo.git import GitFolders, find_folders, find_root, run_git
-from kimi_code.repo.shadow import USUALLY_IGNORED, Shadow, ShadowError, build, read_config, seed
+from kimi_code.repo.checkpoints.survey import Survey, Surveyor
+from kimi_code.repo.git import GitFolders, GitOutput, find_folders, find_root, run_git
+from kimi_code.repo.shadow import (
+    USUALLY_IGNORED,
+    Shadow,
+    ShadowError,
+    add_names,
+    build,
+    is_whole,
+    read_config,
+    seed,
+    seed_names,
+)
 from kimi_code.values import frozen
 
 
@@ -37,11 +49,21 @@ class Limits:
 class Snapshot:
     """The files of a moment: `tree` is a git tree's id in the shadow repository.
 
-    `notes` name what is left out (nested repositories, huge or unreadable files), a sentence each.
+    `notes` name what is left out (submodules, huge or unreadable files), a sentence each; `skipped` are the paths. Two
+    are equal when their files are; `survey` is what git does not keep, where it was asked for, and `litter` the
+    temporary files of ours that it came across.
     """
 
     tree: str
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    survey: Survey | None = field(default=None, compare=False, repr=False)
+    litter: tuple[str, ...] = field(default=(), compare=False)
+
+
+_UNTRACKED = ("ls-files", "-z", "--others")
+_IGNORED = (*_UNTRACKED, "--ignored", "--exclude-standard", "--directory")
+_NEVER = {pattern.rstrip("/") for pattern in USUALLY_IGNORED} | {".git"}
 
 
 class _TooMuch(Exception):
@@ -62,6 +84,8 @@ class Snapshots:
         self._limits = limits or Limits()
         self._turn = asyncio.Lock()
         self._shadow: Shadow | None = None
+        self._surveyor: Surveyor | None = None
+        self._last: tuple[int, int, str] | None = None  # of the index that we left, and the tree it makes
         self._reason = ""
         self._hopeless = False
 
@@ -80,15 +104,18 @@ class Snapshots:
         """Why the last snapshot could not be made or compared, for a person; empty when it could."""
         return self._reason
 
-    async def take(self) -> Snapshot | None:
-        """The files as they are now, None with a `reason`. After a failure for size or time it is not tried again."""
+    async def take(self, *, full: bool = False) -> Snapshot | None:
+        """The files as they are now, None with a `reason`. After a failure for size or time it is not tried again.
+
+        A `full` one has a survey.
+        """
         async with self._turn:
             if self._hopeless:
                 return None
             self._reason = ""
             try:
                 async with asyncio.timeout(self._limits.seconds):
-                    return await self._take()
+                    return await self._take(full=full)
             except TimeoutError:
                 return self._fail(f"looking at all files took longer than {self._limits.seconds:g} s", hopeless=True)
             except _TooMuch as error:
@@ -96,7 +123,7 @@ class Snapshots:
             except ShadowError as error:
                 return self._fail(str(error))
             except OSError as error:
-                return self._fail(f"the snapshot could not be stored: {error}")
+                return self._fail(f"the snapshot could not be stored in {self._store}: {error.strerror or error}")
 
     async def changes(self, before: Snapshot, after: Snapshot) -> tuple[FileChange, ...]:
         """The files that differ, by path relative to `root` (`../x` above it).
@@ -118,16 +145,14 @@ class Snapshots:
     def _fail(self, reason: str, *, hopeless: bool = False) -> None:
         self._reason, self._hopeless = reason, hopeless
 
-    async def _take(self) -> Snapshot:
+    async def _take(self, *, full: bool) -> Snapshot:
         fresh = self._shadow is None
-        if self._shadow is None:
-            self._shadow = await self._open()
-        shadow = self._shadow
+        shadow = await self._opened()
         index = shadow.folder / f"index.{uuid4().hex}"
         try:
             await seed(shadow, index, fresh=fresh)
             try:
-                snapshot = await self._record(shadow, index)
+                snapshot = await self._record(shadow, index, full=full)
             except ShadowError:
                 if not shadow.index.exists():
                     raise
@@ -135,28 +160,89 @@ class Snapshots:
                 shadow.index.unlink(missing_ok=True)
                 index.unlink(missing_ok=True)
                 await seed(shadow, index, fresh=True)
-                snapshot = await self._record(shadow, index)
+                snapshot = await self._record(shadow, index, full=full)
+            if not await is_whole(shadow, snapshot.tree):
+                await seed_names(shadow, index)
+                snapshot = await self._record(shadow, index, full=full)
             if index.exists():
                 index.replace(shadow.index)
+                found = shadow.index.stat()
+                self._last = (found.st_mtime_ns, found.st_size, snapshot.tree)
             return snapshot
         finally:
             index.unlink(missing_ok=True)
             index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
 
-    async def _record(self, shadow: Shadow, index: Path) -> Snapshot:
+    async def _record(self, shadow: Shadow, index: Path, *, full: bool) -> Snapshot:
         async with asyncio.TaskGroup() as group:
-            new = group.create_task(shadow.git("ls-files", "-z", "--others", "--exclude-standard", index=index))
+            new = group.create_task(shadow.git(*_UNTRACKED, "--exclude-standard", index=index))
             dirty = group.create_task(shadow.git("diff-files", "-z", "--name-only", index=index))
-        for output in (new.result(), dirty.result()):
-            if output.code != 0:
-                raise ShadowError(output.error)
-        untracked, modified = _names(new.result().stdout), _names(dirty.result().stdout)
-        excluded = self._left_out(shadow.worktree, untracked, modified)
+        untracked, modified = _names(_checked(new.result())), _names(_checked(dirty.result()))
+        opaque, adopted = await self._adopt(shadow, index, [path for path in untracked if path.endswith("/")])
+        modified += adopted
+        if len(opaque) < sum(path.endswith("/") for path in untracked):
+            untracked = _names(await shadow.ask(*_UNTRACKED, "--exclude-standard", index=index))
+        untracked = [path for path in untracked if not path.endswith("/")]
+        excluded = opaque | self._left_out(shadow.worktree, untracked, modified)
         notes = tuple(f"{path} {why}" for path, why in excluded.items())
-        if not excluded.keys() >= {*untracked, *modified}:
-            notes += await _add(shadow, index, excluded)
-        tree = await shadow.ask("write-tree", "--missing-ok", index=index)
-        return Snapshot(tree.decode().strip(), notes=notes)
+        # Only the survey needs to know the ignored files: it goes on beside what git writes.
+        surveying = asyncio.create_task(self._survey(shadow, index, opaque, modified)) if full else None
+        try:
+            if fresh := [path for path in dict.fromkeys((*modified, *untracked)) if path not in excluded]:
+                notes += await _add(shadow, index, fresh, excluded)
+            tree = self._last[2] if self._last and not (fresh or opaque or adopted) and self._is_last(index) else ""
+            tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
+            surveyed, litter = await surveying if surveying else (None, [])
+        finally:
+            if surveying is not None and not surveying.done():
+                surveying.cancel()
+                await asyncio.wait({surveying})
+        return Snapshot(tree, notes, tuple(excluded), surveyed, tuple(litter))
+
+    async def _survey(
+        self, shadow: Shadow, index: Path, opaque: Iterable[str], modified: Sequence[str]
+    ) -> tuple[Survey, list[str]]:
+        """What git does not keep of the files that an index knows; the index may be changed meanwhile."""
+        copy = index.with_name(f"{index.name}.survey")
+        if index.exists():
+            shutil.copyfile(index, copy)
+        try:
+            listing = await shadow.ask(*_IGNORED, index=copy)
+        finally:
+            copy.unlink(missing_ok=True)
+        ignored, closed = ([path.rstrip("/") for path in paths] for paths in (_names(listing), opaque))
+        self._surveyor = self._surveyor or Surveyor(str(shadow.worktree))
+        return await asyncio.to_thread(self._surveyor.survey, ignored, closed, modified)
+
+    def _is_last(self, index: Path) -> bool:
+        """Whether an index is a copy, with its time, of the one we left."""
+        try:
+            found = index.stat()
+        except OSError:
+            return False
+        return self._last is not None and self._last[:2] == (found.st_mtime_ns, found.st_size)
+
+    async def _adopt(self, shadow: Shadow, index: Path, nested: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        """Make git look into nested repositories: a file of each, and those it must not look into, with the reason.
+
+        Git passes by a folder with a `.git` unless its index knows of a file in there. Submodules and linked working
+        trees have a `.git` file; what they hold is safe elsewhere.
+        """
+        opaque: dict[str, str] = {}
+        known: list[str] = []
+        for path in nested:
+            first = next(_walk(shadow.worktree / path, _NEVER, self._exclude), None)
+            if not (shadow.worktree / path / ".git").is_dir():
+                opaque[path] = "is a submodule or another working tree; what changes in it is not kept"
+            elif first is None:
+                opaque[path] = "is a repository of its own without files"
+            elif self._is_too_much(shadow.worktree / path):
+                opaque[path] = "is a repository of its own, and too large; what changes in it is not kept"
+            else:
+                known.append(Path(first.path).relative_to(shadow.worktree).as_posix())
+        if known:
+            await add_names(shadow, index, list(map(os.fsencode, known)))
+        return opaque, known
 
     def _left_out(self, worktree: Path, untracked: Iterable[str], modified: Iterable[str]) -> dict[str, str]:
         """Paths that are not looked into, with the reason; raises when there is too much that is new."""
@@ -164,8 +250,6 @@ class Snapshots:
         count = total = 0
         for path in untracked:
             size, why = self._measure(worktree / path)
-            if path.endswith("/"):
-                why = "is a repository of its own; what changes in it is not counted"
             if why:
                 left_out[path] = why
             else:
@@ -184,12 +268,27 @@ class Snapshots:
             return 0, ""  # deleted, or gone since: git will see
         if stat.S_ISREG(status.st_mode) and status.st_size > self._limits.file:
             return 0, f"is larger than {self._limits.file // 1_000_000} MB; its changes are not counted"
+        if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
+            return 0, "cannot be read; its changes are not counted"
         return status.st_size, ""
 
     def _check(self, count: int, total: int) -> None:
         if count > self._limits.files or total > self._limits.total:
             much = f"{self._limits.files} files" if count > self._limits.files else f"{total // 1_000_000} MB"
             raise _TooMuch(f"there is too much in {self._root} that is in no repository: over {much}")
+
+    async def open(self) -> Shadow:
+        """The shadow repository, made when there is none. Raises ShadowError and OSError."""
+        async with self._turn:
+            try:
+                return await self._opened()
+            except _TooMuch as error:
+                raise ShadowError(str(error)) from error
+
+    async def _opened(self) -> Shadow:
+        if self._shadow is None:
+            self._shadow = await self._open()
+        return self._shadow
 
     async def _open(self) -> Shadow:
         """Find the working tree and make (or find again) its shadow repository."""
@@ -199,30 +298,47 @@ class Snapshots:
             lender = None  # a place to play in: the repository around it does not look at it
         worktree = top if top and lender else self._root
         if lender is None:
-            await asyncio.to_thread(self._survey)
+            await asyncio.to_thread(self._measure_all, self._root)
         config = await read_config(lender, worktree) if lender else {}
         name = hashlib.sha256(os.fsencode(worktree)).hexdigest()[:16]
         shadow = Shadow(self._store / name, worktree, lender, config)
         build(shadow, self._exclude)
         return shadow
 
-    def _survey(self) -> None:
+    def _is_too_much(self, folder: Path) -> bool:
+        try:
+            self._measure_all(folder)
+        except _TooMuch:
+            return True
+        return False
+
+    def _measure_all(self, folder: Path) -> None:
         """Walk a folder that has no repository, only until it turns out to be too large."""
-        names = {pattern.rstrip("/") for pattern in USUALLY_IGNORED} | {".git"}
         count = total = 0
-        for entry in _walk(self._root, names, self._exclude):
+        for entry in _walk(folder, _NEVER, self._exclude):
             size, why = self._measure(Path(entry.path))
             if not why:
                 count, total = count + 1, total + size
                 self._check(count, total)
 
 
-async def _add(shadow: Shadow, index: Path, excluded: Iterable[str]) -> tuple[str, ...]:
-    """Bring the index up to date but for `excluded`; a note when something could not be read."""
+def _checked(output: GitOutput) -> bytes:
+    if output.code != 0:
+        raise ShadowError(output.error)
+    return output.stdout
+
+
+async def _add(shadow: Shadow, index: Path, paths: Iterable[str], excluded: Iterable[str]) -> tuple[str, ...]:
+    """Bring the index up to date for `paths`; a note when something could not be read."""
+    update = ("update-index", "-z", "--add", "--remove", "--replace", "--stdin")
+    listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    if (await shadow.git(*update, index=index, input=listed)).code == 0:
+        return ()
+    # Something it stumbles over, a folder that became a link or a file that cannot be read. This takes a look at all,
+    # but one such file does not spoil the rest: git says so, and ends with 1.
     patterns = (".", *(f":(exclude,top,literal){path.rstrip('/')}" for path in excluded))
     add = ("add", "--all", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
     output = await shadow.git(*add, index=index, input=b"\0".join(map(os.fsencode, patterns)))
-    # One file that cannot be read does not spoil the rest: git says so, and ends with 1.
     if output.code not in (0, 1):
         raise ShadowError(output.error)
     return (f"some files could not be read ({output.error})",) if output.code else ()

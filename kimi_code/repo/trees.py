@@ -46,19 +46,13 @@ class Trees:
 
     async def files(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
         """Those of the paths that are files in the tree, with their content."""
-        wanted = frozenset(paths)
-        if not wanted:
-            return {}
-        named = sorted(wanted) if len(wanted) <= _FEW else ()
-        listing = await self.ask("ls-tree", "-z", "--full-tree", *(() if named else ("-r",)), tree, "--", *named)
-        found: dict[str, tuple[Mode, bytes]] = {}
-        for line in listing.split(b"\0"):
-            facts, _, name = line.partition(b"\t")
-            mode = _MODES.get(facts[:6].decode())
-            if mode is not None and os.fsdecode(name) in wanted:
-                found[os.fsdecode(name)] = (mode, facts.split(b" ")[2])
+        found = await self._entries(tree, paths)
         contents = await self._contents({blob for _, blob in found.values()})
         return {path: Entry(mode, contents[blob]) for path, (mode, blob) in found.items()}
+
+    async def modes(self, tree: str, paths: Iterable[str]) -> dict[str, Mode]:
+        """What those of the paths are that are files in the tree."""
+        return {path: mode for path, (mode, _) in (await self._entries(tree, paths)).items()}
 
     async def edit(self, tree: str, files: Mapping[str, Entry | None]) -> str:
         """A tree like `tree` but with these files (None: without them): how a pick of hunks becomes a result."""
@@ -107,6 +101,20 @@ class Trees:
         env |= {"GIT_WORK_TREE": str(folder), "GIT_LITERAL_PATHSPECS": "1"}
         output = await run_git(args, folder, env, input)
         return output.code, output.stdout, output.error
+
+    async def _entries(self, tree: str, paths: Iterable[str]) -> dict[str, tuple[Mode, bytes]]:
+        wanted = frozenset(paths)
+        if not wanted:
+            return {}
+        named = sorted(wanted) if len(wanted) <= _FEW else ()
+        listing = await self.ask("ls-tree", "-z", "--full-tree", *(() if named else ("-r",)), tree, "--", *named)
+        found: dict[str, tuple[Mode, bytes]] = {}
+        for line in listing.split(b"\0"):
+            facts, _, name = line.partition(b"\t")
+            mode = _MODES.get(facts[:6].decode())
+            if mode is not None and os.fsdecode(name) in wanted:
+                found[os.fsdecode(name)] = (mode, facts.split(b" ")[2])
+        return found
 
     async def _contents(self, blobs: Iterable[bytes]) -> dict[bytes, bytes]:
         wanted = list(blobs)

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -139,12 +139,15 @@ def _rules_above(folder: Path) -> list[_Rules]:
     return chain
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every file that no ignore file excludes, in the order of names; neither `.git` nor symlinks are followed."""
-    yield from _walk(folder, _rules_above(folder))
+def walk(folder: Path, skip: Container[str] = ()) -> Iterator[Path]:
+    """Every file that no ignore file excludes, in the order of names; neither `.git` nor symlinks are followed.
+
+    Folders of a name in `skip` are not looked into.
+    """
+    yield from _walk(folder, _rules_above(folder), skip)
 
 
-def _walk(folder: Path, chain: Sequence[_Rules]) -> Iterator[Path]:
+def _walk(folder: Path, chain: Sequence[_Rules], skip: Container[str]) -> Iterator[Path]:
     own = _read_rules(folder, _IGNORE_FILES)
     chain = [*chain, _Rules(str(folder), own)] if own else chain
     try:
@@ -157,7 +160,8 @@ def _walk(folder: Path, chain: Sequence[_Rules]) -> Iterator[Path]:
         if entry.name == ".git" or entry.is_symlink() or _is_ignored(path, is_folder, chain):
             continue
         if is_folder:
-            yield from _walk(path, chain)
+            if entry.name not in skip:
+                yield from _walk(path, chain, skip)
         elif entry.is_file():
             yield path
 

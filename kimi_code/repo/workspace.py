@@ -126,6 +126,7 @@ class LocalWorkspace:
     """Folders and processes of this machine.
 
     `environment` is what commands' allow-list is applied to; `confine` makes (argv, cwd, env) run in the sandbox.
+    `changed` hears of every file that was written or removed.
     """
 
     def __init__(
@@ -135,8 +136,10 @@ class LocalWorkspace:
         *,
         environment: Mapping[str, str] | None = None,
         confine: Confine | None = None,
+        changed: Callable[[Path], object] = lambda _: None,
     ) -> None:
         self._confine = confine
+        self._changed = changed
         self._roots = tuple(dict.fromkeys(Path(os.path.realpath(folder)) for folder in (root, *extra)))
         self._source = os.environ if environment is None else environment
 
@@ -205,12 +208,14 @@ class LocalWorkspace:
             await asyncio.to_thread(_replace, path, content)
         except OSError as error:
             raise self._refusal("write", path, error) from error
+        self._changed(path)
 
     async def remove(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise self._refusal("remove", path, error) from error
+        self._changed(path)
 
     async def start(
         self, command: str, *, cwd: Path, env: Mapping[str, str] | None = None, confined: bool = False

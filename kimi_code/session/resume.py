@@ -1,10 +1,7 @@
 """Bring a session back from its journal."""
 
-from collections.abc import Iterable
-
-from kimi_code.agent.context import fold
-from kimi_code.events import Notice, PlanUpdated, Record, TodoItem
-from kimi_code.messages import Message
+from kimi_code.agent.history import History, fold
+from kimi_code.events import Notice, Record
 from kimi_code.session import journal
 from kimi_code.session.store import SessionMeta, follow
 from kimi_code.values import frozen
@@ -15,14 +12,14 @@ class Resumed:
     """What a journal adds up to."""
 
     meta: SessionMeta
-    messages: tuple[Message, ...] = ()
-    plan: tuple[TodoItem, ...] = ()
+    history: History
     last_seq: int = 0
     notices: tuple[Notice, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
 def resume(meta: SessionMeta) -> Resumed:
-    """Replay the session's journal: history repaired, plan, and what could not be read as notices."""
+    """Replay the session's journal: history, plan, and what could not be read as notices."""
     replay = journal.read(meta.journal)
     records = replay.records
     state = SessionMeta(meta.id, meta.path)
@@ -30,19 +27,11 @@ def resume(meta: SessionMeta) -> Resumed:
         state = follow(state, record)
     return Resumed(
         state,
-        tuple(fold(record.event for record in records)),
-        _plan(records),
+        fold(record.event for record in records),
         max((record.seq for record in records), default=0),
         _notices(replay),
+        records,
     )
-
-
-def _plan(records: Iterable[Record]) -> tuple[TodoItem, ...]:
-    plan: tuple[TodoItem, ...] = ()
-    for record in records:
-        if isinstance(record.event, PlanUpdated):
-            plan = record.event.items
-    return plan
 
 
 def _notices(replay: journal.Replay) -> tuple[Notice, ...]:

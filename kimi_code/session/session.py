@@ -1,14 +1,19 @@
 """The facade: what a front end holds. `prompt`, `steer`, `reply`, `interrupt` go in, Records come out."""
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from kimi_code.agent.asking import Asker
+from kimi_code.agent.budget import Budget
 from kimi_code.agent.checks import Checks
 from kimi_code.agent.environment import Agent
+from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
-from kimi_code.errors import KimiError
+from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import (
     Deny,
     Event,
@@ -20,13 +25,27 @@ from kimi_code.events import (
     RequestClosed,
     RequestOpened,
     SessionOpened,
+    SessionRenamed,
+    StepEnded,
+    TodoItem,
     TurnEnded,
+    TurnRedone,
+    TurnUndone,
 )
+from kimi_code.llm.model import Model, Thinking
+from kimi_code.messages import Usage
+from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
-from kimi_code.session.store import SessionMeta, follow, save_meta
+from kimi_code.session.standing import ContextPart, Standing, context_parts
+from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from kimi_code.session.rewind import Direction, Rewound, Wish
+
+T = TypeVar("T")
 
 
 @frozen
@@ -79,19 +98,26 @@ class Session:
         requests: Requests,
         meta: SessionMeta,
         *,
+        history: History | None = None,
         journal: Journal | None = None,
         to_line: Callable[[Record], str] = encode,
+        make_model: Callable[[str], Model] | None = None,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._agent = agent
         self._bus = bus
         self._requests = requests
         self._meta = meta
+        self._history = history or History()
         self._journal = journal
         self._to_line = to_line
+        self._make_model = make_model
         self._closers = tuple(closers)
         self._steers: deque[str] = deque()
-        self._running: asyncio.Task[TurnEnded] | None = None
+        self._running: asyncio.Task[Any] | None = None
+        self._rewinding = False
+        self._spent = Usage()  # by the turn that runs
+        self._shells = 0
         self._broken: OSError | None = None
         self._turns = meta.turns
         agent.check = self._check
@@ -103,12 +129,22 @@ class Session:
 
     @property
     def running(self) -> bool:
-        """Whether a turn is under way."""
+        """Whether something is under way: a turn, a compaction, a command of the user's."""
         return self._running is not None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is a journal, so that it can be resumed."""
+        return self._journal is not None
 
     @property
     def meta(self) -> SessionMeta:
         return self._meta
+
+    @property
+    def plan(self) -> tuple[TodoItem, ...]:
+        """The agent's plan as it stands."""
+        return self._agent.plan
 
     def line(self, record: Record) -> str:
         """The record as a line of JSON, as the journal keeps it: without secrets."""
@@ -130,16 +166,82 @@ class Session:
 
     async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
         """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
-        if self._running is not None:
-            raise KimiError("A turn is running.")
+        self._be_idle()
         checks = checks or TurnChecks()
         self._turns += 1
+        if news := self._history.news():
+            self._agent.notes.append(news)
         turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
-        self._running = asyncio.create_task(turn.run())
+        return await self._run(turn.run())
+
+    async def shell(self, command: str) -> None:
+        """Run a command of the user's own, unasked and unconfined; the model learns of it with the next prompt.
+
+        Raises CancelledError when interrupted, KimiError while something else runs.
+        """
+        self._be_idle()
+        from kimi_code.session.shell import run_shell
+
+        self._shells += 1
+        await self._run(run_shell(self._agent, command, f"shell-{self._turns}-{self._shells}"))
+
+    async def compact(self) -> None:
+        """Replace the history by a summary now. Raises KimiError when the model cannot, CancelledError on interrupt."""
+        self._be_idle()
+        agent = self._agent
+        budget = Budget(agent.limits, agent.model.profile.price)
         try:
-            return await self._running
+            await self._run(Asker(agent, budget).compact(agent.model.profile.context))
+        finally:
+            cost = budget.cost
+            spent = None if cost is None else (self._meta.cost_usd or 0.0) + cost
+            self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        task = self._running = asyncio.create_task(work)
+        try:
+            return await task
         finally:
             self._running = None
+
+    async def catch_up(self) -> None:
+        """Do what an undo that was killed half way left undone of the conversation."""
+        from kimi_code.session.rewind import Conversation, catch_up
+
+        if self._agent.checkpoints is not None:
+            with contextlib.suppress(CheckpointError):
+                turns = await self._agent.checkpoints().turns(self.id)
+                catch_up(turns, Conversation(self._history, self._bus.publish))
+
+    async def undo(self, wish: "Wish") -> "Rewound":
+        """Take turns of the folder back, files and conversation, of this session or another.
+
+        Raises KimiError while a turn runs, when there is nothing to undo, or when another session concerned is open.
+        """
+        return await self._rewind("undo", wish)
+
+    async def redo(self, wish: "Wish") -> "Rewound":
+        """Bring back what undo took; raises KimiError as undo does."""
+        return await self._rewind("redo", wish)
+
+    async def _rewind(self, direction: "Direction", wish: "Wish") -> "Rewound":
+        from kimi_code.session.rewind import Conversation, Rewinder
+
+        self._be_idle()
+        checkpoints = self._agent.checkpoints
+        if checkpoints is None:
+            raise KimiError("There are no checkpoints in this session.")
+        own = {self.id: Conversation(self._history, self._bus.publish)}
+        self._rewinding = True
+        try:
+            store = Store(self._meta.path.parent.parent)
+            return await Rewinder(checkpoints(), store, self._to_line, own).run(direction, wish)
+        finally:
+            self._rewinding = False
+
+    def _be_idle(self) -> None:
+        if self._running is not None or self._rewinding:
+            raise KimiError("A turn is running." if self._running else "Turns are being taken back.")
 
     def steer(self, text: str) -> None:
         """Say something to the running turn; the model reads it with its next step."""
@@ -153,6 +255,52 @@ class Session:
         """Stop the running turn: its commands are killed, its history made whole, TurnEnded published."""
         if self._running is not None:
             self._running.cancel()
+
+    def retry_now(self) -> None:
+        """Do not wait any longer before the next try of a request that failed."""
+        self._agent.hurry.set()
+
+    @property
+    def standing(self) -> Standing:
+        """The model and its settings, the context's size, what was spent."""
+        agent, profile = self._agent, self._agent.model.profile
+        cost = self._meta.cost_usd
+        if profile.price is not None:
+            cost = (cost or 0.0) + profile.price.cost(self._spent)
+        return Standing(
+            profile.id,
+            agent.thinking,
+            agent.scope.policy.mode,
+            agent.context.tokens,
+            profile.context,
+            self._meta.tokens + self._spent.total,
+            cost,
+        )
+
+    def context_parts(self) -> tuple[ContextPart, ...]:
+        """What fills the model's window."""
+        return context_parts(self._agent.context)
+
+    def change_model(self, name: str) -> None:
+        """From the next request on, another model, named as with -m. Raises KimiError when it cannot be used."""
+        if self._make_model is None:
+            raise KimiError("The model of this session cannot be changed.")
+        self._agent.model = self._make_model(name)
+
+    def set_thinking(self, level: Thinking | None) -> None:
+        """How much the model thinks, from the next request on; None leaves it to the model."""
+        self._agent.thinking = level
+
+    def set_permission_mode(self, mode: Mode) -> None:
+        """What runs without asking, from the next call on; the model is told with the next prompt."""
+        agent = self._agent
+        agent.scope.policy = replace(agent.scope.policy, mode=mode)
+        if agent.introduced:
+            agent.notes[:] = [f"<permissions>\nThese hold from now on: {agent.permissions()}\n</permissions>"]
+
+    def rename(self, title: str) -> None:
+        """Give the session a title of the user's own."""
+        self._bus.publish(SessionRenamed(title))
 
     async def close(self) -> None:
         """Kill background commands, close the connection and the journal. Safe to call twice."""
@@ -168,8 +316,18 @@ class Session:
         if record.agent != "main":
             return  # a sub-agent's: in a journal of its own
         self._meta = follow(self._meta, record)
-        if isinstance(record.event, PlanUpdated):
-            self._agent.plan = record.event.items
+        self._history.follow(record.event)
+        match record.event:
+            case StepEnded(usage=usage):
+                self._spent += usage
+            case TurnEnded():
+                self._spent = Usage()
+            case PlanUpdated(items=items):
+                self._agent.plan = items
+            case TurnUndone(conversation=True) | TurnRedone(conversation=True):
+                self._see_again()
+            case _:
+                pass
         if self._journal is None or self._broken is not None:
             return
         try:
@@ -177,6 +335,14 @@ class Session:
         except OSError as error:
             # Work that cannot be recorded must stop, but the front end has still to hear how it ended.
             self._broken = error
+
+    def _see_again(self) -> None:
+        """The history is another than it was: so is what the model has seen, of the surroundings and of files."""
+        agent = self._agent
+        agent.context.replace(self._history.messages)
+        agent.plan = self._history.plan
+        agent.introduced = False
+        agent.forget()
 
     def _check(self) -> None:
         if self._broken is not None:

@@ -4,13 +4,15 @@ import contextlib
 import json
 import secrets
 import shutil
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
 from kimi_code.errors import UsageError
-from kimi_code.events import Record, SessionOpened, TurnEnded, TurnStarted
+from kimi_code.events import Record, SessionOpened, SessionRenamed, TurnEnded, TurnStarted
 from kimi_code.session import journal
+from kimi_code.session.codec import encode
 from kimi_code.values import frozen
 
 _META = "meta.json"
@@ -30,6 +32,7 @@ class SessionMeta:
     updated: float = 0.0
     turns: int = 0
     cost_usd: float | None = None
+    tokens: int = 0
 
     @property
     def journal(self) -> Path:
@@ -44,8 +47,11 @@ def follow(meta: SessionMeta, record: Record) -> SessionMeta:
             return replace(meta, cwd=cwd, model=model)
         case TurnStarted(turn=turn, prompt=prompt):
             return replace(meta, turns=turn, title=meta.title or _title(prompt))
-        case TurnEnded(cost_usd=cost) if cost is not None:
-            return replace(meta, cost_usd=(meta.cost_usd or 0.0) + cost)
+        case SessionRenamed(title=title):
+            return replace(meta, title=_title(title))
+        case TurnEnded(cost_usd=cost, usage=usage):
+            paid = meta.cost_usd if cost is None else (meta.cost_usd or 0.0) + cost
+            return replace(meta, cost_usd=paid, tokens=meta.tokens + usage.total)
         case _:
             return meta
 
@@ -99,6 +105,17 @@ class Store:
             if meta.cwd == str(cwd):
                 return meta
         raise UsageError(f"No session of {cwd} to continue.", hint="`kimi-code sessions list --all` shows all of them.")
+
+    def rename(self, meta: SessionMeta, title: str) -> None:
+        """Give a session that nobody has open another title. Raises UsageError when somebody has."""
+        last = max((record.seq for record in journal.read(meta.journal).records), default=0)
+        record = Record(last + 1, "main", time.time(), SessionRenamed(title))
+        writer = journal.Journal(meta.path, encode)
+        try:
+            writer.write(record)
+        finally:
+            writer.close()
+        save_meta(follow(meta, record))
 
     def delete(self, meta: SessionMeta) -> None:
         """Remove the session's folder and all in it."""

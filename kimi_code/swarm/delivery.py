@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kimi_code.agent.review import decide, left_out
-from kimi_code.errors import KimiError
 from kimi_code.events import Approval, Event, FileChange, Reply, Request, TurnReviewed
 from kimi_code.repo.checkout import Checkout, Checkouts
-from kimi_code.repo.merge import Applied, apply
+from kimi_code.repo.merge import Applied, apply, merge
 from kimi_code.repo.selection import select
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.values import frozen
@@ -52,10 +51,7 @@ class UserTree:
         return checkouts, checkouts.base
 
     async def apply(self, checkouts: Checkouts, base: str, result: str) -> Applied:
-        live = await self.snapshots.take()
-        if live is None:
-            raise KimiError(f"Nothing was applied: {self.snapshots.reason}.")
-        return await apply(checkouts.trees, checkouts.top, base, result, live.tree)
+        return await apply(checkouts.trees, self.snapshots, base, result)
 
     async def thaw(self, checkouts: Checkouts) -> None:
         await checkouts.close()
@@ -76,9 +72,13 @@ class CopyTree:
         return self.checkouts, await self.checkout.commit("As it was when a swarm started\n")
 
     async def apply(self, checkouts: Checkouts, base: str, result: str) -> Applied:
-        ground = self.checkout.ground
-        live = await self.checkout.take()
-        return await apply(checkouts.trees, ground.at(ground.top), base, result, live)
+        trees, live = checkouts.trees, await self.checkout.take()
+        merged = await merge(trees, base, live, result)
+        if merged.conflicts:
+            return Applied("conflict", conflicts=merged.conflicts)
+        changed = await trees.changes(live, merged.tree, renames=False)
+        await self.checkout.bring(live, merged.tree)
+        return Applied("applied", tuple(change.path for change in changed))
 
     async def thaw(self, checkouts: Checkouts) -> None:
         pass  # its owner's

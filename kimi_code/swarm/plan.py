@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Literal
 
 from kimi_code.errors import PlanError
+from kimi_code.llm.model import Thinking
 from kimi_code.swarm import scope
 from kimi_code.values import frozen
 
@@ -49,6 +50,7 @@ class Task:
     check: str = ""
     locks: tuple[str, ...] = ()
     model: str = ""
+    thinking: Thinking | None = None
     budget: Allowance = field(default_factory=Allowance)
     output_schema: Mapping[str, object] | None = None
 

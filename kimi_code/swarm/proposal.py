@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, ValidationError
 
 from kimi_code.errors import PlanError
+from kimi_code.llm.model import Thinking
 from kimi_code.swarm.plan import MAX_TOOL_CALLS, Allowance, Plan, Task
 from kimi_code.tools.tool import Params
 
@@ -41,6 +42,7 @@ class TaskProposal(Params):
     check: str = Field(default="", description="A command that must exit 0 in its checkout before its work is taken.")
     locks: list[str] = Field(default_factory=list, description="Names of things that one task at a time may use.")
     model: str = ""
+    thinking: Thinking | Literal[""] = ""
     budget: BudgetProposal | None = None
     output_schema: dict[str, Any] | None = Field(default=None, description="A JSON Schema that its answer must fit.")
 
@@ -55,6 +57,7 @@ class TaskProposal(Params):
             check=self.check.strip(),
             locks=tuple(dict.fromkeys(self.locks)),
             model=self.model,
+            thinking=self.thinking or None,
             budget=self.budget.allowance() if self.budget else Allowance(),
             output_schema=self.output_schema,
         )
@@ -120,11 +123,15 @@ def read_plan(text: str, where: str) -> Plan:
         raise PlanError((f"{where} is no YAML: {' '.join(str(error).split())}",)) from None
     if not isinstance(data, dict):
         raise PlanError((f"{where} holds no plan: it must have a goal and tasks.",))
+    return plan_of(cast("dict[object, object]", data), where)
+
+
+def plan_of(data: Mapping[Any, Any], where: str) -> Plan:
+    """The plan that these fields propose, unchecked. Raises PlanError; `where` names what they come from."""
     try:
         return SwarmProposal.model_validate(data).plan()
     except ValidationError as error:
-        whole = cast("dict[object, object]", data)
-        raise PlanError(tuple(f"{where}: {_told(dict(fault), whole)}" for fault in error.errors())) from None
+        raise PlanError(tuple(f"{where}: {_told(dict(fault), data)}" for fault in error.errors())) from None
 
 
 def _told(fault: Mapping[str, Any], data: Mapping[object, object]) -> str:

@@ -1,97 +1,20 @@
-"""The tools by which a model has other agents work: Agent, Swarm, SwarmUpdate, SwarmRead, and Note among those."""
+"""The tools that there are once a swarm is: SwarmUpdate and SwarmRead for whoever planned it, Note for its agents."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from kimi_code.errors import PlanError, ToolError
+from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
-from kimi_code.swarm.plan import Allowance, Plan, Task
-from kimi_code.swarm.proposal import BudgetProposal, SwarmProposal, TasksProposal
-from kimi_code.tools.tool import Params, ToolContext, ToolResult
+from kimi_code.swarm.proposal import TasksProposal
+from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
 
 if TYPE_CHECKING:
     from kimi_code.swarm.control import Director
 
 _MOST = 30_000  # characters of one answer of SwarmRead
 _NOTE = 1_000  # characters
-
-
-class AgentParams(Params):
-    name: str = Field(description="Short: letters, digits, dashes.")
-    task: str = Field(description="All it needs to know: it does not see this conversation.")
-    agent: str = Field(default="", description="An agent type; coder unless given, explorer for mode read.")
-    mode: Literal["read", "write"] = "read"
-    model: str = ""
-    check: str = Field(default="", description="A command that must exit 0 before its work is taken.")
-    budget: BudgetProposal | None = None
-    background: bool = False
-
-
-class Agent:
-    """Have a sub-agent do one task with a context of its own, to keep yours for what matters: a broad search, a look
-    at many files (mode read), a change that needs no talk (mode write, in a copy that is merged). Several calls in one
-    message run at once. For many tasks use Swarm."""
-
-    name: ClassVar[str] = "Agent"
-    effect: ClassVar[Effect] = Effect.DELEGATE
-    params: ClassVar[type[Params]] = AgentParams
-
-    def __init__(self, director: "Callable[[], Director]") -> None:
-        self._director = director
-
-    def title(self, params: AgentParams) -> str:
-        return f"{params.name}: {_first(params.task)}"
-
-    def targets(self, params: AgentParams) -> Sequence[str]:
-        return ()
-
-    async def preview(self, params: AgentParams, ctx: ToolContext) -> Sequence[Block]:
-        return ()
-
-    async def run(self, params: AgentParams, ctx: ToolContext) -> ToolResult:
-        kind = params.agent or ("coder" if params.mode == "write" else "explorer")
-        task = Task(params.name, params.task, params.mode, kind, check=params.check, model=params.model)
-        budget = params.budget.allowance() if params.budget else Allowance()
-        plan = Plan(_first(params.task), (task,), budget=budget)
-        return ToolResult(await self._director().run(plan, background=params.background), summary=params.mode)
-
-
-class SwarmParams(SwarmProposal):
-    background: bool = Field(default=False, description="Go on meanwhile; SwarmUpdate waits for it.")
-
-
-class Swarm:
-    """Have many sub-agents work at once on tasks that you cut, each in a copy of its own; what they change is merged,
-    checked and given over as one change. Pays where parts can be done apart: many files alike, many failing tests,
-    several questions about a large code base. Where one step needs the last, or a few edits do it, do it yourself:
-    serial is better there. Give each task its scope, what it needs to know, and a check that proves it; let tasks need
-    others only where they build on them. Use template and items for many alike."""
-
-    name: ClassVar[str] = "Swarm"
-    effect: ClassVar[Effect] = Effect.DELEGATE
-    params: ClassVar[type[Params]] = SwarmParams
-
-    def __init__(self, director: "Callable[[], Director]") -> None:
-        self._director = director
-
-    def title(self, params: SwarmParams) -> str:
-        return f"{len(params.tasks) + len(params.items)} tasks: {_first(params.goal)}"
-
-    def targets(self, params: SwarmParams) -> Sequence[str]:
-        return ()
-
-    async def preview(self, params: SwarmParams, ctx: ToolContext) -> Sequence[Block]:
-        return ()
-
-    async def run(self, params: SwarmParams, ctx: ToolContext) -> ToolResult:
-        try:
-            plan = params.plan()
-        except PlanError as error:
-            raise ToolError(str(error)) from None
-        text = await self._director().run(plan, background=params.background)
-        return ToolResult(text, summary=f"{len(plan.tasks)} tasks")
 
 
 class SwarmUpdateParams(Params):
@@ -230,11 +153,6 @@ class Note:
         return ToolResult(f"Told {heard} agents.", summary=f"to {heard}")
 
 
-def orchestrating(director: "Callable[[], Director]") -> list[Any]:
-    """The tools of an agent that may have swarms."""
-    return [Agent(director), Swarm(director), SwarmUpdate(director), SwarmRead(director)]
-
-
-def _first(text: str) -> str:
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= 80 else line[:79] + "…"
+def steering(director: "Callable[[], Director]") -> list[Tool]:
+    """What an agent gets with its first swarm."""
+    return [SwarmUpdate(director), SwarmRead(director)]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
-from kimi_code.agent.context import Context, fold
+from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
+from kimi_code.agent.history import fold
 from kimi_code.agent.prompt import SYSTEM
 from kimi_code.agent.review import policy_inside
 from kimi_code.events import (
@@ -288,9 +289,9 @@ def hire(parent: Parent, post: Post) -> Worker:
         model,
         Context("", session_id=f"{parent.session_id}.{post.name}"),
         scope,
-        lambda: parent.describe(seat, scope.policy),
+        lambda _: parent.describe(seat, scope.policy),
         Limits(tokens=post.task.budget.tokens, cost=post.task.budget.cost),
-        parent.agent.thinking,
+        post.task.thinking or parent.agent.thinking,
         parent.agent.max_retries,
         parent.agent.retry_base,
         crash_file=folder / "crash.txt" if parent.keep else None,
@@ -337,7 +338,7 @@ def _conversation(records: Sequence[Record], until: Until) -> list[Message]:
         held.append(record)
         if isinstance(event, StepEnded | ContextCompacted):
             steps = len(held)
-    return fold(record.event for record in held[:steps])
+    return fold(record.event for record in held[:steps]).messages
 
 
 def worker_policy(policy: Policy, checkout: Checkout, outside: Workspace, mode: Mode) -> Policy:

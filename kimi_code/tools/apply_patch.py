@@ -1,6 +1,5 @@
 """Apply a patch to several files at once, for models that were trained to write patches."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,8 +10,8 @@ from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.patchset import FilePatch, parse
-from kimi_code.tools.edit import levels, warn, where
-from kimi_code.tools.files import Current, FileMemory, encode_like, missing, open_current
+from kimi_code.tools.edit import levels, where
+from kimi_code.tools.files import Current, FileMemory, missing, open_current, warn, write_all
 from kimi_code.tools.settle import Proposed, Settled, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 from kimi_code.values import frozen
@@ -104,26 +103,10 @@ class ApplyPatch:
         return [come, _Change(Proposed(current, None, with_path=goal.shown), "")]
 
     async def _write(self, changes: Sequence[Settled], ctx: ToolContext) -> None:
-        """All changes; where one fails, those before it are taken back."""
-        contents = [None if change.text is None else encode_like(change.text, change.current) for change in changes]
-        done: list[Current] = []
-        try:
-            for change, content in zip(changes, contents, strict=True):
-                done.append(change.current)
-                await self._put(change.current, content, ctx)
-        except BaseException:
-            for current in reversed(done):
-                before = None if current.text is None else encode_like(current.text, current)
-                with contextlib.suppress(ToolError):  # such as of the very file that could not be written
-                    await self._put(current, before, ctx)
-            raise
-
-    async def _put(self, current: Current, content: bytes | None, ctx: ToolContext) -> None:
-        if content is None:
-            await ctx.workspace.remove(current.path)
-            return
-        await ctx.workspace.write(current.path, content)
-        self._files.remember(current.path, content)
+        contents = await write_all([(change.current, change.text) for change in changes], ctx)
+        for change, content in zip(changes, contents, strict=True):
+            if content is not None:
+                self._files.remember(change.current.path, content)
 
 
 async def _diff(current: Current, text: str | None) -> Diff:

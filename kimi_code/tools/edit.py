@@ -9,8 +9,7 @@ from kimi_code.errors import PatchError, ToolError
 from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo import patch
 from kimi_code.repo.large_diff import diff_of
-from kimi_code.repo.syntax_check import new_problem
-from kimi_code.tools.files import Current, FileMemory, missing, open_current
+from kimi_code.tools.files import Current, FileMemory, missing, open_current, warn
 from kimi_code.tools.settle import Proposed, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 from kimi_code.tools.write import put, summarise
@@ -104,12 +103,6 @@ def levels(patched: patch.Patched, noun: str = "edit") -> str:
     if len(patched.levels) == 1:
         return f" Matched by overlooking {loose[0][1]}."
     return f" Matched by overlooking {', '.join(f'{level} ({noun} {number})' for number, level in loose)}."
-
-
-def warn(current: Current, text: str) -> str:
-    """A warning for the end of a result when `text` has syntax errors that the file had not; else nothing."""
-    problem = new_problem(current.shown, current.text, text)
-    return f"\nWarning: {problem}" if problem else ""
 
 
 def where(diff: Diff) -> str:

@@ -1,10 +1,13 @@
 """What the model last saw of each file, so that no edit overwrites what it has not seen; opening files for edits."""
 
+import contextlib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from hashlib import blake2b
 from pathlib import Path
 
 from kimi_code.errors import ToolError
+from kimi_code.repo.syntax_check import new_problem
 from kimi_code.repo.text import UTF8, Encoding, binary_kind, decode, encode
 from kimi_code.tools.tool import ToolContext
 from kimi_code.values import frozen
@@ -21,6 +24,14 @@ class FileMemory:
     def remember(self, path: Path, content: bytes) -> None:
         """The model has seen (or written) `content`."""
         self._seen[path] = _digest(content)
+
+    def forget(self) -> None:
+        """The conversation in which the model saw files is gone."""
+        self._seen.clear()
+
+    def knows(self, path: Path, content: bytes) -> bool:
+        """Whether the model has seen this very content."""
+        return self._seen.get(path) == _digest(content)
 
     def check(self, path: Path, content: bytes, shown: str) -> None:
         """Raise ToolError unless the model has seen this very content; `shown` is the path as the model knows it."""
@@ -76,6 +87,33 @@ async def missing(path: Path, ctx: ToolContext) -> str:
     return f"{shown} does not exist." + (f" In its folder are: {', '.join(similar)}." if similar else "")
 
 
+async def write_all(changes: Sequence[tuple[Current, str | None]], ctx: ToolContext) -> list[bytes | None]:
+    """Write the texts in place of the files, None removes one; where one fails, those before it are taken back.
+
+    Returns what was written. Raises ToolError with the files as they were.
+    """
+    contents = [None if text is None else encode_like(text, current) for current, text in changes]
+    done: list[Current] = []
+    try:
+        for (current, _), content in zip(changes, contents, strict=True):
+            done.append(current)
+            await _put(current.path, content, ctx)
+    except BaseException:
+        for current in reversed(done):
+            before = None if current.text is None else encode_like(current.text, current)
+            with contextlib.suppress(ToolError):  # such as of the very file that could not be written
+                await _put(current.path, before, ctx)
+        raise
+    return contents
+
+
+async def _put(path: Path, content: bytes | None, ctx: ToolContext) -> None:
+    if content is None:
+        await ctx.workspace.remove(path)
+    else:
+        await ctx.workspace.write(path, content)
+
+
 def encode_like(text: str, current: Current) -> bytes:
     """`text` in the file's encoding. Raises ToolError naming the first character that has no place in it."""
     try:
@@ -86,6 +124,12 @@ def encode_like(text: str, current: Current) -> bytes:
             f"{bad!r} (line {text.count(chr(10), 0, error.start) + 1} of the new text) cannot be written to "
             f"{current.shown}, which is {current.encoding.label or 'UTF-8'}. Leave it out."
         ) from error
+
+
+def warn(current: Current, text: str) -> str:
+    """A warning for the end of a result when `text` has syntax errors that the file had not; else nothing."""
+    problem = new_problem(current.shown, current.text, text)
+    return f"\nWarning: {problem}" if problem else ""
 
 
 def size_of(count: int) -> str:

@@ -1,19 +1,22 @@
 """Search file contents."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema, field_validator
 
 from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import LINE_MOST, Hit, Query, Search
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 _LIMIT = 100
 _TEXT_MOST = 30_000  # characters
+_OUTLINED_MOST = 40  # files whose definitions are shown around matches
 
 
 class GrepParams(Params):
@@ -24,7 +27,18 @@ class GrepParams(Params):
     mode: Literal["content", "files", "count"] | None = Field(
         default=None, description="Default content: lines with numbers."
     )
-    context: int | None = Field(default=None, ge=0, description="Lines around each match.")
+    # A string to the model, for a schema with two types is not understood everywhere.
+    context: Annotated[int | Literal["definition"] | None, WithJsonSchema({"type": "string"})] = Field(
+        default=None, description='Lines around each match, such as 2; or "definition": what each match is in.'
+    )
+
+    @field_validator("context")
+    @classmethod
+    def _counts_lines(cls, value: int | str | None) -> int | str | None:
+        if isinstance(value, int) and value < 0:
+            raise ValueError("it cannot be negative")
+        return value
+
     ignore_case: bool | None = None
     offset: int | None = Field(default=None, ge=0, description="Matches to skip.")
     limit: int | None = Field(default=None, ge=1, description="Default 100.")
@@ -37,8 +51,9 @@ class Grep:
     effect: ClassVar[Effect] = Effect.READ
     params: ClassVar[type[Params]] = GrepParams
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, indexes: Indexes) -> None:
         self._search = search
+        self._indexes = indexes
 
     def title(self, params: GrepParams) -> str:
         where = params.path or params.glob or params.type
@@ -57,7 +72,7 @@ class Grep:
             params.mode or "content",
             params.glob or "",
             params.type or "",
-            min(params.context or 0, 50),
+            min(params.context, 50) if isinstance(params.context, int) else 0,
             bool(params.ignore_case),
         )
         found = await self._search.grep(target, query)
@@ -71,9 +86,27 @@ class Grep:
         if offset >= total:
             raise ToolError(f"There are only {total} matches; offset {offset} is past their end.")
         page = _page(hits, offset, params.limit or _LIMIT, query.context)
-        lines, shown = _render(page, query, lambda path: quoted(ctx.workspace.display(folder / path)))
+        around = await self._definitions(page, folder) if params.context == "definition" else {}
+        lines, shown = _render(page, query, lambda path: quoted(ctx.workspace.display(folder / path)), around)
         note = _rest(offset, shown, total, found.complete) + note
         return ToolResult("\n".join(lines + note), summary=_summary(total, query.mode))
+
+    async def _definitions(self, hits: Sequence[Hit], folder: Path) -> dict[tuple[str, int], str]:
+        """The innermost definition around each line, for as many files as that is quick for."""
+        from kimi_code.repo.indexing.answers import innermost
+
+        try:
+            index = self._indexes.at(folder)
+        except ToolError:
+            return {}
+        async with asyncio.TaskGroup() as group:
+            asked = {
+                path: group.create_task(index.outline(folder / path))
+                for path in list(dict.fromkeys(hit.path for hit in hits))[:_OUTLINED_MOST]
+            }
+        outlines = {path: outline.definitions for path, task in asked.items() if (outline := task.result())}
+        found = ((hit, innermost(outlines.get(hit.path, ()), hit.number)) for hit in hits)
+        return {(hit.path, hit.number): around.qualified for hit, around in found if around}
 
 
 def _readable(hits: Sequence[Hit], folder: Path, target: Path, ctx: ToolContext) -> tuple[list[Hit], int]:
@@ -111,7 +144,9 @@ def _page(hits: Sequence[Hit], offset: int, limit: int, context: int) -> list[Hi
     return [hit for hit in hits if (hit.path, hit.number) in (chosen if hit.is_match else near)]
 
 
-def _render(hits: Sequence[Hit], query: Query, name: Callable[[str], str]) -> tuple[list[str], int]:
+def _render(
+    hits: Sequence[Hit], query: Query, name: Callable[[str], str], around: Mapping[tuple[str, int], str]
+) -> tuple[list[str], int]:
     """Lines under the path of their file, up to the size limit; and how many matches these are."""
     lines: list[str] = []
     size = shown = 0
@@ -126,7 +161,9 @@ def _render(hits: Sequence[Hit], query: Query, name: Callable[[str], str]) -> tu
                 lines.append(name(hit.path))
             elif query.context and hit.number != before.number + 1:
                 lines.append("--")
-            lines.append(f"{hit.number}{':' if hit.is_match else '-'} {_short(hit.text)}")
+            definition = around.get((hit.path, hit.number), "")
+            enclosing = f"  [in {definition}]" if definition else ""
+            lines.append(f"{hit.number}{':' if hit.is_match else '-'} {_short(hit.text)}{enclosing}")
         before = hit
         shown += hit.is_match
         size += len(lines[-1])

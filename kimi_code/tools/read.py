@@ -9,42 +9,55 @@ from pydantic import Field
 
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.text import Encoding, binary_kind, decode, detect
 from kimi_code.tools.files import EDITABLE_MOST, FileMemory, missing, size_of
+from kimi_code.tools.symbols import describe, place, readable, show
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
 LINES = 2000
 _LINE_MOST = 2000  # characters
 _TEXT_MOST = 50_000  # characters
+_TOGETHER_MOST = 5  # definitions of one name in one file
 _HEAD = 65_536  # bytes that tell the encoding of a large file
 
 
 class ReadParams(Params):
-    path: str
+    path: str | None = None
+    symbol: str | None = Field(
+        default=None, min_length=1, description="Only this definition, such as Class.method; path may narrow it."
+    )
     offset: int | None = Field(default=None, ge=0, description="First line, from 1.")
     limit: int | None = Field(default=None, ge=1, description="Lines; default 2000.")
 
 
 class Read:
-    """Read a text file: each line as its number, a tab and the text."""
+    """Read a text file, or one definition: each line as its number, a tab and the text."""
 
     name: ClassVar[str] = "Read"
     effect: ClassVar[Effect] = Effect.READ
     params: ClassVar[type[Params]] = ReadParams
 
-    def __init__(self, files: FileMemory) -> None:
+    def __init__(self, files: FileMemory, indexes: Indexes) -> None:
         self._files = files
+        self._indexes = indexes
 
     def title(self, params: ReadParams) -> str:
-        return params.path if not params.offset else f"{params.path}:{params.offset}"
+        if params.symbol:
+            return f"{params.symbol} in {params.path}" if params.path else params.symbol
+        return f"{params.path or ''}:{params.offset}" if params.offset else params.path or ""
 
     def targets(self, params: ReadParams) -> Sequence[str]:
-        return (params.path,)
+        return (params.path or ".",)
 
     async def preview(self, params: ReadParams, ctx: ToolContext) -> Sequence[Block]:
         return ()
 
     async def run(self, params: ReadParams, ctx: ToolContext) -> ToolResult:
+        if params.symbol:
+            return await self._read_symbol(params.symbol, params, ctx)
+        if params.path is None:
+            raise ToolError("Give a path, or a symbol.")
         path = ctx.workspace.resolve(params.path)
         shown = ctx.workspace.display(path)
         status = await ctx.workspace.status(path)
@@ -61,6 +74,36 @@ class Read:
             encoding = await self._read_whole(path, shown, window, ctx)
         window.end()
         return _result(window, shown, encoding, status.size)
+
+    async def _read_symbol(self, symbol: str, params: ReadParams, ctx: ToolContext) -> ToolResult:
+        """One definition; several of the same name only where they stand in one file (overloads, a property's two)."""
+        if params.offset is not None:
+            raise ToolError("Give either symbol or offset.")
+        index, within = await place(params.path, self._indexes, ctx)
+        answer = await index.definitions_of(symbol, within)
+        found = readable(answer.items, index, ctx)
+        if not found:
+            similar = readable((await index.symbols(symbol, path=within, limit=8)).items, index, ctx)
+            raise ToolError(_not_defined(symbol, params.path, [describe(each, index, ctx) for each in similar]))
+        if len({each.path for each in found}) > 1 or len(found) > _TOGETHER_MOST:
+            listed = "\n".join(describe(each, index, ctx) for each in found)
+            raise ToolError(f"{symbol} is defined {len(found)} times. Give its full name, or its path:\n{listed}")
+        path = ctx.workspace.resolve(str(index.root / found[0].path))
+        content = await ctx.workspace.read(path)
+        decoded = decode(content)
+        if decoded is None:
+            raise ToolError(_binary(ctx.workspace.display(path), content, len(content)))
+        self._files.remember(path, content)
+        encoded = decoded.text.encode("utf-8", "replace")
+        parts: list[str] = []
+        for each in sorted(found, key=lambda definition: definition.line):
+            # What is around the name belongs to it: decorators.
+            first = min(each.line, encoded.count(b"\n", 0, each.start_byte) + 1)
+            window = _Window(first, min(params.limit or LINES, each.end_line - first + 1))
+            window.feed(decoded.text)
+            window.end()
+            parts.append(_result(window, show(path, ctx), decoded.encoding, len(content), until=each.end_line).text)
+        return ToolResult("\n".join(parts), summary=", ".join(f"lines {d.line}-{d.end_line}" for d in found))
 
     async def _read_whole(self, path: Path, shown: str, window: "_Window", ctx: ToolContext) -> Encoding:
         content = await ctx.workspace.read(path)
@@ -151,16 +194,26 @@ class _Window:
         self._kept, self._length, self._open = [], 0, False
 
 
-def _result(window: _Window, shown: str, encoding: Encoding, size: int) -> ToolResult:
+def _not_defined(symbol: str, path: str | None, similar: Sequence[str]) -> str:
+    where = f" in {path}" if path else ""
+    if not similar:
+        return f"No definition of {symbol} is known{where}. Look for it with Grep."
+    listed = "\n".join(similar)
+    return f"No definition is named {symbol}{where}. Similar:\n{listed}"
+
+
+def _result(window: _Window, shown: str, encoding: Encoding, size: int, until: int = 0) -> ToolResult:
+    """`until` is the last line of the definition that was asked for; 0 for the file."""
     if not window.total:
         return ToolResult(f"{shown} is empty.", summary="empty")
     if window.first > window.total:
         raise ToolError(f"{shown} has only {window.total} lines; offset {window.first} is past its end.")
     parts = [f"{number}\t{line}" for number, line in enumerate(window.lines, window.first)]
     notes: list[str] = []
-    if window.first > 1 or window.last < window.total:
-        notes.append(f"lines {window.first}-{window.last} of {window.total} ({size_of(size)})")
-    if window.last < window.total:
+    if until or window.first > 1 or window.last < window.total:
+        of = f"{shown}, " if until else ""
+        notes.append(f"{of}lines {window.first}-{window.last} of {window.total} ({size_of(size)})")
+    if window.last < (until or window.total):
         notes.append(f"continue with offset={window.last + 1}")
     if encoding.label:
         notes.append(f"encoding {encoding.label}, kept by Edit and Write")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -57,6 +57,7 @@ class ToolContext:
     `may_read` says of a resolved path whether it may be shown without asking: searches leave out what may not.
     `confined` says that the call was allowed on the condition that what it starts runs in the sandbox.
     `approved` is what of its changes the user agreed to, where that is less or something else than was shown.
+    `targets` are what it was allowed for.
     """
 
     workspace: Workspace
@@ -66,6 +67,7 @@ class ToolContext:
     may_read: Callable[[Path], bool] = lambda _: True
     confined: bool = False
     approved: AllowHunks | AllowEdited | None = None
+    targets: tuple[str, ...] = ()
 
 
 class Tool(Protocol):
@@ -89,4 +91,13 @@ class Tool(Protocol):
 
     async def run(self, params: Any, ctx: ToolContext) -> ToolResult:
         """Do it. Raises ToolError for what the model can mend; anything else is a bug."""
+        ...
+
+
+@runtime_checkable
+class FindsTargets(Protocol):
+    """A tool that knows what it would touch only once it has looked."""
+
+    async def find_targets(self, params: Any, ctx: ToolContext) -> Sequence[str]:
+        """What permission rules are matched against, in place of `targets`. Raises ToolError when it cannot be done."""
         ...

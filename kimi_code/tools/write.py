@@ -6,7 +6,7 @@ from typing import ClassVar
 from kimi_code.events import Block, Diff, Effect
 from kimi_code.repo.large_diff import diff_of
 from kimi_code.repo.text import line_ending, with_line_ending
-from kimi_code.tools.files import Current, FileMemory, encode_like, open_current
+from kimi_code.tools.files import Current, FileMemory, encode_like, open_current, warn
 from kimi_code.tools.settle import Proposed, settle, tell
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
 
@@ -46,7 +46,8 @@ class Write:
             return ToolResult(said, summary="unchanged")
         lines = text.count("\n") + (not text.endswith("\n") and text != "")
         verb = "Created" if current.text is None else "Rewrote"
-        said = f"{verb} {current.shown} ({lines} lines).{tell(settled, ctx.approved)}"
+        size = f"{lines} line{'' if lines == 1 else 's'}"
+        said = f"{verb} {current.shown} ({size}).{warn(current, text)}{tell(settled, ctx.approved)}"
         return ToolResult(said, summarise(diff), (diff,))
 
 

@@ -336,7 +336,7 @@ def test_output_that_the_terminal_cannot_encode_is_escaped(cli: Cli) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_on_a_terminal_without_a_prompt_the_short_help_says_what_to_do(cli: Cli) -> None:
+def test_with_half_a_terminal_and_no_prompt_the_short_help_says_what_to_do(cli: Cli) -> None:
     import pty
 
     outside, inside = pty.openpty()
@@ -346,7 +346,7 @@ def test_on_a_terminal_without_a_prompt_the_short_help_says_what_to_do(cli: Cli)
     os.close(inside)
     assert (done.returncode, done.stdout) == (2, "")
     assert 'kimi-code -p "fix the failing test"' in done.stderr
-    assert "no interactive screen in this version yet" in done.stderr
+    assert "the screen cannot be opened: there is no terminal" in done.stderr
 
 
 def test_completions_install_writes_one_file_and_says_what_is_left_to_do(cli: Cli) -> None:

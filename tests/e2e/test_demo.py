@@ -51,12 +51,13 @@ def test_make_run_without_arguments_and_without_a_key_is_the_demo(tmp_path: Path
     shown = run(tmp_path, "--version", module="kimi_code.cli.make_run")
     assert shown.stdout.startswith("kimi-code ")
     assert arguments([], {}) == ["demo"]
-    assert arguments([], {"KIMI_API_KEY": " "}) == ["demo"]
+    assert arguments([], {"KIMI_API_KEY": " "}) == arguments([], {}, on_screen=True) == ["demo"]
 
 
 @pytest.mark.parametrize("name", ["KIMI_API_KEY", "MOONSHOT_API_KEY"])
 def test_make_run_with_a_key_is_the_real_thing(name: str) -> None:
     assert arguments([], {name: "sk-x"}) == ["demo", "--live"]
+    assert arguments([], {name: "sk-x"}, on_screen=True) == []
     assert arguments(["-p", "hello"], {name: "sk-x"}) == ["-p", "hello"]
 
 

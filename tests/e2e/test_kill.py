@@ -1,5 +1,6 @@
 """`kill -9` at any moment, then `-c`: nothing completed is lost, and every provider accepts the history."""
 
+import json
 import os
 import signal
 import sys
@@ -98,3 +99,26 @@ def test_killed_before_the_first_answer(program: Program) -> None:
     messages = history(program)
     assert roles(messages) == ["user", "user"]
     assert "remember me" in messages[0]["content"]
+
+
+def test_killed_while_a_scripted_model_answers_and_resumed_with_another_script(program: Program) -> None:
+    first, second = program.project / "first.json", program.project / "second.json"
+    write = {"name": "Write", "arguments": {"path": "done.txt", "content": "done\n"}}
+    read = {"name": "Read", "arguments": {"path": "done.txt"}}
+    first.write_text(json.dumps({"steps": [{"tool_calls": [write]}, {"delay": 600, "text": "never said"}]}))
+    process = program.start("-p", "first", "--output-format", "jsonl", "--model", f"scripted:{first}")
+    assert process.stdout is not None
+    started = (line for line in process.stdout if json.loads(line)["type"] == "step_started")
+    assert [json.loads(next(started))["step"] for _ in range(2)] == [1, 2]
+    process.kill()
+    process.communicate()
+    assert (program.project / "done.txt").read_text() == "done\n"
+
+    # The words of the killed turn stand before these; a step says what it expects to be answered with.
+    steps = [{"tool_calls": [read], "expect": "go on"}, {"text": "It is there.", "expect": "done"}]
+    second.write_text(json.dumps({"steps": steps}))
+    resumed = program.run("-p", "go on", "-c", "--output-format", "json", "--model", f"scripted:{second}")
+    assert (resumed.code, resumed.result["text"]) == (0, "It is there.")
+    shown = program.run("sessions", "show", resumed.result["session_id"]).stdout
+    assert [word in shown for word in ("first", "done.txt", "go on", "It is there.")] == [True] * 4
+    assert "never said" not in shown

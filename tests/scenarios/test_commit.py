@@ -141,7 +141,44 @@ async def test_a_new_branch_gets_the_commit_and_the_users_stays_checked_out(lab:
     assert git(repository, "symbolic-ref", "HEAD") == "refs/heads/main\n"
     assert (repository / ".git" / "index").read_bytes() == index
     assert git(repository, "log", "--format=%s", "agent/work") == "Change things\nFirst\n"
-    with pytest.raises(UsageError, match="agent/work exists already"):
+
+
+async def test_further_turns_go_on_top_of_their_branch(lab: Lab, repository: Path) -> None:
+    (repository / "a.txt").write_text(TWENTY.replace("20\n", "mine\n"))
+    (repository / "b.txt").write_text("staged\n")
+    git(repository, "add", "b.txt")
+    index, head = (repository / ".git" / "index").read_bytes(), git(repository, "rev-parse", "HEAD")
+    for number, command in enumerate(
+        ("echo 1 > new.txt; sed -i 's/^3$/three/' a.txt", "echo 2 >> new.txt", "rm new.txt")
+    ):
+        lab.server.script(shell(command), say("Done."), say(f"Step {number}"))
+        ran = await lab.run("Go on.", branch="agent/work", continue_last=number > 0)
+        assert ran.result["commit"]["branch"] == "agent/work", ran.result
+        assert (repository / ".git" / "index").read_bytes() == index
+    assert git(repository, "log", "--format=%s", "agent/work") == "Step 2\nStep 1\nStep 0\nFirst\n"
+    assert git(repository, "show", "agent/work~1:new.txt") == "1\n2\n"
+    assert git(repository, "diff", "--stat", head.strip(), "agent/work").splitlines()[-1] == (
+        " 1 file changed, 1 insertion(+), 1 deletion(-)"
+    )
+    assert git(repository, "rev-parse", "HEAD") == head
+
+
+async def test_a_branch_that_is_checked_out_gets_the_commit_as_the_current_one(lab: Lab, repository: Path) -> None:
+    ran = await committed(lab, "echo new > new.txt", branch="main")
+    assert ran.result["commit"]["branch"] == "main"
+    assert git(repository, "log", "--format=%s") == "Change things\nFirst\n"
+    assert git(repository, "status", "--porcelain") == ""
+
+
+async def test_branches_of_others_and_those_checked_out_elsewhere_are_refused_at_once(
+    lab: Lab, repository: Path, tmp_path: Path
+) -> None:
+    git(repository, "branch", "theirs")
+    with pytest.raises(UsageError, match="theirs exists already, and its last commit is not kimi-code's"):
+        await lab.open(branch="theirs")
+    await committed(lab, "echo new > new.txt", branch="agent/work")
+    git(repository, "worktree", "add", "-q", str(tmp_path / "other"), "agent/work")
+    with pytest.raises(UsageError, match=r"agent/work is checked out in .*other"):
         await lab.open(branch="agent/work")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kimi_code.config.settings import CheckoutSettings
 from kimi_code.errors import UsageError
 from kimi_code.events import (
     Allow,
@@ -295,3 +296,44 @@ async def test_confined_copies_are_reviewed_alike_and_their_commands_need_no_app
     assert "+xx" in ran.result["review"]["patch"]
     tool = next(m for m in lab.server.requests[-1].messages if m["role"] == "tool")
     assert json.dumps(tool["content"]).count("xx") == 1
+
+
+async def test_in_a_confined_copy_nothing_runs_unconfined_and_the_model_is_told(lab: Lab, project: Path) -> None:
+    if find("auto", lab.data).mechanism is None:
+        pytest.skip("NOT TESTED: no sandbox works on this machine")
+    lab.configure(sandbox="auto", allow=("Bash(touch *)",))
+    free = {"command": "touch free", "unconfined": True}
+    writing = "touch sealed; python3 -c \"open('/etc/no', 'w')\""
+    lab.server.script(call("Bash", free), call("Bash", {"command": writing}), say("Done."))
+    ran = await lab.run(diff=TurnDiff())
+    assert (ran.exit_code, ran.result["denied"]) == (0, [])
+    assert [file["path"] for file in ran.result["review"]["files"]] == ["sealed"]
+    refused, blocked = (m["content"] for m in lab.server.requests[-1].messages if m["role"] == "tool")
+    assert "In this isolated copy every command runs confined" in json.dumps(refused)
+    assert "do without it" in json.dumps(blocked) and "unconfined: true" not in json.dumps(blocked)
+
+
+async def test_ignored_folders_are_linked_or_copied_as_the_settings_say(lab: Lab, project: Path) -> None:
+    if find("auto", lab.data).mechanism is None:
+        pytest.skip("NOT TESTED: no sandbox works on this machine")
+    (project / ".gitignore").write_text("vendor/\ncache/\nnode_modules/\n")
+    for name in ("vendor", "cache", "node_modules"):
+        (project / name).mkdir()
+        (project / name / "file").write_text("theirs")
+    lab.configure(sandbox="auto", checkouts=CheckoutSettings(linked=("vendor",), copied=("cache",)))
+    look = "cat vendor/file; echo mine > cache/file && cat cache/file; echo x > vendor/file || echo refused; ls"
+    lab.server.script(call("Bash", {"command": look}), say("Done."))
+    ran = await lab.run(diff=TurnDiff())
+    said = json.dumps(next(m for m in lab.server.requests[-1].messages if m["role"] == "tool")["content"])
+    assert "theirsmine" in said and "refused" in said and "node_modules" not in said
+    assert ran.result["review"]["status"] == "unchanged"
+    assert {(project / name / "file").read_text() for name in ("vendor", "cache")} == {"theirs"}
+
+
+async def test_what_nothing_allows_in_a_copy_is_not_said_to_be_allowed_by_full_permissions(
+    lab: Lab, project: Path
+) -> None:
+    lab.server.script(call("Bash", {"command": "sed -i s/^2$/x/ a.txt"}), say("Done."))
+    ran = await lab.run(diff=TurnDiff())
+    assert ran.exit_code == 5
+    assert "Nothing allows it in an isolated copy; without --review turn, -y does" in ran.result["error"]

@@ -7,6 +7,7 @@ import pytest
 
 from kimi_code.events import TaskState, TaskStateChanged
 from kimi_code.permissions.sandbox import find
+from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
 from tests.server import Reply, call, calls, say
 from tests.swarm_world import Cast, git, make_project, state
@@ -55,7 +56,7 @@ async def test_git_in_one_copy_changes_neither_the_users_repository_nor_a_siblin
         },
     )
     lab.configure(permission_mode="yolo")
-    await lab.run(max_agents=2)
+    await lab.run(swarms=SwarmStart(2))
     after = state(project)
     # What it deleted in its own copy is a change like any other; the repository is the user's alone.
     for name in ("a.txt", "b.txt", "mine.txt"):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from kimi_code.permissions.confinement import Confinement, Mounts, find_mounts
 from kimi_code.permissions.paths import Boundary, locate
 from kimi_code.permissions.sandbox import Wanted, find
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
+from kimi_code.repo.checkpoints import swap
+from kimi_code.repo.checkpoints.states import Node
 from kimi_code.repo.merge import apply, merge
 from kimi_code.repo.search import Query
 from kimi_code.repo.snapshot import Snapshots
@@ -416,6 +419,73 @@ async def test_ignored_folders_can_be_copied_and_are_then_the_copys_own(scene: S
     assert not (scene.top / "node_modules" / "x").exists()
 
 
+# --- The frozen files, from one moment to the next -------------------------------------------------------------------
+
+
+async def kept(scene: Scene, *, alone: bool = True) -> tuple[Path, dict[str, tuple[int, bytes]]]:
+    """The files that copies are made over, after a copy was; and what is in them."""
+    checkouts = await scene.freeze()
+    checkout = await checkouts.create("one")
+    assert await sh(checkout, "cat a.txt") == (scene.top / "a.txt").read_text()
+    base = await checkouts._base()  # pyright: ignore[reportPrivateUsage]
+    found = photograph(base)
+    if alone:
+        await checkouts.close()
+    return base, found
+
+
+def expected(scene: Scene) -> dict[str, tuple[int, bytes]]:
+    names = [name for name in git(scene.top, "ls-files", "-z", "-c", "-o", "--exclude-standard").split("\0") if name]
+    seen = photograph(scene.top)
+    return {name: seen[name] for name in names if name in seen}
+
+
+def files_of(found: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
+    return {name: look for name, look in found.items() if not stat.S_ISDIR(look[0])}
+
+
+@pytest.mark.parametrize("scene", ["overlay"], indirect=True)
+async def test_the_next_moment_writes_only_what_differs_from_the_last_one(scene: Scene) -> None:
+    base, found = await kept(scene)
+    assert files_of(found) == expected(scene)
+    same = (base / "run.sh").stat().st_ino
+    (scene.top / "a.txt").write_text("dirty too\n")
+    (scene.top / "new.txt").unlink()
+    (scene.top / "new.txt").mkdir()
+    (scene.top / "new.txt" / "inside").write_text("x\n")
+    shutil.rmtree(scene.top / "src")
+    (scene.top / "src").symlink_to("new.txt")
+    (scene.top / "tool").write_text("#!/bin/sh\n")
+    (scene.top / "tool").chmod(0o755)
+    again, found = await kept(scene)
+    assert again == base and files_of(found) == expected(scene)
+    assert (base / "run.sh").stat().st_ino == same
+    assert (base / "tool").stat().st_mtime_ns == (scene.top / "tool").stat().st_mtime_ns
+
+
+@pytest.mark.parametrize("scene", ["overlay"], indirect=True)
+async def test_files_that_a_living_copy_stands_on_are_not_changed_for_another(scene: Scene) -> None:
+    base, _ = await kept(scene, alone=False)
+    (scene.top / "a.txt").write_text("later\n")
+    other, found = await kept(scene)
+    assert other != base and found["a.txt"][1] == b"later\n"
+    assert (base / "a.txt").read_text() == "dirty\n"
+
+
+@pytest.mark.parametrize("scene", ["overlay"], indirect=True)
+async def test_kept_files_that_a_kill_left_half_way_or_nobody_uses_are_laid_out_anew(scene: Scene) -> None:
+    base, _ = await kept(scene)
+    base.with_name("base.index").rename(base.with_name("base.busy"))  # so it is while the files are being changed
+    (base / "a.txt").write_text("half")
+    (base / "stray").write_text("x")
+    _, found = await kept(scene)
+    assert files_of(found) == expected(scene)
+    os.utime(base.with_name("base.lock"), (0, 0))
+    checkouts = await scene.freeze()
+    assert not base.exists()
+    await checkouts.close()
+
+
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
@@ -437,13 +507,26 @@ async def test_results_are_merged_built_upon_and_applied_to_the_users_files(scen
     result = await third.commit("three")
     (scene.top / "long").write_text((scene.top / "long").read_text().replace("\n9\n", "\nnine\n"))
     index, head = (scene.top / ".git" / "index").read_bytes(), git(scene.top, "stash", "list")
-    live = await Snapshots(scene.top, scene.data / "snapshots").take()
-    assert live is not None
-    applied = await apply(checkouts.trees, scene.top, checkouts.base, result, live.tree)
+    applied = await apply(checkouts.trees, Snapshots(scene.top, scene.data / "snapshots"), checkouts.base, result)
     assert applied.status == "applied" and set(applied.paths) == {"long", "made"}
     text = (scene.top / "long").read_text().splitlines()
     assert (text[2], text[9], text[17]) == ("two", "nine", "seventeen")
     assert ((scene.top / ".git" / "index").read_bytes(), git(scene.top, "stash", "list")) == (index, head)
+
+
+async def test_a_copy_is_never_made_of_files_that_a_killed_process_left_half_way(scene: Scene) -> None:
+    snapshots = Snapshots(scene.top, scene.data / "snapshots")
+    shadow = await snapshots.open()
+    blob = (await shadow.ask("hash-object", "-w", "run.sh")).decode().strip()
+    old = (await shadow.ask("hash-object", "-w", "a.txt")).decode().strip()
+    changes = {"a.txt": Node("file", 0o644, blob), "added": Node("file", 0o644, blob)}
+    steps = swap.prepare(scene.top, "killed", changes, {"a.txt": Node("file", 0o644, old), "added": None})
+    await swap.stage(shadow, steps)
+    swap.swap_in(scene.top, steps)
+    checkout = await scene.create()
+    assert await sh(checkout, "cat a.txt; test ! -e added") == "dirty\n"
+    assert (scene.top / "a.txt").read_text() == "dirty\n" and not (scene.top / "added").exists()
+    assert not list(scene.top.glob(".*.kimi-code.tmp"))
 
 
 async def test_nested_repositories_and_huge_files_are_named_and_left_out(any_scene: Scene) -> None:
@@ -521,6 +604,11 @@ async def test_times_are_the_users_own(any_scene: Scene) -> None:
 # --- Beginning and end -----------------------------------------------------------------------------------------------
 
 
+def claimed(scene: Scene) -> set[Path]:
+    """What is in the project's folder but for the laid out files that are kept for the next time."""
+    return {path for path in (scene.data / "checkouts").glob("*/*") if path.name.partition(".")[0] != "base"}
+
+
 async def test_nothing_is_left_when_all_is_closed(scene: Scene) -> None:
     checkouts = await scene.freeze()
     one = await checkouts.create("one")
@@ -532,7 +620,7 @@ async def test_nothing_is_left_when_all_is_closed(scene: Scene) -> None:
     assert descriptors_open() == descriptors
     assert await sh(one, "cat a.txt") == "dirty\n"
     await checkouts.close()
-    assert [path for path in (scene.data / "checkouts").rglob("*") if path.parent.parent.name == "checkouts"] == []
+    assert claimed(scene) == set()
 
 
 _KILLED = """
@@ -558,12 +646,11 @@ async def test_what_a_killed_run_leaves_is_swept_by_the_next_and_living_ones_are
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
         assert run.stdout is not None
         assert await asyncio.to_thread(run.stdout.readline) == b"ready\n"
-        place = next((scene.data / "checkouts").iterdir())
-        assert len([entry for entry in place.iterdir() if entry.is_dir()]) == 2
+        assert len([path for path in claimed(scene) if path.is_dir()]) == 2
         run.send_signal(signal.SIGKILL)
     checkouts = await scene.freeze()
     await checkouts.close()
-    assert len([entry for entry in place.iterdir() if entry.is_dir()]) == 1
+    assert len([path for path in claimed(scene) if path.is_dir()]) == 1
     assert await sh(alive, "cat a.txt") == "dirty\n"
 
 
@@ -598,7 +685,7 @@ _AS_NOBODY = """
 import asyncio, os, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
-from tests.unit.test_checkout import ATTACKS, WAYS, Scene, changed, photograph, put, sh
+from tests.unit.test_checkout import ATTACKS, WAYS, Scene, changed, claimed, photograph, put, sh
 async def main():
     scene = Scene(Path({place!r}), WAYS[{way!r}])
     scene.plant()
@@ -611,7 +698,7 @@ async def main():
         await sh(one, attack.format(top=scene.top, data=scene.data, place=scene.place))
     same = photograph(scene.top) == before
     await scene.opened[0].close()
-    print([one.isolation, said, told, same, os.listdir(next((scene.data / "checkouts").iterdir()))])
+    print([one.isolation, said, told, same, sorted(claimed(scene))])
 asyncio.run(main())
 """
 

@@ -9,8 +9,10 @@ import pytest
 from kimi_code.cli.run import RunFlags
 from kimi_code.config import choose, find_places, is_unconfigured, load
 from kimi_code.config.file import ThinkingStyle
+from kimi_code.config.settings import CheckoutSettings, CheckpointSettings
 from kimi_code.errors import AuthError, ConfigError, KimiError, UsageError
 from kimi_code.llm import model as llm
+from kimi_code.repo.checkout import LINKED
 
 
 @pytest.fixture
@@ -381,3 +383,23 @@ def test_a_folder_to_add_must_exist_and_starts_at_the_working_folder(home: Path,
     assert load(RunFlags(add_dirs=("lib",)), environment(home), project).add_dirs == (project / "lib",)
     with pytest.raises(UsageError, match="--add-dir nowhere"):
         load(RunFlags(add_dirs=("nowhere",)), environment(home), project)
+
+
+def test_what_is_kept_for_undo_is_set_one_by_one_and_by_no_project(home: Path, project: Path) -> None:
+    user = write_user(home, "[checkpoints]\nkeep_days = 7\nkeep_dais = 8")
+    write_project(project, "[checkpoints]\nfile_mb = 100_000")
+    settings = load(None, environment(home), project, trusted=True)
+    assert settings.checkpoints == CheckpointSettings(keep_days=7)
+    assert settings.origins["checkpoints"] == str(user)
+    unknown, refused = settings.warnings
+    assert "unknown key checkpoints.keep_dais; did you mean keep_days?" in unknown
+    assert "checkpoints is ignored" in refused
+
+
+def test_what_isolated_copies_have_of_ignored_folders_is_set_by_name(home: Path, project: Path) -> None:
+    assert load(None, environment(home), project).checkouts.linked == LINKED
+    write_user(home, '[checkouts]\ncopied = ["target"]')
+    assert load(None, environment(home), project).checkouts == CheckoutSettings(copied=("target",))
+    write_user(home, '[checkouts]\nlinked = ["web/node_modules"]')
+    with pytest.raises(ConfigError, match=r"checkouts\.linked\.0"):
+        load(None, environment(home), project)

@@ -3,8 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kimi_code.agent.context import LOST_RESULT, Context, estimate, fold, is_whole, repair, strict
-from kimi_code.events import ContextCompacted, MessageCompleted
+from kimi_code.agent.context import LOST_RESULT, Context, estimate, is_whole, repair, strict
 from kimi_code.llm.model import ToolSchema
 from kimi_code.messages import Message, ToolCall, Usage
 
@@ -63,16 +62,6 @@ def test_a_strict_history_is_whole_and_has_no_two_user_messages_in_a_row(history
     merged = strict(history)
     assert is_whole(merged)
     assert all(not (a.role == b.role == "user") for a, b in pairwise(merged))
-
-
-def test_the_history_is_the_fold_of_messages_and_compactions() -> None:
-    summary = Message("user", "state", source="summary")
-    events = [
-        MessageCompleted(Message("user", "one")),
-        ContextCompacted(100, 10, (summary,)),
-        MessageCompleted(Message("assistant", "two")),
-    ]
-    assert fold(events) == [summary, Message("assistant", "two")]
 
 
 def test_token_counts_follow_what_the_server_reported() -> None:

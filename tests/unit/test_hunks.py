@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from kimi_code.errors import ToolError
 from kimi_code.events import AllowEdited, AllowHunks, Diff, Hunk
 from kimi_code.repo.diff import compare, file_id, make_diff
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.large_diff import compare_any
 from kimi_code.tools.apply_patch import ApplyPatch
 from kimi_code.tools.edit import Edit
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.read import Read
+from kimi_code.tools.rename import Rename
 from kimi_code.tools.tool import ToolContext
 from kimi_code.tools.write import Write
-from tests.unit.toolbox import context, use
+from tests.unit.toolbox import UNINDEXED, context, use
 
 
 def joined(lines: list[str], last: str) -> str:
@@ -146,7 +148,7 @@ def approving(ctx: ToolContext, approved: AllowHunks | AllowEdited) -> ToolConte
     return replace(ctx, approved=approved)
 
 
-async def shown(tool: Edit | Write | ApplyPatch, ctx: ToolContext, **arguments: object) -> list[Diff]:
+async def shown(tool: Edit | Write | ApplyPatch | Rename, ctx: ToolContext, **arguments: object) -> list[Diff]:
     """What an approval would show."""
     blocks = await tool.preview(tool.params.model_validate(arguments), ctx)  # pyright: ignore[reportArgumentType]
     return [block for block in blocks if isinstance(block, Diff)]
@@ -155,7 +157,7 @@ async def shown(tool: Edit | Write | ApplyPatch, ctx: ToolContext, **arguments: 
 async def opened(folder: Path, name: str, content: bytes) -> tuple[ToolContext, FileMemory]:
     ctx, files = context(folder), FileMemory()
     (folder / "project" / name).write_bytes(content)
-    await use(Read(files), ctx, path=name)
+    await use(Read(files, UNINDEXED), ctx, path=name)
     return ctx, files
 
 
@@ -210,7 +212,7 @@ async def test_a_whole_file_is_written_as_far_as_it_was_approved(tmp_path: Path)
 async def test_hunks_of_several_files_are_picked_and_a_move_never_loses_its_content(tmp_path: Path) -> None:
     ctx, files = await opened(tmp_path, "a.txt", b"one\n")
     (tmp_path / "project" / "b.txt").write_bytes(b"move me\n")
-    await use(Read(files), ctx, path="b.txt")
+    await use(Read(files, UNINDEXED), ctx, path="b.txt")
     patch = (
         "*** Begin Patch\n*** Update File: a.txt\n@@\n-one\n+1\n*** Add File: new.txt\n+new\n"
         "*** Update File: b.txt\n*** Move to: c.txt\n@@\n-move me\n+moved\n*** End Patch"
@@ -242,3 +244,23 @@ async def test_an_approval_of_what_is_no_longer_proposed_does_nothing(tmp_path: 
             Edit(files), approving(ctx, AllowHunks(("0123456789ab",))), path="a.txt", old_string="one", new_string="1"
         )
     assert (tmp_path / "project" / "a.txt").read_bytes() == b"one\n"
+
+
+async def test_of_a_rename_too_only_the_approved_hunks_are_written(tmp_path: Path) -> None:
+    ctx, files = context(tmp_path), FileMemory()
+    project = tmp_path / "project"
+    (project / "a.py").write_text("def twice(n):\n    return 2 * n\n")
+    (project / "b.py").write_text("from a import twice\n\nprint(twice(2))\n")
+    indexes = Indexes((project,), tmp_path / "cache")
+    try:
+        rename = Rename(files, indexes)
+        seen = await shown(rename, ctx, symbol="twice", new_name="double")
+        assert [diff.path for diff in seen] == ["a.py", "b.py"]
+        approved = approving(ctx, AllowHunks((seen[0].hunks[0].id,)))
+        result = await use(rename, approved, symbol="twice", new_name="double")
+    finally:
+        await indexes.close()
+    assert (project / "a.py").read_text() == "def double(n):\n    return 2 * n\n"
+    assert (project / "b.py").read_text() == "from a import twice\n\nprint(twice(2))\n"
+    assert "approved only part of this" in result.text
+    assert "from a import twice" in result.text

@@ -65,7 +65,7 @@ def test_a_journal_cut_at_any_byte_resumes_with_every_complete_record(tmp_path: 
     meta = SessionMeta("s", folder)
     resumed = resume(meta)
     assert resumed.last_seq == complete
-    assert is_whole(resumed.messages)
+    assert is_whole(resumed.history.messages)
     assert len(resumed.notices) == (1 if _torn(content[:cut], content) else 0)
     # Going on: what is appended stands on a line of its own and all is read again.
     write(folder, [TurnStarted(2, "next")], first_seq=resumed.last_seq + 1)
@@ -82,7 +82,7 @@ def _torn(cut: bytes, whole: bytes) -> bool:
 def test_calls_without_results_get_one_on_resume(tmp_path: Path) -> None:
     write(tmp_path, session_events()[:5])
     resumed = resume(SessionMeta("s", tmp_path))
-    assert resumed.messages[-1] == Message("tool", LOST_RESULT, call_id="b")
+    assert resumed.history.messages[-1] == Message("tool", LOST_RESULT, call_id="b")
     assert resumed.meta.turns == 1
     assert resumed.meta.title == "do it"
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimi_code.repo.apply import Step, carry_out
+from kimi_code.errors import CheckpointError
+from kimi_code.repo.checkouts.frozen import alternates
+from kimi_code.repo.checkpoint import Checkpoints
+from kimi_code.repo.checkpoints.ledger import Doorway
 from kimi_code.repo.merge import Applied, apply, merge
 from kimi_code.repo.shadow import Shadow, build
+from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Entry, Trees
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 Files = Mapping[str, str | Entry]
 
@@ -23,10 +31,13 @@ def entry(content: "str | Entry") -> Entry:
     return content if isinstance(content, Entry) else Entry("file", content.encode())
 
 
-def make_trees(folder: Path) -> Trees:
-    shadow = Shadow(folder, folder, None)
-    build(shadow, ())
-    return Trees(shadow)
+async def make_trees(folder: Path, snapshots: Snapshots) -> Trees:
+    """A store that borrows from the snapshots', as that of isolated copies does."""
+    store = Shadow(folder, folder, None)
+    build(store, ())
+    lent = (await snapshots.open()).folder / "objects"
+    (folder / "objects" / "info" / "alternates").write_text(alternates([lent]))
+    return Trees(store)
 
 
 async def plant(trees: Trees, files: Files) -> str:
@@ -58,19 +69,26 @@ def look(top: Path) -> dict[str, Entry]:
 
 @dataclass(slots=True)
 class Scene:
-    trees: Trees
     top: Path
+    snapshots: Snapshots
+    trees: Trees
 
-    async def apply(self, base: Files, result: Files, live: Files) -> Applied:
-        lay_out(self.top, live)
-        ids = [await plant(self.trees, files) for files in (base, result, live)]
-        return await apply(self.trees, self.top, *ids)
+    async def apply(self, base: Files, result: Files, live: Files | None = None) -> Applied:
+        lay_out(self.top, base if live is None else live)
+        ids = [await plant(self.trees, files) for files in (base, result)]
+        return await apply(self.trees, self.snapshots, *ids)
+
+
+async def make_scene(place: Path) -> Scene:
+    top = place / "top"
+    top.mkdir()
+    snapshots = Snapshots(top, place / "snapshots")
+    return Scene(top, snapshots, await make_trees(place / "store", snapshots))
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    (tmp_path / "top").mkdir()
-    return Scene(make_trees(tmp_path / "store"), tmp_path / "top")
+async def scene(tmp_path: Path) -> Scene:
+    return await make_scene(tmp_path)
 
 
 TEN = "".join(f"line {n}\n" for n in range(10))
@@ -127,62 +145,71 @@ async def test_files_become_folders_links_and_programs_and_back(scene: Scene) ->
 
 
 async def test_the_mode_of_a_replaced_file_is_kept(scene: Scene) -> None:
-    lay_out(scene.top, {"secret": "old"})
+    lay_out(scene.top, {"secret": "old", "run": "old"})
     (scene.top / "secret").chmod(0o600)
-    assert await carry_out(scene.top, [Step("secret", entry("old"), entry("new"))]) == ()
-    assert (scene.top / "secret").stat().st_mode & 0o777 == 0o600
+    (scene.top / "run").chmod(0o640)
+    files: Files = {"secret": "old", "run": "old"}
+    ids = [
+        await plant(scene.trees, each)
+        for each in (files, {"secret": "new", "run": Entry("executable", b"old"), "x": ""})
+    ]
+    assert (await apply(scene.trees, scene.snapshots, *ids)).status == "applied"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in scene.top.iterdir()}
+    assert (modes["secret"], modes["run"]) == (0o600, 0o750)
 
 
 async def test_an_ignored_file_in_the_way_is_not_written_over(scene: Scene) -> None:
-    lay_out(scene.top, {"build/out": "precious"})
-    applied = await scene.apply({"a": "1"}, {"a": "2", "build/out": "generated"}, {"a": "1"})
-    assert applied.status == "refused" and applied.reasons[0].startswith("build/out is to be created, but")
-    assert look(scene.top) == {"a": entry("1"), "build/out": entry("precious")}
+    lay_out(scene.top, {"target/out": "precious"})
+    applied = await scene.apply({"a": "1"}, {"a": "2", "target/out": "generated"})
+    assert applied.reasons == ("target/out: something that is in no checkpoint is in its place",)
+    assert look(scene.top) == {"a": entry("1"), "target/out": entry("precious")}
 
 
 async def test_a_folder_with_an_ignored_file_in_it_is_not_replaced_by_a_file(scene: Scene) -> None:
-    lay_out(scene.top, {"d/ignored": "precious"})
-    applied = await scene.apply({"d/a": "1"}, {"d": "file"}, {"d/a": "1"})
-    assert applied.status == "refused"
-    assert look(scene.top) == {"d/a": entry("1"), "d/ignored": entry("precious")}
-
-
-async def test_a_file_changed_since_the_snapshot_stops_everything(scene: Scene) -> None:
-    lay_out(scene.top, {"a": "edited meanwhile", "b": "b"})
-    steps = [Step("b", entry("b"), entry("B")), Step("a", entry("a"), None)]
-    assert await carry_out(scene.top, steps) == ("a was changed just now.",)
-    assert look(scene.top) == {"a": entry("edited meanwhile"), "b": entry("b")}
+    lay_out(scene.top, {"d/x.pyc": "precious"})
+    applied = await scene.apply({"d/a": "1"}, {"d": "file"})
+    assert applied.reasons == ("d: a folder with other files is in its place",)
+    assert look(scene.top) == {"d/a": entry("1"), "d/x.pyc": entry("precious")}
 
 
 async def test_a_folder_that_became_a_link_is_not_followed(scene: Scene, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "a").write_text("a")
+    lay_out(tmp_path / "elsewhere", {"a": "a"})
     (scene.top / "d").symlink_to(tmp_path / "elsewhere")
-    steps = [Step("d/a", entry("a"), entry("new")), Step("d/b", None, entry("b"))]
-    reasons = await carry_out(scene.top, steps)
-    assert [reason.split(":")[1] for reason in reasons] == [" d is no folder any more."] * 2
+    ids = [await plant(scene.trees, files) for files in ({"x": "x"}, {"x": "y", "d/b": "b"})]
+    lay_out(scene.top, {"x": "x"})
+    applied = await apply(scene.trees, scene.snapshots, *ids)
+    assert applied.status == "conflict" and look(scene.top)["x"] == entry("x")
     assert look(tmp_path / "elsewhere") == {"a": entry("a")}
 
 
-@pytest.mark.parametrize("path", ["../out", ".git/config", "d/.GIT/hooks/x", "/etc/x", "", "a//b", "./a"])
-async def test_paths_that_lead_out_or_into_a_repository_are_refused(scene: Scene, path: str) -> None:
-    assert len(await carry_out(scene.top, [Step(path, None, entry("x"))])) == 1
-    assert look(scene.top.parent / "top") == {}
+@pytest.mark.parametrize("name", [".git", ".GIT", ".."])
+async def test_paths_that_lead_out_or_into_a_repository_are_refused(scene: Scene, name: str) -> None:
+    lay_out(scene.top, {"a": "1"})
+    base = await plant(scene.trees, {"a": "1"})
+    # Git makes no such tree of files, but whoever writes objects by hand does.
+    line = f"040000 tree {base}\t{name}\n".encode() + await scene.trees.ask("ls-tree", base)
+    hostile = (await scene.trees.ask("mktree", input=line)).decode().strip()
+    applied = await apply(scene.trees, scene.snapshots, base, hostile)
+    assert applied.reasons == (f"{name}/a: is no path of a file here",)
+    assert look(scene.top) == {"a": entry("1")}
+
+
+async def test_only_one_process_at_a_time_puts_files_in_their_places(scene: Scene) -> None:
+    async with Doorway(Snapshots(scene.top, scene.top.parent / "snapshots"), 1.0).open():
+        lay_out(scene.top, {"a": "1"})
+        ids = [await plant(scene.trees, {"a": text}) for text in "12"]
+        with pytest.raises(CheckpointError, match="Another process"):
+            await apply(scene.trees, scene.snapshots, *ids, wait=0.0)
+    assert look(scene.top) == {"a": entry("1")}
 
 
 async def test_a_failure_half_way_takes_everything_back(scene: Scene) -> None:
+    long = "n" * 300  # no file system takes it: found out when everything before it is in its place
     files: Files = {"a": "1", "b/c": "2", "d": "3"}
-    lay_out(scene.top, files)
-    steps = [
-        Step("a", entry("1"), entry("x")),
-        Step("b/c", entry("2"), None),
-        Step("e/f/g", None, entry("new")),
-        Step("e/f/g/h", None, entry("below what is a file by now")),
-    ]
-    before = look(scene.top)
-    reasons = await carry_out(scene.top, steps)
-    assert len(reasons) == 1 and reasons[0].startswith("e/f/g/h cannot be written: Not a directory")
-    assert look(scene.top) == before and sorted(p.name for p in scene.top.iterdir()) == ["a", "b", "d"]
+    applied = await scene.apply(files, {"a": "x", "d": "3", "e/f/g": "new", f"z/{long}": "too long"})
+    assert applied.status == "refused" and "File name too long" in applied.reasons[0]
+    assert look(scene.top) == {path: entry(content) for path, content in files.items()}
+    assert sorted(path.name for path in scene.top.iterdir()) == ["a", "b", "d"]
 
 
 async def test_a_pick_of_files_is_a_tree_and_its_patch_is_one_that_git_applies(scene: Scene, tmp_path: Path) -> None:
@@ -207,15 +234,71 @@ trees_of_files = st.dictionaries(names, st.sampled_from(["1", "2", "3"]).map(ent
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(trees_of_files, trees_of_files)
 def test_any_tree_becomes_any_other(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Entry], after: dict[str, Entry]
 ) -> None:
-    top = tmp_path_factory.mktemp("any")
-    lay_out(top, before)
-    paths = sorted({*before, *after})
-    steps = [Step(path, before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)]
-    assert asyncio.run(carry_out(top, steps)) == ()
-    assert look(top) == after
-    assert not [path for path in top.rglob("*") if path.is_dir() and not any(path.iterdir())]
+    async def check() -> None:
+        scene = await make_scene(tmp_path_factory.mktemp("any"))
+        assert (await scene.apply(before, after)).status == "applied"
+        assert look(scene.top) == after
+        assert not [path for path in scene.top.rglob("*") if path.is_dir() and not any(path.iterdir())]
+
+    asyncio.run(check())
+
+
+# --- Killed -----------------------------------------------------------------------------------------------------------
+
+# Kills itself at the n-th call that changes the tree or the store, like a machine that loses its power.
+CHILD = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from kimi_code.repo.merge import apply
+from kimi_code.repo.shadow import Shadow
+from kimi_code.repo.snapshot import Snapshots
+from kimi_code.repo.trees import Trees
+
+place, base, result, number = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+CHANGES = ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "subprocess.Popen")
+count = 0
+
+def watch(event, args):
+    global count
+    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
+    if writes or event in CHANGES:
+        count += 1
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+trees = Trees(Shadow(place / "store", place / "store", None))
+sys.addaudithook(watch)
+applied = asyncio.run(apply(trees, Snapshots(place / "top", place / "snapshots"), base, result))
+sys.exit(applied.status != "applied")
+"""
+
+
+@posix
+async def test_a_kill_at_any_point_leaves_all_or_nothing_and_the_next_command_cleans_up(scene: Scene) -> None:
+    files: tuple[Files, Files] = (
+        {"a": "1", "b/c": "2", "d": "3", "same": "4"},
+        {"a": "x", "d/e/f": "new", "run": Entry("executable", b"#!"), "same": "4"},
+    )
+    looks = [{path: entry(content) for path, content in each.items()} for each in files]
+    lay_out(scene.top, files[0])
+    ids = [await plant(scene.trees, each) for each in files]
+    at, number, outcomes = 0, 8, set[bool]()
+    while True:
+        argv = [sys.executable, "-c", CHILD, str(scene.top.parent), ids[at], ids[1 - at], str(number)]
+        ended = subprocess.run(argv, cwd=Path(__file__).parents[2], check=False, capture_output=True)
+        if ended.returncode == 0:
+            break
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        await Checkpoints(Snapshots(scene.top, scene.top.parent / "snapshots")).turns()
+        assert not list(scene.top.glob(".*.kimi-code.tmp")), number
+        found = look(scene.top)
+        assert found in looks, number
+        outcomes.add(done := found == looks[1 - at])
+        at, number = (1 - at if done else at), number + 9
+    assert look(scene.top) == looks[1 - at]
+    assert outcomes == {True, False}

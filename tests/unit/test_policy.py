@@ -221,3 +221,27 @@ def test_what_is_no_rule_is_a_usage_error_that_shows_the_syntax(text: str) -> No
 def test_the_strictest_of_several_targets_decides(project: Path) -> None:
     verdict = policy(project).decide("Read", Effect.READ, ("src/a.py", "/etc/passwd"))
     assert verdict.decision == "ask"
+
+
+def test_a_search_of_everything_asks_where_git_keeps_a_password_with_the_servers_address(project: Path) -> None:
+    config = project / ".git" / "config"
+    config.parent.mkdir()
+    config.write_text('[remote "origin"]\n\turl = ssh://git@example.com/x\n')
+    search = "grep -rn url ."
+    assert decide(policy(project), "Bash", search) == "allow"
+    for line in ("url = https://ghp_0123@example.com/x", "url = https://me:word@example.com/x", "extraHeader = A: b"):
+        config.write_text(f'[remote "origin"]\n\t{line}\n')
+        assert decide(policy(project), "Bash", search) == "ask"
+        assert decide(policy(project), "Bash", "rg url .") == "allow"
+
+
+def test_a_search_asks_where_there_is_more_than_can_be_looked_at_or_a_secret_among_many(project: Path) -> None:
+    for number in range(400):
+        (project / "src" / f"{number}.py").touch()
+    assert decide(policy(project), "Bash", "grep -rn TODO .") == "allow"
+    (project / "src" / "id_rsa").touch()
+    assert decide(policy(project), "Bash", "grep -rn TODO .") == "ask"
+    (project / "src" / "id_rsa").unlink()
+    for number in range(400, 600):
+        (project / "src" / f"{number}.py").touch()
+    assert decide(policy(project), "Bash", "grep -rn TODO .") == "ask"

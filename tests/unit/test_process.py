@@ -55,6 +55,19 @@ async def test_output_comes_while_the_command_runs(workspace: LocalWorkspace) ->
     assert await process.wait() == Exit(0)
 
 
+async def test_a_process_may_end_while_its_output_is_being_used(workspace: LocalWorkspace) -> None:
+    problems: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    os.mkfifo(workspace.root / "go")
+    process = await start(workspace, "echo one; read line < go")
+    output = process.output()
+    assert await first_of(output) == b"one\n"
+    await asyncio.to_thread((workspace.root / "go").write_text, "two\n")
+    assert await process.wait() == Exit(0)
+    assert [data async for data in output] == []
+    assert problems == []
+
+
 async def test_killing_ends_the_whole_group(workspace: LocalWorkspace) -> None:
     process = await start(workspace, "sleep 1000 & echo $!; wait")
     child = int(await first_of(process.output()))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kimi_code.events import FileChange
+from kimi_code.repo.checkpoints.survey import Surveyor
 from kimi_code.repo.snapshot import Limits, Snapshot, Snapshots
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
@@ -205,18 +206,48 @@ async def test_pipes_sockets_and_huge_files_are_left_out(repository: Path, store
 
 
 @posix
-async def test_nested_repositories_are_left_out_with_a_note(repository: Path, store: Path) -> None:
+async def test_nested_repositories_are_looked_into_but_not_into_their_git_folder(repository: Path, store: Path) -> None:
     snapshots = Snapshots(repository, store)
     before = await taken(snapshots)
     for name in ("born", "empty"):
         (repository / name).mkdir()
         git(repository / name, "init", "-q")
     (repository / "born/x").write_text("x")
+    (repository / "born/deep").mkdir()
+    (repository / "born/deep/y").write_text("y")
+    (repository / "born/.gitignore").write_text("*.o\n")
+    (repository / "born/z.o").write_text("z")
     commit_all(repository / "born")
     (repository / "beside").write_text("x\n")
     after = await taken(snapshots)
-    assert [change.path for change in await snapshots.changes(before, after)] == ["beside"]
-    assert [note.split()[0] for note in after.notes] == ["born/", "empty/"]
+    found = [change.path for change in await snapshots.changes(before, after)]
+    assert found == ["beside", "born/.gitignore", "born/deep/y", "born/x"]
+    assert [note.split()[0] for note in after.notes] == ["empty/"]
+    assert await taken(Snapshots(repository, store)) == after
+
+
+@posix
+async def test_a_file_once_followed_stays_so_when_it_is_ignored_later(repository: Path, store: Path) -> None:
+    (repository / "new").write_text("x\n")
+    before = await taken(Snapshots(repository, store))
+    (repository / ".gitignore").write_text("new\n")
+    snapshots = Snapshots(repository, store)
+    after = await taken(snapshots)
+    assert [change.path for change in await snapshots.changes(before, after)] == [".gitignore"]
+
+
+@posix
+async def test_files_left_out_of_a_sparse_checkout_are_not_taken_for_deleted(repository: Path, store: Path) -> None:
+    for name in ("in", "out"):
+        (repository / name).mkdir()
+        (repository / name / "x").write_text("x\n")
+    commit_all(repository)
+    git(repository, "sparse-checkout", "set", "in")
+    (repository / "a.txt").write_text("assumed unchanged\n")
+    git(repository, "update-index", "--skip-worktree", "a.txt")
+    for _ in range(2):
+        found = await changes_by(Snapshots(repository, store), "echo more >> a.txt")
+        assert found.keys() == {"a.txt"}
 
 
 @posix
@@ -408,3 +439,15 @@ async def test_two_sessions_may_look_at_once(repository: Path, store: Path) -> N
     async with asyncio.TaskGroup() as group:
         both = [group.create_task(taken(Snapshots(repository, store))) for _ in range(2)]
     assert both[0].result() == both[1].result()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_mode_changed_right_after_a_look_is_seen_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "secret").write_text("x")
+    (tmp_path / "d" / "other").write_text("x")
+    os.utime(tmp_path / "d", (0, 0))  # the folder itself has not changed for long
+    surveyor = Surveyor(str(tmp_path))
+    assert surveyor.survey((), (), ())[0].mode("d/secret") == 0o644
+    (tmp_path / "d" / "secret").chmod(0o600)
+    assert surveyor.survey((), (), ())[0].mode("d/secret") == 0o600

@@ -9,7 +9,7 @@ from kimi_code.tools.apply_patch import ApplyPatch, ApplyPatchParams
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.read import Read
 from kimi_code.tools.tool import ToolContext, ToolResult
-from tests.unit.toolbox import context, use
+from tests.unit.toolbox import UNINDEXED, context, use
 
 CODE = """\
 class A:
@@ -34,7 +34,7 @@ class Bench:
     async def put(self, name: str, content: str | bytes) -> Path:
         path = self.root / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        await use(Read(self._files), self.ctx, path=name)
+        await use(Read(self._files, UNINDEXED), self.ctx, path=name)
         return path
 
     async def patch(self, text: str) -> ToolResult:

@@ -7,7 +7,8 @@ from kimi_code.tools.edit import Edit
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.read import Read
 from kimi_code.tools.tool import ToolContext
-from tests.unit.toolbox import context, use
+from kimi_code.tools.write import Write
+from tests.unit.toolbox import UNINDEXED, context, use
 
 
 class Bench:
@@ -16,8 +17,8 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.ctx: ToolContext = context(folder)
         self.root = self.ctx.workspace.root
-        files = FileMemory()
-        self.read, self.tool = Read(files), Edit(files)
+        self.files = FileMemory()
+        self.read, self.tool = Read(self.files, UNINDEXED), Edit(self.files)
 
     async def put(self, name: str, content: str | bytes, **window: int) -> Path:
         path = self.root / name
@@ -69,6 +70,55 @@ async def test_broken_syntax_is_warned_of_and_written_all_the_same(bench: Bench)
     assert text.endswith("at line 2: y = (2")
     assert path.read_text() == "x = 1\ny = (2\n"
     assert "Warning" not in await bench.edit("a.py", "x = 1", "x = 3")
+
+
+async def test_a_written_file_is_parsed_too(bench: Bench) -> None:
+    write = Write(bench.files)
+    written = await use(write, bench.ctx, path="a.json", content='{"a": }\n')
+    assert written.text == (
+        'Created a.json (1 line).\nWarning: the file does not parse, JSON: Expecting value at line 1: {"a": }'
+    )
+    assert "Warning" not in (await use(write, bench.ctx, path="a.json", content='{"b": }\n')).text
+    assert "Warning" in (await use(write, bench.ctx, path="new/a.py", content="def f(:\n")).text
+
+
+ERRORS = {
+    "not found": ("a.txt", "three", "x", "a.txt: old_string is not in the file, and nothing like it is."),
+    "nearest lines": ("a.txt", "onf\ntwo", "x", "> 1\tone"),
+    "found several times": ("a.txt", "two", "x", "a.txt: old_string is there 2 times, at lines 2, 3."),
+    "already applied": (
+        "a.txt",
+        "uno",
+        "one",
+        "a.txt: Already applied: old_string is not in the file, and new_string is",
+    ),
+    "identical": ("a.txt", "one", "one", "a.txt: old_string and new_string are the same"),
+    "empty": ("a.txt", "", "one", "a.txt: old_string is empty, which only creates a file or fills an empty one."),
+    "changed": ("changed.txt", "one", "x", "changed.txt has changed since it was read. Read it again"),
+    "not read": ("unread.txt", "one", "x", "unread.txt exists and has not been read in this session. Read it first."),
+    "binary": ("binary", "one", "x", "binary is a binary file, not text."),
+    "missing": ("a.tyt", "one", "x", "a.tyt does not exist. In its folder are: a.txt"),
+    "too large": ("large", "one", "x", "large is too large to edit (16.8 MB). Change it with a command."),
+    "folder": ("folder", "one", "x", "folder is a folder. Give the path of a file."),
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "said"), ERRORS.values(), ids=ERRORS)
+async def test_every_refusal_says_what_is_wrong_and_changes_nothing(
+    bench: Bench, name: str, old: str, new: str, said: str
+) -> None:
+    await bench.put("a.txt", "one\ntwo\ntwo\n")
+    (await bench.put("changed.txt", "one\n")).write_text("one\nmore\n")
+    (bench.root / "unread.txt").write_text("one\n")
+    (bench.root / "binary").write_bytes(bytes(range(256)))
+    (bench.root / "folder").mkdir()
+    with (bench.root / "large").open("wb") as large:
+        large.truncate((16 << 20) + 1)
+    before = {path.name: path.read_bytes() for path in bench.root.iterdir() if path.is_file()}
+    with pytest.raises(ToolError) as refused:
+        await bench.edit(name, old, new)
+    assert said in str(refused.value)
+    assert {path.name: path.read_bytes() for path in bench.root.iterdir() if path.is_file()} == before
 
 
 async def test_a_file_that_does_not_exist_is_told_with_similar_names(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from kimi_code.tools.files import FileMemory
 from kimi_code.tools.read import Read
 from kimi_code.tools.tool import Tool, ToolContext
 from kimi_code.tools.write import Write
-from tests.unit.toolbox import context, use
+from tests.unit.toolbox import UNINDEXED, context, use
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ class Desktop:
 
     def __init__(self) -> None:
         files = FileMemory()
-        self.read: Tool = Read(files)
+        self.read: Tool = Read(files, UNINDEXED)
         self.write: Tool = Write(files)
         self.edit: Tool = Edit(files)
 

@@ -11,7 +11,7 @@ from kimi_code.repo.walk import compile_glob
 from kimi_code.tools.glob import Glob, GlobParams
 from kimi_code.tools.grep import Grep
 from kimi_code.tools.tool import ToolContext
-from tests.unit.toolbox import context, use
+from tests.unit.toolbox import UNINDEXED, context, use
 
 FILES = {
     "src/app.py": "import os\n\ndef main():\n    return os\n",
@@ -53,7 +53,7 @@ def search(request: pytest.FixtureRequest) -> Search:
 
 
 async def test_matches_stand_under_their_file_in_a_stable_order(ctx: ToolContext, search: Search) -> None:
-    result = await use(Grep(search), ctx, pattern=r"\bmain\b")
+    result = await use(Grep(search, UNINDEXED), ctx, pattern=r"\bmain\b")
     assert result.text == (
         ".hidden/x.py\n1: main = 2\na b.txt\n1: main with space\nkeep.log\n1: main\nsrc/app.py\n3: def main():\n"
         "src/deep/b.ts\n1: const main = 1;\nsrc/deep/c.tsx\n1: main()\nsub/only_top.txt\n1: main\n"
@@ -63,7 +63,7 @@ async def test_matches_stand_under_their_file_in_a_stable_order(ctx: ToolContext
 
 
 async def test_files_are_chosen_by_glob_and_type_and_ignored_ones_stay_out(ctx: ToolContext, search: Search) -> None:
-    grep = Grep(search)
+    grep = Grep(search, UNINDEXED)
     cases: list[tuple[dict[str, object], list[str]]] = [
         ({"glob": "*.py"}, [".hidden/x.py", "src/app.py"]),
         ({"glob": "src/**/*.{ts,tsx}"}, ["src/deep/b.ts", "src/deep/c.tsx"]),
@@ -81,7 +81,7 @@ async def test_files_are_chosen_by_glob_and_type_and_ignored_ones_stay_out(ctx: 
 
 
 async def test_context_paging_and_counting(ctx: ToolContext, search: Search) -> None:
-    grep = Grep(search)
+    grep = Grep(search, UNINDEXED)
     (ctx.workspace.root / "many.c").write_text("".join(f"hit {n}\nmiss\nmiss\nmiss\n" for n in range(250)))
     page = await use(grep, ctx, pattern="^hit", glob="*.c", offset=100, limit=2, context=1)
     assert page.text == (
@@ -97,7 +97,7 @@ async def test_context_paging_and_counting(ctx: ToolContext, search: Search) -> 
 
 
 async def test_awkward_patterns_work(ctx: ToolContext, search: Search) -> None:
-    grep = Grep(search)
+    grep = Grep(search, UNINDEXED)
     (ctx.workspace.root / "x.c").write_text("--flag\r\nMiXeD\r\nend\r\n")
     assert (await use(grep, ctx, pattern="--flag")).text == "x.c\n1: --flag"
     assert (await use(grep, ctx, pattern="mixed$", ignore_case=True)).text == "x.c\n2: MiXeD"
@@ -113,7 +113,7 @@ async def test_awkward_patterns_work(ctx: ToolContext, search: Search) -> None:
 
 async def test_long_lines_are_cut_and_control_sequences_removed(ctx: ToolContext, search: Search) -> None:
     (ctx.workspace.root / "x.js").write_text("needle \x1b[31m" + "x" * 10_000 + "\n")
-    result = await use(Grep(search), ctx, pattern="needle")
+    result = await use(Grep(search, UNINDEXED), ctx, pattern="needle")
     assert "\x1b" not in result.text
     assert len(result.text) < 700
 
@@ -121,9 +121,9 @@ async def test_long_lines_are_cut_and_control_sequences_removed(ctx: ToolContext
 async def test_what_cannot_be_searched_says_so(ctx: ToolContext, search: Search) -> None:
     os.mkfifo(ctx.workspace.root / "pipe")
     with pytest.raises(ToolError, match="gone does not exist"):
-        await use(Grep(search), ctx, pattern="x", path="gone")
+        await use(Grep(search, UNINDEXED), ctx, pattern="x", path="gone")
     with pytest.raises(ToolError, match="pipe, socket or device"):
-        await use(Grep(search), ctx, pattern="x", path="pipe")
+        await use(Grep(search, UNINDEXED), ctx, pattern="x", path="pipe")
     with pytest.raises(ToolError, match="is a file"):
         await use(Glob(search), ctx, pattern="*", path="src/app.py")
 
@@ -131,7 +131,7 @@ async def test_what_cannot_be_searched_says_so(ctx: ToolContext, search: Search)
 async def test_a_search_that_takes_too_long_is_stopped(ctx: ToolContext) -> None:
     (ctx.workspace.root / "evil.txt").write_text("a" * 60 + "!\n")
     with pytest.raises(ToolError, match="took longer than"):
-        await use(Grep(Search(ripgrep="", timeout=1)), ctx, pattern="(a+)+$")
+        await use(Grep(Search(ripgrep="", timeout=1), UNINDEXED), ctx, pattern="(a+)+$")
 
 
 async def test_files_that_may_not_be_read_are_left_out_and_counted(ctx: ToolContext, search: Search) -> None:
@@ -139,9 +139,11 @@ async def test_files_that_may_not_be_read_are_left_out_and_counted(ctx: ToolCont
         return path.suffix != ".py"
 
     guarded = replace(ctx, may_read=is_no_python)
-    result = await use(Grep(search), guarded, pattern="main", path="src", mode="files")
+    result = await use(Grep(search, UNINDEXED), guarded, pattern="main", path="src", mode="files")
     assert result.text == "src/deep/b.ts\nsrc/deep/c.tsx\n[1 more files match, but may not be read without asking]"
-    assert (await use(Grep(search), guarded, pattern="def", path="src/app.py", mode="files")).text == "src/app.py"
+    assert (
+        await use(Grep(search, UNINDEXED), guarded, pattern="def", path="src/app.py", mode="files")
+    ).text == "src/app.py"
     assert (await use(Glob(search), guarded, pattern="*.py")).text == "No files match."
 
 

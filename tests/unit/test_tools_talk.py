@@ -18,13 +18,22 @@ from kimi_code.tools.read import Read
 from kimi_code.tools.todo import Todo
 from kimi_code.tools.toolset import Toolset
 from kimi_code.tools.write import Write
-from tests.unit.toolbox import Desk, context, use
+from tests.unit.toolbox import UNINDEXED, Desk, context, use
 
 
 def all_tools() -> Toolset:
     files, search = FileMemory(), Search()
     return Toolset(
-        [Read(files), Write(files), Edit(files), Grep(search), Glob(search), Bash(Background()), Todo(), Ask()]
+        [
+            Read(files, UNINDEXED),
+            Write(files),
+            Edit(files),
+            Grep(search, UNINDEXED),
+            Glob(search),
+            Bash(Background()),
+            Todo(),
+            Ask(),
+        ]
     )
 
 

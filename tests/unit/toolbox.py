@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kimi_code.events import Deny, Reply, Request, TodoItem
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.tools.tool import Tool, ToolContext, ToolResult
+
+UNINDEXED = Indexes((), Path("unused"))
 
 
 @dataclass

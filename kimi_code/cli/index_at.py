@@ -1,0 +1,43 @@
+"""The index that commands ask: the one that sessions in the same folder use."""
+
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kimi_code.cli.output import warn
+from kimi_code.config import find_places
+
+if TYPE_CHECKING:
+    from kimi_code.repo.index import Index
+
+
+def cache_folder(cwd: Path) -> Path:
+    """Where the indexes of all projects are kept."""
+    return find_places(os.environ, cwd).data_dir / "index"
+
+
+@asynccontextmanager
+async def index_at(folder: Path) -> "AsyncGenerator[Index]":
+    """The index of the repository that `folder` (absolute) is in, or of the folder alone."""
+    from kimi_code.repo.git import find_root
+    from kimi_code.repo.index import Index
+
+    root, home = find_root(folder), Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home raises where there is none)
+    # A home folder under version control is not a project.
+    index = Index(root if root is not None and root not in (home, *home.parents) else folder, cache_folder(folder))
+    try:
+        yield index
+    finally:
+        await index.close()
+
+
+def warn_if_partial(index: "Index") -> None:
+    """Say on standard error what an answer may lack."""
+    status = index.status
+    for note in status.notes:
+        warn(note)
+    if status.partial:
+        left = f"{status.pending:,} files are still to be read" if status.pending else "files are still being listed"
+        warn(f"the index is not complete: {left}")

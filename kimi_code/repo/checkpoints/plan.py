@@ -1,0 +1,167 @@
+"""What a restore would do, path by path, before anything is done; a path somebody else changed is a conflict."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kimi_code.repo.checkpoints.report import Action, Resolve, Verb
+from kimi_code.repo.checkpoints.states import Difference, Node, State, differences, folders_of, merge
+from kimi_code.repo.shadow import Shadow
+from kimi_code.values import frozen
+
+
+@frozen
+class Move:
+    """A change from state `source`, as which the files are expected to be, to state `target`.
+
+    `whole`: all files are to be as in `target`, also those that are no longer as in `source`. `by_hand` are paths that
+    the user changed on the way, with git's letter for how; what is there of them is not to be lost either.
+    """
+
+    source: State
+    target: State
+    whole: bool = False
+    by_hand: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(slots=True)
+class Plan:
+    """What there `is` at the paths concerned, and what there is to be after all moves (`wanted`).
+
+    `make` and `remove` are folders that are to be there (with this mode), or to go if they are empty by then.
+    `skipped` are files that are in no checkpoint, `unknown` those that no turn created: they stay.
+    """
+
+    state: State
+    was: dict[str, Node | None] = field(default_factory=dict[str, Node | None])
+    wanted: dict[str, Node | None] = field(default_factory=dict[str, Node | None])
+    merged: set[str] = field(default_factory=set[str])
+    make: dict[str, int] = field(default_factory=dict[str, int])
+    remove: set[str] = field(default_factory=set[str])
+    conflicts: dict[str, str] = field(default_factory=dict[str, str])
+    skipped: set[str] = field(default_factory=set[str])
+    unknown: set[str] = field(default_factory=set[str])
+
+    @property
+    def changes(self) -> dict[str, Node | None]:
+        """What differs in the end."""
+        return {path: node for path, node in self.wanted.items() if node != self.was[path] and path not in self.remove}
+
+    @property
+    def empty(self) -> frozenset[str]:
+        """The empty folders there are after it."""
+        filled = {folder for path, node in self.wanted.items() if node for folder in parents(path)}
+        kept = (self.state.survey.empty | self.make.keys()) - self.remove
+        return frozenset(folder for folder in kept if folder not in filled)
+
+    def actions(self) -> tuple[Action, ...]:
+        """For a person, in the order of paths."""
+        found = [Action(path, self._verb(path, node)) for path, node in self.changes.items()]
+        found += [Action(path, "create") for path in self.make.keys() - self.state.survey.empty]
+        found += [Action(path, "delete") for path in self.remove & self.state.survey.empty]
+        return tuple(sorted(found, key=lambda action: action.path))
+
+    def _verb(self, path: str, node: Node | None) -> Verb:
+        was = self.was[path]
+        if path in self.merged:
+            return "merge"
+        if node is None:
+            return "delete"
+        if was is None:
+            return "create"
+        return "chmod" if (was.kind, was.blob) == (node.kind, node.blob) else "overwrite"
+
+
+async def extend(
+    plan: Plan, shadow: Shadow, now: State, move: Move, chosen: Callable[[str], bool], resolve: Resolve
+) -> None:
+    """Add a move to the plan, as if those planned before were done. Raises ShadowError."""
+    since = await differences(shadow, move.source, now)
+    wishes = await differences(shadow, move.source, move.target)
+    if move.whole:
+        for path, (_, target) in (await differences(shadow, now, move.target)).items():
+            wishes.setdefault(path, (target, target))
+    skipped = now.skipped | move.source.skipped | move.target.skipped
+    for path, (source, target) in wishes.items():
+        if not chosen(path):
+            continue
+        if path in skipped:
+            plan.skipped.add(path)
+            continue
+        is_now = plan.wanted[path] if path in plan.wanted else since[path][1] if path in since else source
+        plan.was.setdefault(path, is_now)
+        plan.wanted[path] = await _decide(plan, shadow, path, (source, target), is_now, move, resolve)
+    await _plan_folders(plan, shadow, move, chosen)
+
+
+async def _decide(
+    plan: Plan, shadow: Shadow, path: str, wish: Difference, is_now: Node | None, move: Move, resolve: Resolve
+) -> Node | None:
+    source, target = wish
+    hand = move.by_hand.get(path, "")
+    # What was ignored then was there already, unseen; whoever changed the ignore file did not create it.
+    unseen = target is None and not path.endswith("/") and move.target.survey.was_ignored(path)
+    if is_now == target or (is_now == source and not hand and not unseen):
+        return target
+    if path.endswith("/"):
+        return is_now  # only a mode, and somebody has chosen another
+    if target is None and (source is None or hand == "A" or unseen):
+        plan.unknown.add(path)
+        return is_now
+    if resolve == "force":
+        return target
+    if resolve == "merge" and source and target and is_now and is_now != source and _mergeable(source, target, is_now):
+        result = await merge(shadow, source, is_now, target)
+        if result is not None:
+            plan.merged.add(path)
+            return result
+        plan.conflicts[path] = "was changed since, and the changes clash"
+        return is_now
+    plan.conflicts[path] = "was changed by hand between turns" if is_now == source else _reason(source, is_now, target)
+    return is_now
+
+
+def _mergeable(*nodes: Node) -> bool:
+    return all(node.kind == "file" for node in nodes)
+
+
+def _reason(source: Node | None, is_now: Node | None, target: Node | None) -> str:
+    if is_now is None:
+        return "was deleted since"
+    if source is None:
+        return "was created since"
+    if source.blob == is_now.blob and source.kind == is_now.kind:
+        return "was changed since" if source.mode == is_now.mode else "got another mode since"
+    if target is None:
+        return "was changed since, and would be deleted"
+    return "was changed since"
+
+
+async def _plan_folders(plan: Plan, shadow: Shadow, move: Move, chosen: Callable[[str], bool]) -> None:
+    emptied = {folder for path, node in plan.wanted.items() if node is None for folder in parents(path)}
+    before, after = move.source.survey.empty, move.target.survey.empty
+    appeared, vanished = filter(chosen, after - before), list(filter(chosen, before - after))
+    if emptied or vanished:
+        there = await folders_of(shadow, move.target)
+        above = {folder for path in vanished for folder in parents(path)}
+        gone = {folder for folder in (*emptied, *vanished, *above) if folder not in there}
+        plan.remove |= gone
+        plan.make = {folder: mode for folder, mode in plan.make.items() if folder not in gone}
+    for folder in appeared:
+        plan.make[folder] = move.target.survey.mode(folder)
+        plan.remove.difference_update({folder, *parents(folder)})
+    for path, node in plan.wanted.items():
+        if node and node.kind != "folder":  # the mode of a folder that goes keeps nothing above it
+            plan.remove.difference_update(parents(path))
+
+
+def parents(path: str) -> Iterable[str]:
+    """The folders above a path, each with a closing `/`."""
+    parts = path.rstrip("/").split("/")
+    return ["/".join(parts[: n + 1]) + "/" for n in range(len(parts) - 1)]
+
+
+def ignored_changes(plan: Plan, target: State) -> list[str]:
+    """The ignored files that differ from `target`, each with how: they are in no checkpoint."""
+    looks, known = plan.state.survey.ignored, target.survey.ignored
+    differing = [path for path, look in known.items() if looks.get(path) != look and path not in plan.unknown]
+    return sorted(f"{path} ({'changed' if path in looks else 'deleted'})" for path in differing)

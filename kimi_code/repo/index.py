@@ -1,0 +1,322 @@
+"""The index of a repository: its files and symbols, read by child processes, cached on disk, right at every question.
+
+    index = Index(root, data_dir / "index")
+    answer = await index.symbols("QuerySet")
+    await index.close()
+
+No question waits for all files to be read: it is answered with what is known, `partial` says so, `wait` waits.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
+from kimi_code.repo.indexing.catalog import Catalog, Entry
+from kimi_code.repo.indexing.facts import Detail, read_detail
+from kimi_code.repo.indexing.fuzzy import Closeness, Lines, match_names, match_paths
+from kimi_code.repo.indexing.import_map import ImportMap
+from kimi_code.repo.indexing.indexer import Indexer
+from kimi_code.repo.indexing.parser_process import ParserProcess
+from kimi_code.repo.indexing.rank import Graph
+from kimi_code.repo.indexing.reference_graph import Imports, Uses, connect, is_resolved, unpack
+from kimi_code.repo.indexing.relevance import candidate, rank_files
+from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
+
+_PATIENCE = 0.5  # seconds that a question waits for files to be read
+_DRAWING = 0.2  # seconds of those that choosing and laying out a map may take
+_CORES_EACH = 4  # processor cores for each parser process
+_WORKERS_MOST = 4
+_FOCUSED_MOST = 100  # files that are read before others because a question is about them
+_SUBJECTS = "class|def|fn|func|function|interface|struct|enum|trait|type|impl|module|object|protocol|extension"
+
+Ranked = tuple[Entry, int]  # a file, and one of its definitions
+
+
+class Index:
+    """The symbols of the tree at `root`. Nothing is read, started or opened before the first question.
+
+    `folder` is where caches of all projects are; `watch` starts a watcher, so that changes are read before they are
+    asked for; `workers` is the number of parser processes, 0 for one, or more on machines with many cores.
+    One index per root and event loop. No method raises for what files hold or for a cache that cannot be used.
+    """
+
+    def __init__(self, root: Path, folder: Path, *, watch: bool = False, workers: int = 0) -> None:
+        root = Path(os.path.realpath(root))
+        count = workers or max(1, min(_WORKERS_MOST, (os.cpu_count() or 1) // _CORES_EACH))
+        self._indexer = Indexer(root, folder, [ParserProcess(root) for _ in range(count)], watch=watch)
+        self._uses: tuple[str, Uses, Graph] | None = None
+        self._imports = ImportMap(root)
+        self._paths = Lines(())
+        self._connecting = asyncio.Lock()
+
+    @property
+    def root(self) -> Path:
+        """The folder that all paths are relative to, symlinks resolved."""
+        return self._indexer.root
+
+    @property
+    def status(self) -> Status:
+        """How far it is, without looking at the tree."""
+        return self._indexer.status()
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The files without symbols that a person may ask about, in the order of paths."""
+        return tuple(self._indexer.skipped())
+
+    @property
+    def parser_pids(self) -> tuple[int, ...]:
+        """The processes that parse, for people who look at what runs."""
+        return self._indexer.parser_pids
+
+    async def close(self) -> None:
+        """End the watcher and the parsers, keep what is known. Safe to call twice; later questions raise."""
+        await self._indexer.close()
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Look at the tree and read all that is new; False when `timeout` (seconds) came first."""
+        return await self._indexer.refresh(timeout)
+
+    def note_changed(self, paths: Iterable[Path | str]) -> None:
+        """Files that our own tools wrote or removed (absolute, or relative to the root): read first, at once."""
+        self._indexer.note_changed([inside for path in paths if (inside := self._inside(path)) is not None])
+
+    def _inside(self, path: Path | str) -> str | None:
+        """A path as the index has it; None outside of the root."""
+        relative = os.path.relpath(os.path.join(self.root, path), self.root).replace(os.sep, "/")  # noqa: PTH118
+        return None if relative == ".." or relative.startswith("../") else "" if relative == "." else relative
+
+    # --- Definitions ---
+
+    async def symbols(self, query: str, kind: str = "", path: str = "", limit: int = 50) -> Answer[Definition]:
+        """Definitions whose names fit, ranked: exact, prefix, word boundaries, subsequence; exported and much used
+        ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob."""
+        complete = await self._indexer.refresh(_PATIENCE)
+        container, _, name = query.strip().rpartition(".")
+        catalog = self._indexer.catalog
+        numbers, lines = catalog.defined_names()
+        fits = [(fit, numbers[line]) for fit, line in match_names(name, lines)]
+        return Answer(await self._best(fits, container, kind, path, limit), not complete)
+
+    async def definitions_of(self, name: str, path: str = "", limit: int = 50) -> Answer[Definition]:
+        """Definitions of exactly this name, which may be dotted (`Class.method`); ranked as by `symbols`."""
+        complete = await self._indexer.refresh(_PATIENCE)
+        container, _, last = name.strip().rpartition(".")
+        number = self._indexer.catalog.number(last)
+        fits = [] if number is None else [(Closeness.SAME, number)]
+        return Answer(await self._best(fits, container, "", path, limit), not complete)
+
+    async def _best(
+        self, fits: Iterable[tuple[Closeness, int]], container: str, kind: str, path: str, limit: int
+    ) -> tuple[Definition, ...]:
+        """The definitions of the names that fit, as far as they are in such a container."""
+        ranked = self._ranked(fits, kind, _path_test(self._inside(path) if path else "", path))
+        found: list[Definition] = []
+        step = max(limit, 20)
+        for start in range(0, len(ranked), step):
+            some = ranked[start : start + step]
+            details = await self._indexer.details(entry.path for entry, _ in some)
+            for entry, place in some:
+                definition = _at(details.get(entry.path), place)
+                if definition is not None and _ends_with(definition.container, container):
+                    found.append(definition)
+            if len(found) >= limit:
+                break
+        return tuple(found[:limit])
+
+    def _ranked(self, fits: Iterable[tuple[Closeness, int]], kind: str, accepts: Callable[[str], bool]) -> list[Ranked]:
+        catalog = self._indexer.catalog
+        definers = catalog.definers()
+        users = catalog.user_counts()
+        ranked: list[tuple[tuple[object, ...], Ranked]] = []
+        for fit, number in fits:
+            length = len(catalog.names[number])
+            for entry in definers.get(number, ()):
+                if not accepts(entry.path):
+                    continue
+                for place, name in enumerate(entry.defined):
+                    if name != number:
+                        continue
+                    own_kind, exported = entry.kind(place)
+                    if not kind or kind == own_kind:
+                        key = (fit, not exported, -users.get(number, 0), length, entry.path, place)
+                        ranked.append((key, (entry, place)))
+        ranked.sort(key=lambda pair: pair[0])
+        return [pair[1] for pair in ranked]
+
+    async def outline(self, path: Path | str) -> FileOutline | None:
+        """The definitions of one file as it is now, in the order of lines; None when it is not a file in the tree.
+
+        Read at once if need be. Files of unknown languages have headings or top lines.
+        """
+        inside = self._inside(path)
+        if not inside:
+            return None
+        await self._indexer.refresh(_PATIENCE)
+        entry = self._indexer.catalog.get(inside)
+        if entry is not None and inside not in self._indexer.waiting():
+            detail = (await self._indexer.details((inside,))).get(inside)
+            if detail is not None:
+                return FileOutline(inside, entry.language, detail.definitions, entry.problem)
+        result = (await self._indexer.read_now((inside,))).get(inside)
+        if result is None:
+            return None
+        facts, encoded = result
+        return FileOutline(inside, facts.language, read_detail(inside, encoded).definitions, facts.problem)
+
+    async def enclosing(self, path: Path | str, line: int) -> Definition | None:
+        """The innermost definition around a line (from 1)."""
+        found = await self.outline(path)
+        return _innermost(found.definitions, line) if found else None
+
+    # --- Uses ---
+
+    async def references_to(self, name: str) -> Answer[FileUses]:
+        """Where a name (the last part of a dotted one) is used, by file: those that can mean a definition of ours
+        first, then by path."""
+        complete = await self._indexer.refresh(_PATIENCE)
+        catalog = self._indexer.catalog
+        last = name.strip().rpartition(".")[2]
+        number = catalog.number(last)
+        if number is None:
+            return Answer((), not complete)
+        users = catalog.users(number)
+        imports = await self._resolved_imports()
+        definers = catalog.definers().get(number, ())
+        details = await self._indexer.details(entry.path for entry in users)
+        found = [
+            FileUses(entry.path, uses, is_resolved(entry, definers, imports))
+            for entry in users
+            if (uses := _uses(details.get(entry.path), last))
+        ]
+        found.sort(key=lambda file: (not file.resolved, file.path))
+        return Answer(tuple(found), not complete)
+
+    async def _resolved_imports(self) -> Imports:
+        return await self._imports.update(self._indexer.catalog, self._indexer.listing.paths)
+
+    # --- Paths and the map ---
+
+    async def paths(self, query: str, limit: int = 50) -> Answer[str]:
+        """Paths that fit best; an empty query gives those nearest to the root.
+
+        For completion while somebody types: only the first time it waits for a look at the tree, later ones follow it.
+        """
+        complete = await self._indexer.listed(0 if self._indexer.listing.paths else _PATIENCE)
+        listing = self._indexer.listing.paths
+        if len(self._paths) != len(listing) or self._paths.names != list(listing):
+            self._paths = Lines(listing)
+        return Answer(tuple(match_paths(query, self._paths, limit)), not complete)
+
+    async def map(self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "") -> RepoMap:
+        """The map of at most `tokens` tokens as `count` counts; only of `folder` (relative) if it is given.
+
+        While files are still being read, those that `focus` speaks of come first, for at most half a second.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _PATIENCE
+        complete = await self._indexer.listed(_PATIENCE)
+        if self._indexer.waiting():
+            await self._read_first(focus)
+        complete = await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
+        uses, graph = await self._connected()
+        given = tuple(inside for path in focus.files if (inside := self._inside(path)))
+        about, within = Focus(focus.words, given), self._inside(folder) or ""
+        ranking = rank_files(self._indexer.catalog, uses, graph, about, self._indexer.recent, within)
+        details = await self._indexer.details(entry.path for entry, _ in ranking.files)
+        candidates = [
+            candidate(entry, rank, detail.definitions, ranking)
+            for entry, rank in ranking.files
+            if (detail := details.get(entry.path)) and len(detail.definitions) == len(entry.defined)
+        ]
+        return draw(candidates, tokens, count, partial=not complete)
+
+    async def _read_first(self, focus: Focus) -> None:
+        """Have the files read now that a focus names, or that look as if they define what it names."""
+        waiting = set(self._indexer.waiting())
+        named = [path for path in map(self._inside, focus.files) if path in waiting]
+        words = [word for word in re.findall(r"\w{3,}", " ".join(focus.words)) if not word.isdigit()]
+        stems = [word.lower().rstrip("s") for word in words]
+        by_path = [path for path in waiting if any(stem in path.rpartition("/")[2].lower() for stem in stems)]
+        defining = [path for path in await self._defining(words) if path in waiting] if words else []
+        first = dict.fromkeys((*named, *defining, *sorted(by_path)[:_FOCUSED_MOST]))
+        await self._indexer.read_next(list(first)[:_FOCUSED_MOST], _PATIENCE)
+
+    async def _defining(self, words: Sequence[str]) -> list[str]:
+        from kimi_code.errors import ToolError
+        from kimi_code.repo.search import Query, Search
+
+        pattern = rf"\b(?:{_SUBJECTS})\s+(?:{'|'.join(map(re.escape, words))})\b"
+        try:
+            found = await Search(timeout=_PATIENCE).grep(self.root, Query(pattern, "files"))
+        except ToolError:
+            return []
+        return [hit.path.removeprefix("./") for hit in found.hits]
+
+    async def _connected(self) -> tuple[Uses, Graph]:
+        """The edges between files as they are known now; from disk when nothing changed since they were made."""
+        async with self._connecting:
+            catalog = self._indexer.catalog
+            files = sorted(entry.path for entry in catalog)
+            manifests = await self._imports.key(self._indexer.listing.paths)
+            key = _key(catalog, files, manifests)
+            if self._uses is not None and self._uses[0] == key:
+                return self._uses[1:]
+            uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
+            if uses is None:
+                imports = await self._resolved_imports()
+                for made in connect(catalog, imports):
+                    uses = made
+                    await asyncio.sleep(0)
+                assert uses is not None
+                if not self._indexer.status().partial and key == _key(catalog, files, manifests):
+                    await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
+            self._uses = (key, uses, uses.graph())
+            return self._uses[1:]
+
+
+def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
+    digest = blake2b(manifests.encode("utf-8", "surrogateescape"), digest_size=16)
+    for path in files:
+        entry = catalog.get(path)
+        digest.update(os.fsencode(path) + (entry.digest.encode() if entry else b"") + b"\n")
+    return digest.hexdigest()
+
+
+def _path_test(inside: str | None, path: str) -> Callable[[str], bool]:
+    """A test for a file, everything in a folder, or a glob; nothing is outside of the root."""
+    if any(character in path for character in "*?[{"):
+        from kimi_code.repo.walk import compile_glob
+
+        return compile_glob(path)
+    if inside is None:
+        return lambda _: False
+    return lambda each: not inside or each == inside or each.startswith(f"{inside}/")
+
+
+def _ends_with(container: str, wanted: str) -> bool:
+    """Whether a dotted name ends with another, by whole parts, whatever their case."""
+    return not wanted or f".{container}".lower().endswith(f".{wanted}".lower())
+
+
+def _at(detail: Detail | None, place: int) -> Definition | None:
+    return detail.definitions[place] if detail is not None and place < len(detail.definitions) else None
+
+
+def _innermost(definitions: Iterable[Definition], line: int) -> Definition | None:
+    around = [each for each in definitions if each.line <= line <= each.end_line]
+    return min(around, key=lambda each: (each.end_line - each.line, -each.line), default=None)
+
+
+def _uses(detail: Detail | None, name: str) -> tuple[Use, ...]:
+    if detail is None:
+        return ()
+    lines = detail.references.get(name, ())
+    return tuple(
+        Use(line, around.qualified if (around := _innermost(detail.definitions, line)) else "")
+        for line in dict.fromkeys(lines)
+    )

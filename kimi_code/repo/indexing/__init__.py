@@ -1,0 +1,1 @@
+"""Parts of `symbols`, `index` and `outline`: from bytes to symbols, to answers, to a map."""

@@ -1,0 +1,73 @@
+"""Which files each file imports, resolved anew only where something changed."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.facts import read_imports
+from kimi_code.repo.indexing.import_edges import Layout, is_manifest, read_layout, resolve
+from kimi_code.repo.indexing.languages import is_vendored
+from kimi_code.repo.indexing.listing import Stamp, stamps
+from kimi_code.repo.indexing.reference_graph import Imports
+
+_MANIFEST_MOST = 256 * 1024  # bytes
+_MANIFESTS_MOST = 300
+_PAUSE = 50  # files between two chances for others to run
+
+
+class ImportMap:
+    """The imports of the files of a catalog, by path."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._paths: Sequence[str] = ()
+        self._manifests: Mapping[str, Stamp] = {}
+        self._names: tuple[str, ...] = ()
+        self._layout: Layout | None = None
+        self._found: dict[str, tuple[str, frozenset[str]]] = {}  # by path, with the imports they were resolved from
+
+    async def key(self, paths: Sequence[str]) -> str:
+        """What the meaning of imports depends on besides the files with code: manifests, such as go.mod."""
+        if paths is not self._paths:
+            self._paths, self._layout = paths, None
+            names = (path for path in paths if is_manifest(path) and not is_vendored(path))
+            self._names = tuple(sorted(names, key=lambda path: (path.count("/"), path))[:_MANIFESTS_MOST])
+        found = await asyncio.to_thread(stamps, self._root, self._names)
+        if found != self._manifests:
+            self._manifests, self._layout = found, None
+        return repr(sorted(found.items()))
+
+    async def update(self, catalog: Catalog, paths: Sequence[str]) -> Imports:
+        """The files that each file imports. Lets others run meanwhile."""
+        await self.key(paths)
+        layout = self._layout
+        if layout is None:
+            texts = await asyncio.to_thread(
+                self._read, [n for n, (size, _) in self._manifests.items() if size <= _MANIFEST_MOST]
+            )
+            layout = self._layout = await asyncio.to_thread(read_layout, paths, texts)
+            self._found.clear()
+        imports: dict[str, frozenset[str]] = {}
+        for number, entry in enumerate(list(catalog)):
+            encoded, files = self._found.get(entry.path, ("", frozenset[str]()))
+            if encoded != entry.imports:
+                statements = read_imports(entry.imports)
+                files = frozenset(
+                    file for each in statements for file in resolve(layout, entry.path, entry.language, each)
+                )
+                self._found[entry.path] = (entry.imports, files)
+                if number % _PAUSE == 0:
+                    await asyncio.sleep(0)
+            if files:
+                imports[entry.path] = files
+        return imports
+
+    def _read(self, names: Sequence[str]) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        for name in names:
+            try:
+                texts[name] = (self._root / name).read_text("utf-8", "replace")
+            except OSError:
+                continue
+        return texts

@@ -1,0 +1,421 @@
+"""Keeps the catalog of a tree right: looks at the tree, has parsers read what is new, keeps it on disk, listens.
+
+One event loop owns it; what blocks (SQLite, the status of each file) runs in threads.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kimi_code.repo.indexing.answers import Skipped, Status
+from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.facts import Detail, Facts, read_detail
+from kimi_code.repo.indexing.index_store import IndexStore
+from kimi_code.repo.indexing.languages import is_lock_file, is_vendored, language_of
+from kimi_code.repo.indexing.listing import FILES_MOST, Listing, Stamp, list_files, recently_committed, stamps
+from kimi_code.repo.indexing.parser_process import (
+    Failed,
+    Gone,
+    Job,
+    Outcome,
+    Parsed,
+    ParserProcess,
+    ParserUnavailableError,
+)
+from kimi_code.repo.indexing.relevance import is_test
+
+if TYPE_CHECKING:
+    from kimi_code.repo.indexing.watch import Watcher
+
+_MANY = 200  # files to read, from which on their order matters
+_BATCH = 150  # files kept on disk at once
+_READ_PATIENCE = 3.0  # seconds for files that an answer cannot do without
+_FIRST_FEW = 12  # files of a question without which it is not answered
+_PAUSE = 100  # files between two chances for others to run
+
+# They have outlines, when asked for, but nothing that code refers to.
+_NOT_CODE = frozenset({"", "json", "yaml", "toml", "markdown", "css"})
+
+
+def is_indexed(path: str) -> bool:
+    """Whether a file's symbols belong into the index, as far as its name tells."""
+    name = path.rpartition("/")[2]
+    may_be_script = "." not in name and not name.isupper()
+    return (may_be_script or language_of(path) not in _NOT_CODE) and not is_vendored(path) and not is_lock_file(path)
+
+
+class Indexer:
+    """The catalog of the tree at `root` (absolute, resolved), and the way to details. Starts when first asked."""
+
+    def __init__(self, root: Path, folder: Path, parsers: Sequence[ParserProcess], *, watch: bool) -> None:
+        self.root = root
+        self.catalog = Catalog()
+        self.listing = Listing(())
+        self.recent: tuple[str, ...] = ()
+        self.store = IndexStore(folder, self.root)
+        self._parsers = parsers
+        self._watch = watch
+        self._watcher: Watcher | None = None
+        self._wanted: tuple[str, ...] = ()
+        self._wanted_set: frozenset[str] = frozenset()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking = asyncio.Lock()
+        self._looks = 0
+        self._loaded = self._closed = False
+        self._jobs: dict[str, Job] = {}
+        self._order: list[str] = []  # the next at the end
+        self._reading: dict[str, Job] = {}
+        self._work, self._idle = asyncio.Event(), asyncio.Event()
+        self._awaited: dict[str, asyncio.Future[tuple[Facts, bytes] | None]] = {}
+        self._unsaved: dict[str, tuple[Facts, bytes]] = {}
+        self._saving: Mapping[str, tuple[Facts, bytes]] = {}
+        self._restamped: dict[str, Stamp] = {}
+        self._gone: set[str] = set()
+        self._saver: asyncio.Task[None] | None = None
+        self._strangers: set[str] = set()  # that changed, but are not in the listing
+        self._problem = ""
+
+    # --- How far it is ---
+
+    @property
+    def parser_pids(self) -> tuple[int, ...]:
+        """The processes that parse."""
+        return tuple(pid for parser in self._parsers if (pid := parser.pid) is not None)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the tree was looked at and nothing is left to read."""
+        return self._looks > 0 and not self._jobs and not self._reading and not self._looking.locked()
+
+    def status(self) -> Status:
+        """How far it is, without looking."""
+        skipped: dict[str, int] = {}
+        for each in self.skipped():
+            skipped[each.reason] = skipped.get(each.reason, 0) + 1
+        watcher = self._watcher.note if self._watcher else ""
+        many = "" if self.listing.complete else f"only the first {FILES_MOST:,} files are known"
+        return Status(
+            files=len(self.listing.paths),
+            indexed=len(self.catalog),
+            pending=len(self._jobs) + len(self._reading),
+            looking=not self._looks or self._looking.locked(),
+            skipped=skipped,
+            watching=self._watcher is not None and self._watcher.running,
+            notes=tuple(note for note in (self._problem, self.store.note, watcher, many) if note),
+        )
+
+    def skipped(self) -> list[Skipped]:
+        """Files whose language is known, but whose symbols are not."""
+        parsed = [Skipped(entry.path, entry.problem) for entry in self.catalog if entry.problem not in ("", "unparsed")]
+        by_name = [
+            Skipped(path, "vendored")
+            for path in self.listing.paths
+            if path not in self._wanted_set and language_of(path) not in _NOT_CODE
+        ]
+        return sorted((*parsed, *by_name), key=lambda each: each.path)
+
+    # --- Looking at the tree ---
+
+    async def refresh(self, patience: float | None) -> bool:
+        """Look at the tree and read what is new; False when that takes more than `patience` seconds, and goes on."""
+        try:
+            async with asyncio.timeout(patience):
+                return await self.listed(None) and await self.settled(None)
+        except TimeoutError:
+            return False
+
+    async def listed(self, patience: float | None) -> bool:
+        """Look at the tree, so that it is known what is new."""
+        if self._closed:
+            raise RuntimeError("the index is closed")
+        return await _within(patience, asyncio.shield(self._start(self._look())))
+
+    async def settled(self, patience: float | None) -> bool:
+        """Wait until all that is known to be new has been read."""
+        return not self._problem and await _within(patience, self._idle.wait())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _look(self) -> None:
+        """One at a time; who comes meanwhile is served by the next, all of them by the same."""
+        begun = self._looks
+        async with self._looking:
+            if self._looks > begun or self._closed:
+                return
+            self._looks += 1
+            self._idle.clear()
+            try:
+                if self._loaded:
+                    listing = await list_files(self.root, self.listing)
+                else:
+                    async with asyncio.TaskGroup() as group:
+                        listed = group.create_task(list_files(self.root))
+                        group.create_task(self._load())
+                    listing = listed.result()
+                await self._compare(listing)
+            finally:
+                self._settle()
+
+    async def _load(self) -> None:
+        known = await asyncio.to_thread(self.store.load)
+        for parser in self._parsers:
+            self._start(self._parse(parser, at_once=not known))
+        for number, facts in enumerate(known):
+            self._put(facts)
+            if number % _PAUSE == 0:
+                await asyncio.sleep(0)
+        self._loaded = True
+
+    async def _compare(self, listing: Listing) -> None:
+        if listing is not self.listing:
+            self._wanted = tuple(path for path in listing.paths if is_indexed(path))
+            self._wanted_set = frozenset(self._wanted)
+            self._strangers.clear()
+        self.listing = listing
+        found = await asyncio.to_thread(stamps, self.root, self._wanted)
+        for path in [entry.path for entry in self.catalog if entry.path not in found]:
+            self._drop(path)
+        news: list[str] = []
+        for path, stamp in found.items():
+            entry = self.catalog.get(path)
+            if (entry is None or (entry.size, entry.mtime_ns) != stamp) and path not in self._reading:
+                news.append(path)
+        if len(news) > _MANY:
+            if not self.recent:
+                self.recent = await recently_committed(self.root)
+            news = _most_important_last(news, self.recent)
+        self.hurry(news)
+        if self._watch:
+            await self._follow(found)
+
+    async def _follow(self, paths: Iterable[str]) -> None:
+        from kimi_code.repo.indexing.watch import Watcher
+
+        if self._watcher is None:
+            self._watcher = Watcher(self.root, self._hear)
+        await self._watcher.follow({path.rpartition("/")[0] for path in paths} | {""})
+
+    def _hear(self, changed: set[str]) -> None:
+        """What the watcher tells: known files are read, a new one makes us look, but only once."""
+        strangers = {path for path in changed if path not in self._wanted_set} - self._strangers
+        self._strangers |= strangers
+        self.note_changed(changed & self._wanted_set)
+        if strangers or any(path.endswith("ignore") for path in changed):
+            self._start(self._look())
+
+    def note_changed(self, paths: Iterable[str]) -> None:
+        """Files that were written or removed: they are read before all others."""
+        if not self._loaded:
+            return
+        changed = set(paths)
+        self.hurry(sorted(changed & self._wanted_set))
+        if not changed <= self._wanted_set:
+            self._start(self._look())
+
+    # --- Reading ---
+
+    def hurry(self, paths: Iterable[str]) -> None:
+        """Read these files next, the last one first."""
+        if self._problem:
+            return
+        for path in paths:
+            entry = self.catalog.get(path)
+            self._jobs[path] = Job(path, entry.digest if entry else "")
+            self._order.append(path)
+        if self._jobs:
+            self._idle.clear()
+            self._work.set()
+
+    def waiting(self) -> Iterable[str]:
+        """The files that are still to be read."""
+        return self._jobs.keys()
+
+    def _take(self) -> Job | None:
+        while self._order:
+            job = self._jobs.pop(self._order.pop(), None)
+            if job is not None:
+                self._reading[job.path] = job
+                return job
+        return None
+
+    async def _parse(self, parser: ParserProcess, *, at_once: bool) -> None:
+        try:
+            if at_once:
+                await parser.start()
+            while not self._closed:
+                await self._work.wait()
+                await parser.run(self._take, self._deliver)
+                if not self._jobs:
+                    self._work.clear()
+        except ParserUnavailableError as error:
+            self._problem = f"files cannot be parsed: {error}"
+            self._jobs.clear()
+            self._reading.clear()
+            for future in self._awaited.values():
+                if not future.done():
+                    future.set_result(None)
+            self._settle()
+        finally:
+            await parser.close()
+
+    def _deliver(self, outcome: Outcome) -> None:
+        path = outcome.facts.path if isinstance(outcome, Parsed) else outcome.path
+        job = self._reading.pop(path, None)
+        result: tuple[Facts, bytes] | None = None
+        match outcome:
+            case Parsed(facts, detail):
+                result = (facts, detail)
+            case Failed(reason=reason):
+                result = self._quarantined(path, reason)
+            case Gone():
+                self._drop(path)
+            case _:
+                entry = self.catalog.get(path)
+                if entry is not None and job is not None and entry.digest == job.known:
+                    entry.size, entry.mtime_ns = outcome.size, outcome.mtime_ns
+                    self._restamped[path] = (outcome.size, outcome.mtime_ns)
+        if result is not None and path in self._wanted_set and self._put(result[0]):
+            self._unsaved[path] = result
+            self._gone.discard(path)
+        future = self._awaited.pop(path, None)
+        if future is not None and not future.done():
+            future.set_result(result)
+        if len(self._unsaved) >= _BATCH:
+            self._keep()
+        self._settle()
+
+    def _quarantined(self, path: str, reason: str) -> tuple[Facts, bytes] | None:
+        """A file that ended the parser, as one without symbols until its content changes."""
+        from kimi_code.repo.indexing.parser_child import describe_content
+
+        try:
+            size, mtime_ns, digest = describe_content(self.root / path)
+        except OSError:
+            return None
+        return Facts(path, size, mtime_ns, digest, problem=reason), b"[[],{}]"
+
+    def _put(self, facts: Facts) -> bool:
+        try:
+            self.catalog.put(facts)
+        except (ValueError, TypeError, AttributeError):
+            return False
+        return True
+
+    def _drop(self, path: str) -> None:
+        self.catalog.drop(path)
+        self._jobs.pop(path, None)
+        self._unsaved.pop(path, None)
+        self._gone.add(path)
+
+    def _settle(self) -> None:
+        if not self._jobs and not self._reading:
+            self._idle.set()
+            self._keep()
+
+    # --- Details and what is on disk ---
+
+    def _keep(self) -> None:
+        if self._saver is None and (self._unsaved or self._restamped or self._gone):
+            self._saver = asyncio.create_task(self._save())
+
+    async def _save(self) -> None:
+        try:
+            while self._unsaved or self._restamped or self._gone:
+                self._saving, restamped, gone = self._unsaved, self._restamped, self._gone
+                self._unsaved, self._restamped, self._gone = {}, {}, set()
+                await asyncio.to_thread(self.store.save, list(self._saving.values()), restamped, gone)
+        finally:
+            self._saving, self._saver = {}, None
+
+    async def details(self, paths: Iterable[str]) -> dict[str, Detail]:
+        """The details of files in the catalog; a file that has none any more is missing."""
+        found: dict[str, Detail] = {}
+        asked: list[str] = []
+        for path in dict.fromkeys(paths):
+            kept = self._unsaved.get(path) or self._saving.get(path)
+            if not (kept and self._read(found, path, kept[0].digest, kept[1])):
+                asked.append(path)
+        if asked:
+            for path, (digest, body) in (await asyncio.to_thread(self.store.details, asked)).items():
+                self._read(found, path, digest, body)
+        missing = [path for path in asked if path not in found and self.catalog.get(path) is not None]
+        for path, result in (await self.read_now(missing)).items():
+            found[path] = read_detail(path, result[1])
+        return found
+
+    def _read(self, found: dict[str, Detail], path: str, digest: str, body: bytes) -> bool:
+        entry = self.catalog.get(path)
+        if entry is None or entry.digest != digest:
+            return False
+        try:
+            found[path] = read_detail(path, body)
+        except ValueError:
+            return False
+        return True
+
+    async def read_next(self, paths: Sequence[str], patience: float) -> None:
+        """Read these files before all others, in this order; returns when the first few of them are read."""
+        self.hurry(reversed(paths))
+        awaited = [self._await(path) for path in paths[:_FIRST_FEW] if path in self._jobs]
+        if awaited:
+            await asyncio.wait(awaited, timeout=patience)
+
+    def _await(self, path: str) -> asyncio.Future[tuple[Facts, bytes] | None]:
+        return self._awaited.setdefault(path, asyncio.get_running_loop().create_future())
+
+    async def read_now(self, paths: Iterable[str]) -> dict[str, tuple[Facts, bytes]]:
+        """Facts and details as the parser gives them now, for a few seconds; also of files that are not indexed."""
+        if self._problem:
+            return {}
+        futures = {path: self._await(path) for path in paths}
+        if not futures:
+            return {}
+        for path in futures:
+            self._jobs[path] = Job(path)
+            self._order.append(path)
+        self._idle.clear()
+        self._work.set()
+        await asyncio.wait(futures.values(), timeout=_READ_PATIENCE)
+        return {path: result for path, future in futures.items() if future.done() and (result := future.result())}
+
+    async def close(self) -> None:
+        """End everything, keep what is known. Safe to call twice."""
+        self._closed = True
+        if self._watcher is not None:
+            await self._watcher.close()
+        self._work.set()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for parser in self._parsers:
+            await parser.close()
+        if self._saver is not None:
+            await asyncio.wait({self._saver})
+        await self._save()
+        await asyncio.to_thread(self.store.close)
+
+
+def _most_important_last(paths: Iterable[str], recent: Iterable[str]) -> list[str]:
+    """Recently committed files last, before them those near the root; tests first."""
+    places = {path: place for place, path in enumerate(recent)}
+    later = len(places)
+
+    def key(path: str) -> tuple[int, bool, int, str]:
+        return (-places.get(path, later), not is_test(path), -path.count("/"), path)
+
+    return sorted(paths, key=key)
+
+
+async def _within(patience: float | None, work: Awaitable[object]) -> bool:
+    try:
+        async with asyncio.timeout(patience):
+            await work
+    except TimeoutError:
+        return False
+    return True

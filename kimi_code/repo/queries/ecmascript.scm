@@ -1,0 +1,52 @@
+; What JavaScript and TypeScript share.
+(export_statement) @exported
+(lexical_declaration) @wrapper
+(variable_declaration) @wrapper
+(class_declaration name: (_) @name) @class
+(function_declaration name: (identifier) @name) @function
+(generator_function_declaration name: (identifier) @name) @function
+(method_definition name: [(property_identifier) (private_property_identifier)] @name) @method
+(variable_declarator name: (identifier) @name
+  value: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
+(variable_declarator name: (identifier) @name value: (class body: (_) @body)) @class
+(program (lexical_declaration kind: "const" (variable_declarator name: (identifier) @name) @constant))
+(program (lexical_declaration kind: "let" (variable_declarator name: (identifier) @name) @variable))
+(program (variable_declaration (variable_declarator name: (identifier) @name) @variable))
+(program (export_statement (lexical_declaration kind: "const" (variable_declarator name: (identifier) @name) @constant)))
+(program (export_statement (lexical_declaration kind: "let" (variable_declarator name: (identifier) @name) @variable)))
+(program (export_statement (variable_declaration (variable_declarator name: (identifier) @name) @variable)))
+; Functions of objects at the top of a file, and those given to exports and prototypes.
+(program (_ (variable_declarator value: (object
+  (pair key: (property_identifier) @name value: [(arrow_function body: (_) @body) (function_expression body: (_) @body)]) @function))))
+(program (export_statement value: (object (method_definition) @method)))
+(program (expression_statement (assignment_expression left: (member_expression property: (property_identifier) @name)
+  right: [(arrow_function body: (_) @body) (function_expression body: (_) @body)]) @function))
+(program (expression_statement (assignment_expression left: (member_expression property: (property_identifier) @name)
+  right: (class body: (_) @body)) @class))
+
+(program (expression_statement (assignment_expression
+  left: (member_expression
+    object: (member_expression object: (identifier) @container property: (property_identifier) @_prototype))
+  right: (function_expression)) @function (#eq? @_prototype "prototype")))
+
+(export_specifier name: (identifier) @public)
+(export_statement value: (identifier) @public)
+(expression_statement (assignment_expression left: (member_expression) @_exports
+  right: [(identifier) @public (object (shorthand_property_identifier) @public) (object (pair key: (property_identifier) @public))])
+  (#eq? @_exports "module.exports"))
+(expression_statement (assignment_expression
+  left: (member_expression object: (_) @_exports property: (property_identifier) @public))
+  (#any-of? @_exports "exports" "module.exports"))
+
+(import_statement) @import
+(export_statement source: (string)) @import
+(variable_declarator value: (call_expression function: (identifier) @_require arguments: (arguments . (string)))
+  (#eq? @_require "require")) @import
+(expression_statement (call_expression function: (identifier) @_require arguments: (arguments . (string)))
+  (#eq? @_require "require")) @import
+(call_expression function: (import) arguments: (arguments . (string))) @import
+
+(member_expression property: (property_identifier) @reference)
+(new_expression constructor: (identifier) @reference)
+(identifier) @bare
+(shorthand_property_identifier) @bare

@@ -1,0 +1,6 @@
+(config_file (body (block (identifier) . (string_lit (template_literal) @name) . (block_start)) @block))
+(config_file (body (block (identifier) . (string_lit (template_literal) @container) . (string_lit (template_literal) @name)) @block))
+(config_file (body (block . (identifier) @name . (block_start)) @block))
+(config_file (body (attribute (identifier) @name) @variable))
+(get_attr (identifier) @reference)
+(variable_expr (identifier) @bare)

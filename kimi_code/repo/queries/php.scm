@@ -1,0 +1,29 @@
+(namespace_definition name: (_) @name body: (_)) @module
+(class_declaration name: (name) @name) @class
+(interface_declaration name: (name) @name) @interface
+(trait_declaration name: (name) @name) @trait
+(enum_declaration name: (name) @name) @enum
+(enum_case name: (name) @name) @constant
+(function_definition name: (name) @name) @function
+(method_declaration name: (name) @name) @method
+(const_declaration (const_element . (name) @name)) @constant
+(property_declaration (property_element name: (variable_name (name) @name))) @property
+(property_promotion_parameter name: (variable_name (name) @name)) @property
+(namespace_use_declaration) @import
+(require_once_expression) @import
+(require_expression) @import
+(include_once_expression) @import
+(include_expression) @import
+(function_call_expression function: [(name) @reference (qualified_name (name) @reference)])
+(member_call_expression name: (name) @reference)
+(nullsafe_member_call_expression name: (name) @reference)
+(scoped_call_expression name: (name) @reference)
+(scoped_call_expression scope: (name) @reference)
+(class_constant_access_expression (name) @reference)
+(member_access_expression name: (name) @reference)
+(object_creation_expression [(name) @reference (qualified_name (name) @reference)])
+(named_type [(name) @reference (qualified_name (name) @reference)])
+(base_clause (name) @reference)
+(class_interface_clause (name) @reference)
+(use_declaration (name) @reference)
+(attribute (name) @reference)

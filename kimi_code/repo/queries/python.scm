@@ -1,0 +1,21 @@
+(class_definition name: (identifier) @name) @class
+(function_definition name: (identifier) @name) @function
+(decorated_definition) @wrapper
+(type_alias_statement left: (type (identifier) @name)) @type
+(type_alias_statement left: (type (generic_type (identifier) @name))) @type
+
+(module (expression_statement (assignment left: (identifier) @name) @variable))
+(module (expression_statement (assignment left: (pattern_list (identifier) @name)) @variable))
+(module (if_statement consequence: (block (expression_statement (assignment left: (identifier) @name) @variable))))
+(module (if_statement (else_clause body: (block (expression_statement (assignment left: (identifier) @name) @variable)))))
+(module (try_statement body: (block (expression_statement (assignment left: (identifier) @name) @variable))))
+(class_definition body: (block (expression_statement (assignment left: (identifier) @name) @variable)))
+
+((assignment left: (identifier) @_all right: [(list (string (string_content) @public)) (tuple (string (string_content) @public))])
+  (#eq? @_all "__all__"))
+
+(import_statement) @import
+(import_from_statement) @import
+
+(attribute attribute: (identifier) @reference)
+(identifier) @bare

@@ -1,0 +1,3 @@
+(stream (document (block_node (block_mapping (block_mapping_pair key: (flow_node) @name) @property))))
+(stream (document (block_node (block_mapping (block_mapping_pair
+  value: (block_node (block_mapping (block_mapping_pair key: (flow_node) @name) @property)))))))

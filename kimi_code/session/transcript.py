@@ -1,0 +1,436 @@
+"""What a conversation looks like: records folded into entries (words, thoughts, answers, tool cards, notes) in order.
+
+Pure: no clock, no disk, no screen. The same records give the same entries, live or from a journal; a journal has no
+deltas, so its thoughts have no duration and its running commands no output.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, assert_never
+
+from kimi_code.events import (
+    AgentFinished,
+    AgentSpawned,
+    Approval,
+    Block,
+    CallStatus,
+    CheckpointCreated,
+    CommitCreated,
+    ContextCompacted,
+    Event,
+    FileChange,
+    MessageCompleted,
+    Notice,
+    Outcome,
+    PlanUpdated,
+    Question,
+    Record,
+    RequestClosed,
+    RequestOpened,
+    SessionOpened,
+    SessionRenamed,
+    StepEnded,
+    StepRetried,
+    StepStarted,
+    SwarmEnded,
+    SwarmPlanned,
+    TaskStateChanged,
+    TextDelta,
+    ThoughtDelta,
+    TodoItem,
+    ToolEnded,
+    ToolProgressed,
+    ToolStarted,
+    TurnEnded,
+    TurnRedone,
+    TurnReviewed,
+    TurnStarted,
+    TurnUndone,
+)
+from kimi_code.messages import Message, Usage
+from kimi_code.values import frozen
+
+_OUTPUT_KEPT = 16_000  # characters of a running command's output; a screen shows its end
+
+CardState = Literal["asked", "running"] | CallStatus
+
+
+@frozen
+class Words:
+    """What the user said; `steer` when it was said to a running turn."""
+
+    text: str
+    turn: int
+    steer: bool = False
+
+
+@dataclass(slots=True)
+class Thought:
+    """The reasoning of one step; `seconds` is None where nobody measured it."""
+
+    pieces: list[str]
+    began: float
+    done: bool = False
+    seconds: float | None = None
+    void: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass(slots=True)
+class Answer:
+    """The Markdown of one step, in the pieces it came in; `void` when the step was tried again."""
+
+    pieces: list[str]
+    done: bool = False
+    void: bool = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+@dataclass(slots=True)
+class Card:
+    """One tool call. `result` is what the model was told, `output` the end of what a running command printed,
+    `items` the plan that it wrote."""
+
+    call_id: str
+    tool: str
+    title: str
+    state: CardState
+    began: float
+    reason: str = ""
+    summary: str = ""
+    output: str = ""
+    result: str = ""
+    blocks: tuple[Block, ...] = ()
+    items: tuple[TodoItem, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        return self.state not in ("asked", "running")
+
+
+@dataclass(slots=True)
+class Retry:
+    """A request that failed and is made again at `at` + `wait` (Unix time, seconds); `over` once it was."""
+
+    attempt: int
+    wait: float
+    reason: str
+    at: float
+    over: bool = False
+
+
+@frozen
+class Compaction:
+    """The history was replaced by a shorter one; in tokens."""
+
+    before: int
+    after: int
+
+
+@frozen
+class Note:
+    """Something to know; `told` when it was said to the model, not to the person."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+    told: bool = False
+
+
+@frozen
+class Ending:
+    """The last line of a turn; `seconds` is None where its beginning is not known."""
+
+    turn: int
+    outcome: Outcome
+    error: str
+    seconds: float | None
+    steps: int
+    tool_calls: int
+    usage: Usage
+    cost_usd: float | None
+    files: tuple[FileChange, ...] = field(default=())
+
+
+Entry = Words | Thought | Answer | Card | Retry | Compaction | Note | Ending
+
+
+class Transcript:
+    """The entries of one agent's conversation; records of other agents are left out.
+
+    Entries are only ever appended; those not yet over change in place. An entry that a retry made void stays in the
+    list, marked, so that an index means the same entry for good.
+    """
+
+    def __init__(self, records: Iterable[Record] = (), *, agent: str = "main") -> None:
+        self.entries: list[Entry] = []
+        self.turn = 0
+        self._agent = agent
+        self._cards: dict[str, int] = {}
+        self._asked: dict[str, str] = {}  # request id -> call id
+        self._thought = self._answer = self._retry = -1
+        self._began: float | None = None
+        self._prompted = False
+        for record in records:
+            self.apply(record)
+
+    def apply(self, record: Record) -> tuple[int, ...]:
+        """Fold one record; returns the indices of the entries that are new or changed."""
+        if record.agent != self._agent:
+            return ()
+        return self._retried_no_more(record.event) + self._apply(record.event, record.at)
+
+    def card(self, call_id: str) -> int | None:
+        """The index of the call's card, the newest where a provider uses an id again."""
+        return self._cards.get(call_id)
+
+    def _apply(self, event: Event, at: float) -> tuple[int, ...]:
+        match event:
+            case TextDelta(text=text):
+                return self._speak(text, at)
+            case ThoughtDelta(text=text):
+                return self._think(text, at)
+            case ToolProgressed(call_id=call_id, text=text):
+                return self._progress(call_id, text)
+            case MessageCompleted(message=message):
+                return self._complete(message, at)
+            case ToolStarted():
+                return self._start(event, at)
+            case ToolEnded():
+                return self._end(event, at)
+            case TurnStarted(turn=turn, prompt=prompt):
+                changed = self._settle(at)  # of a turn whose process was killed
+                self.turn, self._began, self._prompted = turn, at, False
+                return (*changed, *self._add(Words(prompt, turn)))
+            case TurnEnded():
+                return (*self._settle(at), *self._add(self._ending(event, at)))
+            case StepRetried(attempt=attempt, wait=wait, reason=reason):
+                changed = self._void()
+                self._retry = len(self.entries)
+                return (*changed, *self._add(Retry(attempt, wait, reason, at)))
+            case RequestOpened(request_id=request_id, request=request):
+                return self._ask(request_id, request, at)
+            case RequestClosed(request_id=request_id):
+                return self._answered(request_id)
+            case ContextCompacted(before_tokens=before, after_tokens=after):
+                return self._add(Compaction(before, after))
+            case Notice(level=level, text=text):
+                return self._add(Note(level, text))
+            case PlanUpdated(items=items):
+                return self._plan(items)
+            case TurnUndone(turn=turn):
+                return self._add(Note("info", f"Turn {turn} was taken back."))
+            case TurnRedone(turn=turn):
+                return self._add(Note("info", f"Turn {turn} was brought back."))
+            case TurnReviewed(status=status, files=files):
+                return self._add(Note("info", f"The turn's changes to {len(files)} files: {status}."))
+            case CommitCreated(commit=commit, message=message):
+                return self._add(Note("info", f"Committed {commit[:10]}: {message.splitlines()[0]}"))
+            case SessionOpened():
+                return self._settle(at)  # another process begins: nothing of the one before runs any more
+            case SwarmPlanned(swarm_id=swarm, tasks=tasks):
+                return self._add(Note("info", f"Swarm {swarm}: {len(tasks)} tasks."))
+            case SwarmEnded(swarm_id=swarm, outcome=outcome, metrics=metrics):
+                return self._add(Note("info", f"Swarm {swarm}: {outcome} after {metrics.wall_s:.0f} s."))
+            case AgentSpawned() | AgentFinished() | TaskStateChanged():
+                return ()
+            case SessionRenamed() | StepStarted() | StepEnded() | CheckpointCreated():
+                return ()
+            case _:
+                assert_never(event)
+
+    def _add(self, entry: Entry) -> tuple[int, ...]:
+        self.entries.append(entry)
+        return (len(self.entries) - 1,)
+
+    # --- The model's words ---
+
+    def _speak(self, text: str, at: float) -> tuple[int, ...]:
+        changed = self._think_no_more(at)
+        if self._answer < 0:
+            self._answer = len(self.entries)
+            return (*changed, *self._add(Answer([text])))
+        answer = self.entries[self._answer]
+        assert isinstance(answer, Answer)
+        answer.pieces.append(text)
+        return (*changed, self._answer)
+
+    def _think(self, text: str, at: float) -> tuple[int, ...]:
+        if self._thought < 0:
+            self._thought = len(self.entries)
+            return self._add(Thought([text], at))
+        thought = self.entries[self._thought]
+        assert isinstance(thought, Thought)
+        thought.pieces.append(text)
+        return (self._thought,)
+
+    def _think_no_more(self, at: float) -> tuple[int, ...]:
+        """The time of thinking ends where the answer begins."""
+        if self._thought < 0:
+            return ()
+        thought = self.entries[self._thought]
+        assert isinstance(thought, Thought)
+        if thought.done:
+            return ()
+        thought.done, thought.seconds = True, max(at - thought.began, 0.0)
+        return (self._thought,)
+
+    def _complete(self, message: Message, at: float) -> tuple[int, ...]:
+        match message.role:
+            case "assistant":
+                return self._answered_whole(message, at)
+            case "tool":
+                return self._told(message)
+            case "user" if message.source == "notice":
+                return self._add(Note("info", message.text, told=True))
+            case "user" if message.source == "prompt":
+                # The first repeats what TurnStarted said.
+                first, self._prompted = not self._prompted, True
+                return () if first else self._add(Words(message.text, self.turn, steer=True))
+            case _:
+                return ()
+
+    def _answered_whole(self, message: Message, at: float) -> tuple[int, ...]:
+        changed = self._think_no_more(at)
+        if self._thought < 0 and (message.thought or "").strip():
+            changed += self._add(Thought([message.thought or ""], at, done=True))
+        if self._answer < 0 and message.text.strip():
+            self._answer = self._add(Answer([message.text]))[0]
+        if self._answer >= 0:
+            answer = self.entries[self._answer]
+            assert isinstance(answer, Answer)
+            if answer.text != message.text:
+                answer.pieces = [message.text]
+            answer.done = True
+            changed = (*changed, self._answer)
+        self._thought = self._answer = -1
+        return changed
+
+    def _void(self) -> tuple[int, ...]:
+        changed = tuple(index for index in (self._thought, self._answer) if index >= 0)
+        for index in changed:
+            entry = self.entries[index]
+            assert isinstance(entry, Thought | Answer)
+            entry.void = entry.done = True
+        self._thought = self._answer = -1
+        return changed
+
+    def _retried_no_more(self, event: Event) -> tuple[int, ...]:
+        if self._retry < 0 or isinstance(event, Notice | ContextCompacted | ToolProgressed):
+            return ()
+        index, self._retry = self._retry, -1
+        retry = self.entries[index]
+        assert isinstance(retry, Retry)
+        retry.over = True
+        return (index,)
+
+    # --- Tool calls ---
+
+    def _open(self, call_id: str, tool: str, title: str, at: float) -> int:
+        """The card of a call that is not over; a new one where the id is new, or used again."""
+        index = self._cards.get(call_id, -1)
+        if index < 0 or self._at(index).over:
+            index = self._add(Card(call_id, tool, title, "running", at))[0]
+            self._cards[call_id] = index
+        return index
+
+    def _at(self, index: int) -> Card:
+        card = self.entries[index]
+        assert isinstance(card, Card)
+        return card
+
+    def _start(self, event: ToolStarted, at: float) -> tuple[int, ...]:
+        index = self._open(event.call_id, event.tool, event.title, at)
+        card = self._at(index)
+        card.state, card.title, card.began, card.blocks = "running", event.title, at, ()
+        return (index,)
+
+    def _progress(self, call_id: str, text: str) -> tuple[int, ...]:
+        index = self._cards.get(call_id)
+        if index is None or self._at(index).over:
+            return ()
+        card = self._at(index)
+        card.output += text
+        if len(card.output) > 2 * _OUTPUT_KEPT:
+            card.output = card.output[-_OUTPUT_KEPT:]
+        return (index,)
+
+    def _end(self, event: ToolEnded, at: float) -> tuple[int, ...]:
+        index = self._open(event.call_id, event.tool, event.title, at)
+        card = self._at(index)
+        # What was to be approved stays in sight when it was refused.
+        card.state, card.title, card.summary = event.status, event.title, event.summary
+        card.blocks = event.blocks or (card.blocks if event.status == "denied" else ())
+        card.seconds, card.output = event.duration_s, ""
+        return (index,)
+
+    def _told(self, message: Message) -> tuple[int, ...]:
+        index = self._cards.get(message.call_id)
+        if index is None:
+            return ()
+        self._at(index).result = message.text
+        return (index,)
+
+    def _plan(self, items: tuple[TodoItem, ...]) -> tuple[int, ...]:
+        """The plan belongs to the call that runs; calls that change something run one at a time."""
+        index = next((index for index in reversed(self._cards.values()) if not self._at(index).over), None)
+        if index is None:
+            return ()
+        self._at(index).items = items
+        return (index,)
+
+    def _ask(self, request_id: str, request: Approval | Question, at: float) -> tuple[int, ...]:
+        self._asked[request_id] = request.call_id
+        if isinstance(request, Question):
+            return ()
+        index = self._open(request.call_id, request.tool, request.title, at)
+        card = self._at(index)
+        card.state, card.reason, card.blocks = "asked", request.reason, request.blocks
+        return (index,)
+
+    def _answered(self, request_id: str) -> tuple[int, ...]:
+        """Whatever the answer: the call's start or its end follows."""
+        index = self._cards.get(self._asked.pop(request_id, ""))
+        if index is None or self._at(index).state != "asked":
+            return ()
+        self._at(index).state = "running"
+        return (index,)
+
+    # --- Turns ---
+
+    def _settle(self, at: float) -> tuple[int, ...]:
+        """Close what a turn that was cut short left open."""
+        changed = list(self._think_no_more(at))
+        if self._answer >= 0:
+            answer = self.entries[self._answer]
+            assert isinstance(answer, Answer)
+            answer.done = True
+            changed.append(self._answer)
+        self._thought = self._answer = -1
+        for index in self._cards.values():
+            if not self._at(index).over:
+                self._at(index).state = "interrupted"
+                changed.append(index)
+        self._cards.clear()
+        self._asked.clear()
+        return tuple(changed)
+
+    def _ending(self, event: TurnEnded, at: float) -> Ending:
+        seconds = None if self._began is None else max(at - self._began, 0.0)
+        return Ending(
+            event.turn,
+            event.outcome,
+            event.error,
+            seconds,
+            event.steps,
+            event.tool_calls,
+            event.usage,
+            event.cost_usd,
+            event.files_changed,
+        )

@@ -1,0 +1,135 @@
+"""The application: themes, the user's keys, the terminal around it, and the way out. The screens do the rest."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+
+from textual import events
+from textual.app import App
+from textual.worker import WorkerFailed
+
+from kimi_code.tui import terminal, theme
+from kimi_code.tui.host import Host, Which
+from kimi_code.tui.screens.main import MainScreen
+
+_LAST_MOMENT = 3.0  # seconds for a session to close when the process must end
+
+
+class KimiApp(App[int], inherit_bindings=False):
+    """Runs one MainScreen. `run_async` returns the exit code; `crash` is the bug that ended it, if one did."""
+
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    TITLE = "kimi-code"
+
+    def __init__(
+        self,
+        host: Host,
+        which: Which,
+        *,
+        prompt: str = "",
+        typed: str = "",
+        note: str = "",
+        dark: bool | None = None,
+    ) -> None:
+        """`prompt` is sent at once, `typed` stands in the prompt, `note` above all.
+
+        `dark` is whether the terminal's ground is dark, None when it does not say.
+        """
+        super().__init__()
+        self._dark = dark
+        self._focused_at: float | None = None  # None while somebody looks
+        self._working: bool | None = None
+        self.crash: Exception | None = None
+        for made in theme.THEMES:
+            self.register_theme(made)
+        self.use_theme(host.preferences.theme)
+        self.set_keymap(dict(host.preferences.keys))
+        self._host = host
+        self.main = MainScreen(host, which, prompt=prompt, typed=typed, note=note)
+
+    def on_mount(self) -> None:
+        self.push_screen(self.main)
+        self.show_working(False)
+        self._catch_signals()
+
+    # --- Themes ---
+
+    def theme_names(self) -> Sequence[str]:
+        """What can be chosen: "auto", ours by their short names, Textual's."""
+        ours = {made.name for made in theme.THEMES}
+        return ("auto", *theme.SHORT, *sorted(name for name in self.available_themes if name not in ours))
+
+    def use_theme(self, name: str) -> None:
+        """Show another theme; one that does not exist is left out."""
+        full = theme.name_of(name, dark=self._dark)
+        self.theme = full if full in self.available_themes else theme.name_of("auto", dark=self._dark)
+
+    # --- The terminal around us ---
+
+    def show_working(self, working: bool) -> None:
+        """Say in the window's title and tab whether something runs."""
+        if working != self._working:
+            self._working = working
+            mark = "● " if working else ""
+            self._write(terminal.title(f"{mark}{self._host.folder.name} · kimi-code") + terminal.progress(working))
+
+    def call_for_attention(self, words: str) -> None:
+        """A bell and a notification, when nobody looks."""
+        if self._focused_at is not None and self._host.preferences.notify:
+            self._write(terminal.notification(f"{words}: {self._host.folder.name}"))
+
+    def on_app_blur(self, _: events.AppBlur) -> None:
+        self._focused_at = time.monotonic()
+
+    def on_app_focus(self, _: events.AppFocus) -> None:
+        self._focused_at = None
+
+    def _write(self, sequences: str) -> None:
+        if self._driver is not None and not self._driver.is_headless:
+            self._driver.write(sequences)
+
+    # --- The way out ---
+
+    def leave(self, code: int = 0) -> None:
+        """Close the session, then the screen."""
+        self.run_worker(self._leave(code), exclusive=True, group="leaving")
+
+    async def _leave(self, code: int) -> None:
+        self.main.prompt.save_draft()
+        try:
+            async with asyncio.timeout(_LAST_MOMENT):
+                await self.main.conversation.close()
+        except TimeoutError:
+            pass  # what was written to the journal is safe
+        self._write(terminal.title("") + terminal.progress(False))
+        self.exit(code)
+
+    def _catch_signals(self) -> None:
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                try:
+                    loop.add_signal_handler(number, self.leave, 128 + int(number))
+                except (NotImplementedError, RuntimeError):  # Windows
+                    return
+
+    def report_bug(self, error: Exception) -> None:
+        """A mistake of the screen's own that nothing else suffers from: told once."""
+        if self.crash is None:
+            self.crash = error
+            self.notify(f"A part of the screen broke ({type(error).__name__}). The work goes on.", severity="error")
+
+    def _handle_exception(self, error: Exception) -> None:
+        # What follows the first one is most likely its consequence.
+        cause: BaseException = error.error if isinstance(error, WorkerFailed) else error
+        self.crash = self.crash or (cause if isinstance(cause, Exception) else error)
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        # The report is written by who started us: without local variables, which may hold secrets.
+        self._close_messages_no_wait()

@@ -1,0 +1,299 @@
+"""The slash commands: one registry, from which completion, the palette and /help are made."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from textual.content import Content
+
+from kimi_code.errors import KimiError, UsageError
+from kimi_code.session.session import Session
+from kimi_code.session.standing import LEVELS, MODES, Mode, Thinking
+from kimi_code.tui.conversation import Job
+from kimi_code.tui.host import Host, Which
+from kimi_code.tui.keys import KEYS, TITLES, keys_of
+from kimi_code.tui.screens.picker import Row
+from kimi_code.tui.theme import MUTED
+from kimi_code.tui.widgets.status import money, short
+from kimi_code.values import frozen
+
+
+class Desk(Protocol):
+    """What commands work with; the main screen is one."""
+
+    @property
+    def host(self) -> Host: ...
+    @property
+    def session(self) -> Session:
+        """The open session. Raises KimiError while there is none."""
+        ...
+
+    def say(self, text: str) -> None:
+        """A line among the transcript's, for the person only."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """A line that says what went wrong."""
+        ...
+
+    def read(self, title: str, text: Content) -> None:
+        """A page over the screen."""
+        ...
+
+    async def pick(self, title: str, rows: Sequence[Row]) -> str | None:
+        """One of several; None when the person closed the list."""
+        ...
+
+    async def ask_line(self, title: str) -> str | None: ...
+    def submit(self, job: Job) -> None: ...
+    async def open(self, which: Which) -> None:
+        """Put another session on the screen. Raises KimiError while something runs."""
+        ...
+
+    async def choose_session(self) -> None: ...
+    def standing_changed(self) -> None: ...
+    def copy(self, text: str) -> None: ...
+    def last_answer(self) -> str: ...
+    def themes(self) -> Sequence[str]: ...
+    def use_theme(self, name: str) -> None: ...
+    def leave(self) -> None: ...
+
+
+Run = Callable[[Desk, str], Awaitable[None]]
+
+
+@frozen
+class Command:
+    """`argument` names what follows ("" for nothing); `choices` are what it can be, where that is known."""
+
+    name: str
+    what: str
+    run: Run
+    argument: str = ""
+    choices: Callable[[Desk], Awaitable[Sequence[str]]] | None = None
+
+
+def _fixed(*names: str) -> Callable[[Desk], Awaitable[Sequence[str]]]:
+    async def give(_: Desk) -> Sequence[str]:
+        return names
+
+    return give
+
+
+# --- Settings of the session ----------------------------------------------------------------------------------------
+
+
+async def _model(desk: Desk, name: str) -> None:
+    chosen = name or await desk.pick("Model", [Row(name, name) for name in await desk.host.models()])
+    if chosen:
+        # It may have to load the provider's SDK.
+        await asyncio.to_thread(desk.session.change_model, chosen)
+        desk.standing_changed()
+        desk.say(f"The model is {desk.session.standing.model} from the next request on.")
+
+
+async def _thinking(desk: Desk, level: str) -> None:
+    chosen = level or await desk.pick("Thinking", [Row(level, level) for level in LEVELS])
+    if chosen:
+        desk.session.set_thinking(cast("Thinking", _one_of(chosen, LEVELS)))
+        desk.standing_changed()
+
+
+_MODE_WORDS = {
+    "ask": "reads; all else is asked",
+    "edits": "reads and edits in the folder; commands are asked",
+    "auto": "edits, and commands confined to the folder",
+    "plan": "reads only; no edits, no other commands",
+    "yolo": "everything that no deny rule forbids",
+}
+
+
+async def _permissions(desk: Desk, mode: str) -> None:
+    chosen = mode or await desk.pick("What runs without asking", [Row(mode, mode, _MODE_WORDS[mode]) for mode in MODES])
+    if chosen:
+        desk.session.set_permission_mode(cast("Mode", _one_of(chosen, MODES)))
+        desk.standing_changed()
+
+
+async def _plan(desk: Desk, prompt: str) -> None:
+    desk.session.set_permission_mode("plan")
+    desk.standing_changed()
+    if prompt:
+        desk.submit(Job("prompt", prompt))
+
+
+def _one_of(given: str, known: Sequence[str]) -> str:
+    if given not in known:
+        raise UsageError(f"{given!r} is none of {', '.join(known)}.")
+    return given
+
+
+# --- The conversation -----------------------------------------------------------------------------------------------
+
+
+async def _compact(desk: Desk, _: str) -> None:
+    desk.submit(Job("compact"))
+
+
+async def _context(desk: Desk, _: str) -> None:
+    standing, parts = desk.session.standing, desk.session.context_parts()
+    limit = max(standing.context_limit, 1)
+    rows: list[Content] = []
+    for part in (*parts, None):
+        name, tokens = (part.name, part.tokens) if part else ("free", limit - standing.context_used)
+        bar = "█" * round(30 * max(tokens, 0) / limit)
+        count = f"{short(max(tokens, 0)):>7}  {100 * max(tokens, 0) / limit:5.1f} %  "
+        rows.append(Content.assemble(f"{name:<26}", (count, MUTED), (bar, "$text-accent" if part else "$panel")))
+    head = f"{standing.model}: {short(standing.context_used)} of {short(limit)} tokens, estimated\n"
+    desk.read("What fills the context", Content("\n").join([Content(head), *rows]))
+
+
+async def _cost(desk: Desk, _: str) -> None:
+    standing, meta = desk.session.standing, desk.session.meta
+    cost = money(standing.cost_usd) or "unknown: the model has no price in the configuration"
+    desk.say(f"{meta.turns} turns · {standing.tokens:,} tokens · {cost}")
+
+
+async def _sessions(desk: Desk, _: str) -> None:
+    await desk.choose_session()
+
+
+async def _resume(desk: Desk, id: str) -> None:
+    if id:
+        await desk.open(Which(id=id))
+    else:
+        await desk.choose_session()
+
+
+async def _new(desk: Desk, _: str) -> None:
+    await desk.open(Which())
+
+
+async def _rename(desk: Desk, title: str) -> None:
+    given = title or await desk.ask_line("A title for this session")
+    if given and given.strip():
+        desk.session.rename(given.strip())
+        desk.say(f"This session is called: {given.strip()}")
+
+
+async def _export(desk: Desk, name: str) -> None:
+    from kimi_code.session.export import markdown
+    from kimi_code.session.journal import read
+
+    session = desk.session
+    file = desk.host.folder / Path(name or f"kimi-code-{session.id}.md").expanduser()
+    lines = markdown(session.meta, read(session.meta.journal).records)
+    try:
+        with file.open("x", encoding="utf-8", errors="backslashreplace") as out:
+            out.writelines(f"{session.scrub(line)}\n" for line in lines)
+    except FileExistsError:
+        raise UsageError(f"{file} exists already.", hint="Give another name: /export FILE") from None
+    desk.say(f"Written to {file}")
+
+
+async def _copy(desk: Desk, _: str) -> None:
+    answer = desk.last_answer()
+    if not answer:
+        raise UsageError("There is no answer to copy yet.")
+    desk.copy(answer)
+    desk.say("The last answer is in the clipboard.")
+
+
+# --- The program ----------------------------------------------------------------------------------------------------
+
+
+async def _doctor(desk: Desk, _: str) -> None:
+    desk.read("Doctor", Content(await desk.host.examine()))
+
+
+async def _theme(desk: Desk, name: str) -> None:
+    chosen = name or await desk.pick("Theme", [Row(name, name) for name in desk.themes()])
+    if chosen:
+        desk.use_theme(_one_of(chosen, desk.themes()))
+        desk.say(f'To keep it: theme = "{chosen}" below [screen] in config.toml')
+
+
+async def _keys(desk: Desk, _: str) -> None:
+    desk.read("Keys", keys_page(desk.host.preferences.keys))
+
+
+async def _help(desk: Desk, _: str) -> None:
+    width = max(len(f"/{c.name} {c.argument}") for c in COMMANDS) + 2
+    rows = [Content.assemble((f"/{c.name} {c.argument}".ljust(width), "$text-accent"), c.what) for c in COMMANDS]
+    head = Content(
+        "Write what you want and press Enter. While it works, Enter queues, Ctrl+S is read at its next step, "
+        "Esc interrupts.\n\n@path names a file   !command runs it for you   #note goes into AGENTS.md\n"
+    )
+    desk.read("Help", Content("\n").join([head, *rows, Content(""), keys_page(desk.host.preferences.keys)]))
+
+
+def keys_page(own: Mapping[str, str]) -> Content:
+    """All keys as a table, the user's own ones included."""
+    lines: list[Content] = []
+    for where, title in TITLES.items():
+        lines += [Content.styled(title, "bold")]
+        for key in (key for key in KEYS if key.where == where):
+            names = keys_of(key.id, own)
+            lines.append(Content.assemble((f"  {names:<34}", "$text-accent"), f"{key.what}  ", (key.id, MUTED)))
+        lines.append(Content(""))
+    return Content("\n").join(lines)
+
+
+async def _quit(desk: Desk, _: str) -> None:
+    desk.leave()
+
+
+async def _model_names(desk: Desk) -> Sequence[str]:
+    return await desk.host.models()
+
+
+async def _session_ids(desk: Desk) -> Sequence[str]:
+    here = str(desk.host.folder)
+    return [meta.id for meta in desk.host.store().list() if meta.cwd == here]
+
+
+async def _theme_names(desk: Desk) -> Sequence[str]:
+    return desk.themes()
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("help", "Commands and keys", _help),
+    Command("model", "Another model from the next request on", _model, "[NAME]", _model_names),
+    Command("thinking", "How much the model thinks", _thinking, "[LEVEL]", _fixed(*LEVELS)),
+    Command("permissions", "What runs without asking", _permissions, "[MODE]", _fixed(*MODES)),
+    Command("plan", "Plan mode: reads only", _plan, "[PROMPT]"),
+    Command("compact", "Sum the conversation up now, to make room", _compact),
+    Command("context", "What fills the model's window", _context),
+    Command("cost", "Tokens and money of this session", _cost),
+    Command("sessions", "Search, resume, rename, export, delete", _sessions),
+    Command("resume", "Go on with another session", _resume, "[ID]", _session_ids),
+    Command("new", "Begin a new session", _new),
+    Command("rename", "Give this session a title", _rename, "[TITLE]"),
+    Command("export", "This session as a Markdown file", _export, "[FILE]"),
+    Command("copy", "Copy the last answer", _copy),
+    Command("doctor", "Check what a run needs", _doctor),
+    Command("theme", "Other colours", _theme, "[NAME]", _theme_names),
+    Command("keys", "All keys", _keys),
+    Command("quit", "Leave; the session can be resumed", _quit),
+)
+
+
+def find(name: str) -> Command:
+    """The command of that name, or with that beginning. Raises UsageError when there is none, or more than one."""
+    exact = [command for command in COMMANDS if command.name == name]
+    found = exact or [command for command in COMMANDS if name and command.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"/{name} could be {', '.join('/' + command.name for command in found)}.")
+    raise UsageError(f"There is no command /{name}.", hint="/help shows all of them.")
+
+
+async def run(desk: Desk, line: str) -> None:
+    """Run `/name argument`; what goes wrong is said."""
+    name, _, argument = line.removeprefix("/").partition(" ")
+    try:
+        await find(name).run(desk, argument.strip())
+    except (KimiError, OSError) as error:
+        desk.fail(error)

@@ -1,0 +1,55 @@
+"""What is going on, in a few words, as the events say."""
+
+from kimi_code.controls import clean
+from kimi_code.events import (
+    ContextCompacted,
+    Event,
+    RequestOpened,
+    StepRetried,
+    StepStarted,
+    TextDelta,
+    ThoughtDelta,
+    ToolEnded,
+    ToolStarted,
+    TurnEnded,
+)
+from kimi_code.values import frozen
+
+
+@frozen
+class Words:
+    """`words` are "" when nothing goes on any more; `wait` is the seconds until it goes on by itself."""
+
+    words: str
+    hint: str = "Esc interrupts"
+    wait: float | None = None
+
+
+_ASKING, _THINKING, _WRITING = Words("Asking the model"), Words("Thinking"), Words("Writing")
+
+
+def describe(event: Event) -> Words | None:
+    """None when the event changes nothing about it."""
+    match event:
+        case StepStarted() | ToolEnded() | ContextCompacted():
+            return _ASKING
+        case ThoughtDelta():
+            return _THINKING
+        case TextDelta():
+            return _WRITING
+        case ToolStarted(tool=tool, title=title):
+            return Words(f"{tool} {_cut(title)}")
+        case StepRetried(attempt=attempt, wait=wait, reason=reason):
+            words = f"{_cut(reason)} · try {attempt + 1}"
+            return Words(words, "Ctrl+T tries now, Esc interrupts", wait)
+        case RequestOpened():
+            return Words("Waiting for you")
+        case TurnEnded():
+            return Words("")
+        case _:
+            return None
+
+
+def _cut(text: str) -> str:
+    line = " ".join(clean(text).split())
+    return line if len(line) <= 60 else line[:59] + "…"

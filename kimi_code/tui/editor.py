@@ -1,0 +1,26 @@
+"""The user's own editor, for a text of the prompt."""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+from kimi_code.errors import UsageError
+
+
+def edit(text: str) -> str:
+    """What the editor of $VISUAL or $EDITOR made of `text`. Raises UsageError when there is none or it fails."""
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
+    with tempfile.TemporaryDirectory(prefix="kimi-code-") as folder:
+        file = Path(folder) / "prompt.md"
+        file.write_text(text, encoding="utf-8")
+        try:
+            done = subprocess.run([*shlex.split(command), str(file)], check=False)
+        except OSError as error:
+            raise UsageError(
+                f"The editor {command!r} cannot be started: {error.strerror}.", hint="Set EDITOR to one that can."
+            ) from None
+        if done.returncode != 0:
+            raise UsageError(f"The editor {command!r} ended with code {done.returncode}; the prompt is as it was.")
+        return file.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,105 @@
+"""What the screen needs from outside itself: sessions, the folder's facts, a place to remember things.
+
+The screen holds a Session and this, nothing else; the command line provides it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from kimi_code.events import Notice, Record, SessionOpened
+from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from kimi_code.session.session import Session
+    from kimi_code.session.store import Store
+
+
+@frozen
+class Which:
+    """Which session to open: a new one, the folder's newest, or the one with an id (or its beginning)."""
+
+    newest: bool = False
+    id: str | None = None
+
+
+@frozen
+class Opened:
+    """An open session, what it has to say first, and the records of its earlier life."""
+
+    session: "Session"
+    opened: SessionOpened
+    notices: tuple[Notice, ...] = ()
+    history: tuple[Record, ...] = ()
+
+
+@frozen
+class Place:
+    """The folder as a status line shows it; `branch` is "" outside a repository."""
+
+    folder: str
+    branch: str = ""
+    changed: int = 0
+
+
+@frozen
+class Preferences:
+    """The user's choices for the screen. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
+
+    theme: str = "auto"
+    keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    notify: bool = True
+    reduced_motion: bool = False
+
+
+class Host(Protocol):
+    """Everything that is not the Session. Methods raise KimiError with words for a person."""
+
+    @property
+    def folder(self) -> Path:
+        """The working folder, absolute."""
+        ...
+
+    @property
+    def preferences(self) -> Preferences: ...
+
+    async def open(self, which: Which) -> Opened:
+        """Open a session; slow the first time, as it imports what sessions are made of."""
+        ...
+
+    def store(self) -> "Store":
+        """All sessions on disk."""
+        ...
+
+    def memory(self) -> Path:
+        """A folder of this project's own for history and drafts; it may not exist yet."""
+        ...
+
+    async def place(self) -> Place:
+        """Where the folder stands now, as git says."""
+        ...
+
+    async def files(self) -> Sequence[str]:
+        """The folder's files that are not ignored, as relative paths with forward slashes."""
+        ...
+
+    async def models(self) -> Sequence[str]:
+        """Names that the model can be changed to, the configured ones first."""
+        ...
+
+    async def examine(self) -> str:
+        """What `kimi-code doctor` finds."""
+        ...
+
+    def note(self, text: str) -> Path:
+        """Add a line to the project's AGENTS.md; returns the file."""
+        ...
+
+
+def short_folder(folder: Path) -> str:
+    """The folder with "~" for the home folder."""
+    try:
+        return "~" if folder == Path.home() else f"~/{folder.relative_to(Path.home()).as_posix()}"
+    except (ValueError, RuntimeError):
+        return str(folder)

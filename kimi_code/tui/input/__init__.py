@@ -1,0 +1,1 @@
+"""What a person writes: history, drafts, pastes, completion. Invariant: no Textual, no screen."""

@@ -1,0 +1,136 @@
+"""Every key of the screen: one row each, from which bindings, the help and docs/keys.md are made."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+Where = Literal["everywhere", "prompt", "transcript", "approval", "question", "list", "sessions"]
+
+
+@frozen
+class Key:
+    """A binding: `id` is its name in the configuration, `keys` the defaults, comma-separated.
+
+    `first` keys are taken before the focused widget sees them.
+    """
+
+    id: str
+    keys: str
+    action: str
+    what: str
+    where: Where
+    first: bool = False
+
+
+KEYS: tuple[Key, ...] = (
+    Key("prompt.send", "enter", "send", "Send; while it works: queue", "prompt"),
+    Key("prompt.newline", "shift+enter,alt+enter,ctrl+j", "newline", "New line", "prompt"),
+    Key("prompt.steer", "ctrl+s", "steer", "Say it to the running turn at once", "prompt"),
+    Key("prompt.complete", "tab", "complete", "Complete a command or a path", "prompt"),
+    Key("prompt.older", "up", "older", "Older prompt, from the first line", "prompt"),
+    Key("prompt.newer", "down", "newer", "Newer prompt, from the last line", "prompt"),
+    Key("prompt.search", "ctrl+r", "search_history", "Search the history", "prompt"),
+    Key("prompt.editor", "ctrl+g", "edit_outside", "Write in $EDITOR", "prompt"),
+    Key("screen.interrupt", "escape", "interrupt", "Close a list, or interrupt", "everywhere"),
+    Key("screen.leave", "ctrl+c", "leave", "Copy the selection, clear the prompt; twice: leave", "everywhere", True),
+    Key("screen.mode", "shift+tab", "cycle_mode", "Next permission mode", "everywhere", first=True),
+    Key("screen.fold", "ctrl+o", "toggle_cards", "Unfold or fold all cards", "everywhere", first=True),
+    Key("screen.sidebar", "ctrl+b", "toggle_sidebar", "Show or hide the side bar", "everywhere", first=True),
+    Key("screen.palette", "ctrl+p", "palette", "All commands", "everywhere", first=True),
+    Key("screen.sessions", "ctrl+l", "sessions", "Sessions", "everywhere", first=True),
+    Key("screen.help", "f1", "help", "Help and keys", "everywhere", first=True),
+    Key("screen.suspend", "ctrl+z", "suspend", "Suspend; `fg` comes back", "everywhere", first=True),
+    Key("screen.retry", "ctrl+t", "retry_now", "Try again now, while it waits for the provider", "everywhere", True),
+    Key("transcript.up", "pageup", "page_up", "Scroll back", "transcript", first=True),
+    Key("transcript.down", "pagedown", "page_down", "Scroll on", "transcript", first=True),
+    Key("transcript.turn_before", "ctrl+up", "turn(-1)", "To your words before", "transcript", first=True),
+    Key("transcript.turn_after", "ctrl+down", "turn(1)", "To your words after", "transcript", first=True),
+    Key("transcript.end", "ctrl+end", "follow", "To the end, and keep there", "transcript", first=True),
+    Key("transcript.card_before", "alt+up", "card(-1)", "Choose the card before", "transcript", first=True),
+    Key("transcript.card_after", "alt+down", "card(1)", "Choose the card after", "transcript", first=True),
+    Key("transcript.card_toggle", "alt+o", "toggle_card", "Unfold or fold the chosen card", "transcript", first=True),
+    Key("approval.once", "y", "allow('')", "Allow once", "approval"),
+    Key("approval.session", "s", "allow('session')", "Allow by the rules shown, for this session", "approval"),
+    Key("approval.always", "a", "allow('always')", "Allow by the rules shown, always", "approval"),
+    Key("approval.deny", "n", "deny", "Deny, with words for the model if you like", "approval"),
+    Key("approval.scroll_up", "up,k", "scroll(-1)", "Scroll what is asked", "approval"),
+    Key("approval.scroll_down", "down,j", "scroll(1)", "Scroll what is asked", "approval"),
+    Key("approval.before", "left", "walk(-1)", "The request before", "approval"),
+    Key("approval.after", "right", "walk(1)", "The request after", "approval"),
+    Key("question.before", "up", "move(-1)", "The option before", "question"),
+    Key("question.after", "down", "move(1)", "The option after", "question"),
+    Key("question.answer", "enter", "answer", "Answer with the option, or with your words", "question"),
+    Key("question.decline", "escape", "decline", "Let the model decide", "question"),
+    Key("list.before", "up", "move(-1)", "The line before", "list"),
+    Key("list.after", "down", "move(1)", "The line after", "list"),
+    Key("list.take", "enter", "take", "Take it", "list"),
+    Key("list.close", "escape,ctrl+c", "close", "Close", "list"),
+    Key("sessions.rename", "ctrl+n", "rename", "Rename the session", "sessions", first=True),
+    Key("sessions.export", "ctrl+e", "export", "Export the session as Markdown", "sessions", first=True),
+    Key("sessions.delete", "ctrl+d", "delete", "Delete the session; twice to confirm", "sessions", first=True),
+)
+
+TITLES: Mapping[Where, str] = {
+    "prompt": "In the prompt",
+    "everywhere": "Everywhere",
+    "transcript": "In the transcript",
+    "approval": "When it asks for approval",
+    "question": "When the model asks",
+    "list": "In lists",
+    "sessions": "In the list of sessions",
+}
+
+
+def bindings(*places: Where) -> "list[BindingType]":
+    """Textual's bindings of those places."""
+    from textual.binding import Binding
+
+    return [
+        Binding(key.keys, key.action, key.what, show=False, priority=key.first, id=key.id)
+        for key in KEYS
+        if key.where in places
+    ]
+
+
+def actions(where: Where, own: Mapping[str, str]) -> dict[str, str]:
+    """Action by key, for a widget that must act on keys in the order they come; `own` are the user's keys.
+
+    Bindings of Textual's act when the application sees a key, which may be before or after a widget has seen the
+    letters typed just before it.
+    """
+    return {
+        name.strip(): key.action for key in KEYS if key.where == where for name in own.get(key.id, key.keys).split(",")
+    }
+
+
+def keys_of(id: str, own: Mapping[str, str]) -> str:
+    """The keys of a binding as a person reads them: "Shift+Enter, Ctrl+J"; `own` are the user's."""
+    given = own.get(id) or next(key.keys for key in KEYS if key.id == id)
+    return ", ".join(_words(key.strip()) for key in given.split(","))
+
+
+_WORDS: Mapping[str, str] = {
+    "escape": "Esc",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+}
+
+
+def _words(key: str) -> str:
+    if len(key) == 1:
+        return key
+    return "+".join(_WORDS.get(part) or part.capitalize() for part in key.split("+"))
+
+
+def unknown(own: Mapping[str, str]) -> list[str]:
+    """Ids in the user's keys that are no binding's."""
+    known = {key.id for key in KEYS}
+    return [id for id in own if id not in known]

@@ -1,0 +1,38 @@
+"""Something to read: a title, text that scrolls. Returns nothing."""
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from kimi_code.tui.keys import bindings
+
+
+class Page(ModalScreen[None]):
+    """Text over the screen below."""
+
+    BINDINGS = bindings("list")
+
+    def __init__(self, title: str, text: Content | str) -> None:
+        super().__init__()
+        self._title, self._text = title, text
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="page"):
+            yield Static(self._title, id="page-title", markup=False)
+            with VerticalScroll(id="page-body"):
+                yield Static(self._text, markup=False)
+            yield Static("↑ ↓ scroll   Esc close", id="page-hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#page-body").focus()
+
+    def action_move(self, by: int) -> None:
+        self.query_one("#page-body").scroll_relative(y=by, animate=False)
+
+    def action_take(self) -> None:
+        self.dismiss(None)
+
+    def action_close(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,105 @@
+"""Choose one of many: a line to type, a list that narrows. Returns the choice, or None."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from kimi_code.tui.input.fuzzy import Choices
+from kimi_code.tui.keys import bindings
+from kimi_code.tui.theme import MUTED
+from kimi_code.values import frozen
+
+_SHOWN_MOST = 200
+
+
+@frozen
+class Row:
+    """A line of the list: `value` is returned, `label` and `detail` are shown, both are searched."""
+
+    value: str
+    label: str
+    detail: str = ""
+
+
+class Picker(ModalScreen[str | None]):
+    """A list over the screen below."""
+
+    BINDINGS = bindings("list")
+
+    def __init__(self, title: str, rows: Sequence[Row], *, hint: str = "", query: str = "") -> None:
+        super().__init__()
+        self._title, self._hint, self._first_query = title, hint, query
+        self.set_rows(rows)
+
+    def set_rows(self, rows: Sequence[Row]) -> None:
+        """Other rows from now on; `refilter` shows them."""
+        self._rows = {f"{row.label} {row.detail}\0{index}": row for index, row in enumerate(rows)}
+        self._order = list(self._rows)
+        self._choices = Choices(self._rows)
+        self._shown: list[Row] = []
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="picker"):
+            yield Static(self._title, id="picker-title", markup=False)
+            yield Input(self._first_query, id="picker-query", placeholder="Search", compact=True)
+            options = OptionList(id="picker-options", compact=True)
+            options.can_focus = False
+            yield options
+            yield Static(self._hint, id="picker-hint", markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#picker-hint").display = bool(self._hint)
+        self.refilter()
+
+    def refilter(self) -> None:
+        """Show what fits the words typed."""
+        query = self.query_one("#picker-query", Input).value
+        keys = self._choices.best(query, _SHOWN_MOST) if query.strip() else self._order[:_SHOWN_MOST]
+        self._shown = [self._rows[key] for key in keys]
+        options = self.query_one("#picker-options", OptionList)
+        width = max((len(row.label) for row in self._shown), default=0) + 2
+        options.clear_options()
+        options.add_options(
+            [Option(Content.assemble(row.label.ljust(width), (row.detail, MUTED))) for row in self._shown]
+        )
+        options.highlighted = 0 if self._shown else None
+
+    @property
+    def chosen(self) -> Row | None:
+        """The highlighted row."""
+        index = self.query_one("#picker-options", OptionList).highlighted
+        return self._shown[index] if index is not None and index < len(self._shown) else None
+
+    def say(self, text: str) -> None:
+        """Words below the list."""
+        hint = self.query_one("#picker-hint", Static)
+        hint.update(text)
+        hint.display = bool(text)
+
+    def on_input_changed(self) -> None:
+        self.refilter()
+
+    def on_input_submitted(self) -> None:
+        self.refilter()  # what was typed last may still be on its way here
+        self.action_take()
+
+    def on_option_list_option_selected(self) -> None:
+        self.action_take()
+
+    def action_move(self, by: int) -> None:
+        options = self.query_one("#picker-options", OptionList)
+        if self._shown:
+            options.highlighted = ((options.highlighted or 0) + by) % len(self._shown)
+
+    def action_take(self) -> None:
+        row = self.chosen
+        if row is not None:
+            self.dismiss(row.value)
+
+    def action_close(self) -> None:
+        self.dismiss(None)

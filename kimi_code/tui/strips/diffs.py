@@ -1,0 +1,179 @@
+"""A diff as lines: unified, or side by side where there is room; numbered, coloured, changed words marked."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from kimi_code.events import Diff, Hunk
+from kimi_code.tui.strips.code import highlight, language_of
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, plain, restyle, width_of, wrap
+from kimi_code.values import frozen
+
+SIDE_BY_SIDE_LEAST = 150  # cells
+_NUMBER_LEAST = 4
+_NARROW = 50  # cells; below, no room is given away
+_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+# Lines less alike than this have nothing that could be called the changed words.
+_ALIKE = 0.4
+_COMPARED_MOST = 400  # words of a line
+
+Spans = tuple[Span, ...]
+
+
+@frozen
+class _Row:
+    """A line of one side: `mark` is ' ', '-' or '+'."""
+
+    number: int
+    mark: str
+    spans: Spans
+
+
+def diff_lines(diff: Diff, width: int, *, marks: Marks = FANCY) -> list[Line]:
+    """All hunks; a binary file or a mere renaming has none and gives no lines."""
+    digits = max((len(str(_last_number(hunk))) for hunk in diff.hunks), default=0)
+    if width >= _NARROW:
+        digits = max(digits, _NUMBER_LEAST)
+    if not (diff.added and diff.removed):
+        width = min(width, SIDE_BY_SIDE_LEAST - 1)  # one side of nothing would be half a screen of nothing
+    lines: list[Line] = []
+    for hunk in diff.hunks:
+        if lines:
+            lines.append(Line((Span(" " * (digits - 1) + marks.more, "muted"),), digits))
+        lines += hunk_lines(hunk, language_of(diff.path), width, digits, marks=marks)
+    return lines
+
+
+def hunk_lines(hunk: Hunk, language: str, width: int, digits: int = 4, *, marks: Marks = FANCY) -> list[Line]:
+    """One hunk; `digits` is the width of the line numbers."""
+    groups = list(_groups(hunk, language))
+    if width >= SIDE_BY_SIDE_LEAST:
+        return [line for old, new in groups for line in _side_by_side(old, new, width, digits, marks)]
+    lines: list[Line] = []
+    for old, new in groups:
+        unchanged = bool(new) and new[0].mark == " "
+        for row in new if unchanged else (*old, *new):
+            lines += _unified(row, width, digits, marks)
+    return lines
+
+
+def _last_number(hunk: Hunk) -> int:
+    return max(hunk.old_start, hunk.new_start) + len(hunk.lines)
+
+
+def _groups(hunk: Hunk, language: str) -> Iterator[tuple[Sequence[_Row], Sequence[_Row]]]:
+    """Runs of lines: unchanged ones (the same on both sides), or those removed and those put in their place."""
+    old, new = iter(_coloured(hunk, " -", language)), iter(_coloured(hunk, " +", language))
+    old_number, new_number = hunk.old_start, hunk.new_start
+    removed: list[_Row] = []
+    added: list[_Row] = []
+    for line in hunk.lines:
+        mark = line[:1]
+        if mark == "-":
+            if added:
+                yield _marked(removed, added)
+                removed, added = [], []
+            removed.append(_Row(old_number, mark, next(old)))
+            old_number += 1
+        elif mark == "+":
+            added.append(_Row(new_number, mark, next(new)))
+            new_number += 1
+        else:
+            if removed or added:
+                yield _marked(removed, added)
+                removed, added = [], []
+            yield (_Row(old_number, " ", next(old)),), (_Row(new_number, " ", next(new)),)
+            old_number, new_number = old_number + 1, new_number + 1
+    if removed or added:
+        yield _marked(removed, added)
+
+
+def _coloured(hunk: Hunk, side: str, language: str) -> list[Spans]:
+    """The lines of one side, coloured as one text, for strings and comments go over several lines."""
+    text = "\n".join(plain(line[1:]).replace("\n", " ") for line in hunk.lines if (line[:1] or " ") in side)
+    return highlight(text, language)
+
+
+def _marked(removed: list[_Row], added: list[_Row]) -> tuple[Sequence[_Row], Sequence[_Row]]:
+    """Both sides with the words that differ marked, in lines that stand for each other as far as there are both."""
+    old, new = list(removed), list(added)
+    for index, (before, after) in enumerate(zip(removed, added, strict=False)):
+        left, right = _words(before.spans, after.spans)
+        old[index] = _Row(before.number, before.mark, left)
+        new[index] = _Row(after.number, after.mark, right)
+    return old, new
+
+
+def _words(before: Spans, after: Spans) -> tuple[Spans, Spans]:
+    from difflib import SequenceMatcher
+
+    old = _WORDS.findall("".join(span.text for span in before))
+    new = _WORDS.findall("".join(span.text for span in after))
+    if len(old) > _COMPARED_MOST or len(new) > _COMPARED_MOST:
+        return before, after
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    if matcher.ratio() < _ALIKE:
+        return before, after
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        if kind != "equal":
+            before = restyle(before, _offset(old, i1), _offset(old, i2), "removed-word")
+            after = restyle(after, _offset(new, j1), _offset(new, j2), "added-word")
+    return before, after
+
+
+def _offset(words: Sequence[str], index: int) -> int:
+    return sum(len(word) for word in words[:index])
+
+
+def _style(mark: str) -> str:
+    return {"-": "removed", "+": "added"}.get(mark, "")
+
+
+def _unified(row: _Row, width: int, digits: int, marks: Marks) -> list[Line]:
+    """`  118 │ + text`: a removed line with its old number, all others with their new one."""
+    style = _style(row.mark)
+    wrapped = wrap(row.spans, max(width - digits - 5, 1), hard=True)
+    lines: list[Line] = []
+    for index, line in enumerate(wrapped):
+        label = str(row.number) if index == 0 else ""
+        prefix = (
+            Span(f"{label:>{digits}} {marks.bar} ", "muted"),
+            Span(f"{row.mark if index == 0 else ' '} ", f"{style} sign".strip()),
+        )
+        lines.append(Line((*prefix, *_tinted(line.spans, style)), digits + 5, line.glue, style))
+    return lines
+
+
+def _tinted(spans: Sequence[Span], style: str) -> tuple[Span, ...]:
+    if not style:
+        return tuple(spans)
+    return tuple(Span(span.text, f"{style} {span.style}".strip(), span.link) for span in spans)
+
+
+def _side_by_side(old: Sequence[_Row], new: Sequence[_Row], width: int, digits: int, marks: Marks) -> Iterator[Line]:
+    half = (width - 3) // 2
+    for left, right in zip_longest(old, new):
+        cells = zip_longest(_half(left, half, digits), _half(right, half, digits), fillvalue=(Span(" " * half),))
+        for before, after in cells:
+            yield Line((*before, Span(f" {marks.bar} ", "muted"), *after))
+
+
+def _half(row: _Row | None, width: int, digits: int) -> list[Spans]:
+    """One side's cell, every line exactly `width` cells."""
+    if row is None:
+        return []
+    style = _style(row.mark)
+    room = max(width - digits - 3, 1)
+    cells: list[Spans] = []
+    for index, line in enumerate(wrap(row.spans, room, hard=True)):
+        label, mark = (str(row.number), row.mark) if index == 0 else ("", " ")
+        spare = room - width_of(line.text)
+        cells.append(
+            (
+                Span(f"{label:>{digits}} ", "muted"),
+                Span(f"{mark} ", f"{style} sign".strip()),
+                *_tinted(line.spans, style),
+                *((Span(" " * spare, style),) if spare > 0 else ()),
+            )
+        )
+    return cells

@@ -1,0 +1,114 @@
+"""The terminal around the screen: whether it can show one, its background, its title, a word to a person elsewhere."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kimi_code.controls import clean
+
+_ASK = b"\x1b]11;?\x1b\\\x1b[c"
+# The answer to the second question, which every terminal knows, ends the waiting for the first.
+_DEVICE = re.compile(rb"\x1b\[\?[0-9;]*c")
+_BACKGROUND = re.compile(rb"\x1b\]11;rgb:([0-9a-fA-F]+)/([0-9a-fA-F]+)/([0-9a-fA-F]+)(?:\x1b\\|\x07)")
+_PATIENCE = 0.1  # seconds; a terminal on this machine answers in less than one millisecond
+
+
+def unusable(env: Mapping[str, str]) -> str:
+    """Why no screen can be shown here; "" when it can."""
+    if not (_is_terminal(0) and _is_terminal(1)):
+        return "there is no terminal"
+    if env.get("TERM", "") == "dumb":
+        return "this terminal (TERM=dumb) cannot show it"
+    return ""
+
+
+def _is_terminal(fd: int) -> bool:
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def speaks_unicode(env: Mapping[str, str]) -> bool:
+    """Whether the locale can show marks beyond ASCII."""
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or ""
+    return sys.platform == "win32" or "utf" in locale.lower()
+
+
+@dataclass(slots=True)
+class BackgroundQuestion:
+    """Asks for the background's colour; the terminal answers while we import what the screen is made of.
+
+    What a person types meanwhile is in `typed` afterwards.
+    """
+
+    typed: str = ""
+    _saved: "list[object] | None" = None
+
+    def ask(self) -> None:
+        """Put the question; the terminal is in raw mode until the answer is taken."""
+        try:
+            import termios
+            import tty
+
+            self._saved = termios.tcgetattr(0)
+            tty.setcbreak(0, termios.TCSANOW)
+            os.write(1, _ASK)
+        except (ImportError, OSError):
+            self._saved = None
+
+    def answer(self) -> bool | None:
+        """Whether the background is dark; None when the terminal does not say."""
+        if self._saved is None:
+            return None
+        import termios
+
+        heard = self._listen()
+        termios.tcsetattr(0, termios.TCSANOW, self._saved)  # pyright: ignore[reportArgumentType]
+        self._saved = None
+        said = _BACKGROUND.search(heard)
+        typed = _DEVICE.sub(b"", _BACKGROUND.sub(b"", heard)).decode("utf-8", "replace")
+        self.typed = clean(typed).replace("\r", "\n")
+        return is_dark(*(part.decode() for part in said.groups())) if said else None
+
+    def _listen(self) -> bytes:
+        import select
+
+        heard, until = b"", time.monotonic() + _PATIENCE
+        while not _DEVICE.search(heard):
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([0], [], [], left)[0]:
+                break
+            data = os.read(0, 4096)
+            if not data:
+                break
+            heard += data
+        return heard
+
+
+def is_dark(red: str, green: str, blue: str) -> bool:
+    """Of a colour in X11's form, one to four hexadecimal digits a part."""
+    parts = [int(part, 16) / (16 ** len(part) - 1) for part in (red, green, blue)]
+    return 0.299 * parts[0] + 0.587 * parts[1] + 0.114 * parts[2] < 0.5
+
+
+def title(text: str) -> str:
+    """The sequence that sets the window's title."""
+    return f"\x1b]2;{_plain(text)}\x1b\\"
+
+
+def notification(text: str) -> str:
+    """A bell, and the sequence that iTerm2, WezTerm, kitty, Ghostty and Windows Terminal show as a notification."""
+    return f"\x07\x1b]9;{_plain(text)}\x1b\\"
+
+
+def progress(working: bool) -> str:
+    """OSC 9;4: an indeterminate progress in the tab or the task bar, or none."""
+    return "\x1b]9;4;3\x1b\\" if working else "\x1b]9;4;0\x1b\\"
+
+
+def _plain(text: str) -> str:
+    return " ".join(clean(text).split())[:200]

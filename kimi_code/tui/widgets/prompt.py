@@ -1,0 +1,181 @@
+"""The prompt: several lines, history, chips for pastes; Enter is the screen's to act on."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from textual import events
+from textual.message import Message
+from textual.widgets import TextArea
+
+from kimi_code.tui.input.history import Draft, History
+from kimi_code.tui.input.pastes import Pastes
+from kimi_code.tui.keys import actions
+
+_DRAFT_PAUSE = 0.5  # seconds of silence after which what was typed is on the disk
+
+
+class Prompt(TextArea):
+    """What the user writes. `Submitted` carries the whole text, chips unfolded."""
+
+    class Submitted(Message):
+        """Enter, or the key that steers; `steer` says which."""
+
+        def __init__(self, text: str, *, steer: bool) -> None:
+            super().__init__()
+            self.text, self.steer = text, steer
+
+    class Completing(Message):
+        """The text before the caret changed: what could follow?"""
+
+        def __init__(self, before: str) -> None:
+            super().__init__()
+            self.before = before
+
+    class Key(Message):
+        """A key that a list of completions takes when it is open: up, down, tab."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    class HistoryWanted(Message):
+        """The user wants to search the history."""
+
+    class EditorWanted(Message):
+        """The user wants to write in an editor of their own."""
+
+    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
+        """`keys` are the user's own, by the ids of bindings."""
+        super().__init__(
+            id=id,
+            compact=True,
+            highlight_cursor_line=False,
+            placeholder="Ask for something.  / commands   @ files   ! shell",
+        )
+        self._actions = actions("prompt", keys)
+        self._pastes = Pastes()
+        self._history: History | None = None
+        self._draft: Draft | None = None
+        self._saving = self.set_timer(_DRAFT_PAUSE, self.save_draft, pause=True)
+        self.list_is_open: Callable[[], bool] = lambda: False
+
+    def remember_in(self, folder: Path) -> None:
+        """Use the project's history, and bring back its draft when nothing was typed yet."""
+        self._history, self._draft = History(folder), Draft(folder)
+        if not self.text and (draft := self._draft.load()):
+            self.replace_text(draft)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the project's history is at hand."""
+        return self._history is not None
+
+    @property
+    def past(self) -> list[str]:
+        """The prompts of the project, oldest first."""
+        return self._history.entries if self._history else []
+
+    @property
+    def before_caret(self) -> str:
+        """The text from the beginning to the caret."""
+        return self.get_text_range((0, 0), self.cursor_location)
+
+    def replace_text(self, text: str) -> None:
+        """Put `text` in place of what is there, the caret at its end."""
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+
+    def _take(self) -> str:
+        """The whole text, chips unfolded; the prompt is empty then and its text in the history."""
+        text = self._pastes.unfold(self.text).strip("\n")
+        if self._history is not None:
+            self._history.add(text)
+        self.load_text("")
+        self._pastes.clear()
+        self.save_draft()
+        return text
+
+    def save_draft(self) -> None:
+        """Keep what is written, so that a crash does not lose it."""
+        if self._draft is not None:
+            self._draft.save(self._pastes.unfold(self.text))
+
+    async def _on_key(self, event: events.Key) -> None:
+        action = next((self._actions[name] for name in (event.key, *event.aliases) if name in self._actions), None)
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
+
+    def on_text_area_changed(self) -> None:
+        self._saving.reset()
+        self._saving.resume()
+        self.post_message(self.Completing(self.before_caret))
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.paste(event.text)
+
+    def paste(self, text: str) -> None:
+        """Put it at the caret, folded to a chip where it is long."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        start, end = self.selection
+        self._replace_via_keyboard(self._pastes.fold(text), start, end)
+
+    # --- Actions ---
+
+    def action_send(self) -> None:
+        if self.list_is_open():
+            self.post_message(self.Key("enter"))
+        elif self.before_caret.endswith("\\") and self.cursor_at_end_of_text:
+            # For terminals that cannot tell Shift+Enter from Enter.
+            self.action_delete_left()
+            self.insert("\n")
+        else:
+            self.action_send_now()
+
+    def action_send_now(self) -> None:
+        """Send, whatever list is open."""
+        # Taken now: what is typed next, before anybody acts on the message, is the next prompt's.
+        self.post_message(self.Submitted(self._take(), steer=False))
+
+    def complete_with(self, text: str, length: int) -> None:
+        """Put `text` in place of the `length` characters before the caret."""
+        row, column = self.cursor_location
+        self.replace(text, (row, column - length), (row, column))
+
+    def action_newline(self) -> None:
+        start, end = self.selection
+        self._replace_via_keyboard("\n", start, end)
+
+    def action_steer(self) -> None:
+        self.post_message(self.Submitted(self._take(), steer=True))
+
+    def action_complete(self) -> None:
+        self.post_message(self.Key("tab"))
+
+    def action_older(self) -> None:
+        if self.list_is_open():
+            self.post_message(self.Key("up"))
+        elif self._caret_row() > 0:
+            self.action_cursor_up()
+        elif self._history is not None and (text := self._history.older(self.text)) is not None:
+            self.replace_text(text)
+
+    def action_newer(self) -> None:
+        if self.list_is_open():
+            self.post_message(self.Key("down"))
+        elif self._caret_row() < self.wrapped_document.height - 1:
+            self.action_cursor_down()
+        elif self._history is not None and (text := self._history.newer()) is not None:
+            self.replace_text(text)
+
+    def _caret_row(self) -> int:
+        return self.wrapped_document.location_to_offset(self.cursor_location).y
+
+    def action_search_history(self) -> None:
+        self.post_message(self.HistoryWanted())
+
+    def action_edit_outside(self) -> None:
+        self.post_message(self.EditorWanted())

@@ -1,0 +1,80 @@
+"""The side bar: the agent's plan, and the files changed since the session was opened."""
+
+from collections.abc import Iterable
+
+from textual.content import Content
+from textual.widgets import Static
+
+from kimi_code.controls import clean
+from kimi_code.events import Diff, FileChange, PlanUpdated, Record, TodoItem, ToolEnded, TurnEnded
+from kimi_code.tui.theme import MUTED
+
+_MARKS = {"pending": "○", "in_progress": "●", "done": "✓"}
+
+
+class Sidebar(Static):
+    """Follows Records; shows the plan above the changes."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False)
+        self._plan: tuple[TodoItem, ...] = ()
+        self._settled: dict[str, tuple[int, int]] = {}
+        self._unsettled: dict[str, tuple[int, int]] = {}
+
+    def load(self, records: Iterable[Record]) -> None:
+        """Another session's records in place of what is shown."""
+        self._plan, self._settled, self._unsettled = (), {}, {}
+        for record in records:
+            self._take(record)
+        self._redraw()
+
+    def append(self, record: Record) -> None:
+        """One more record."""
+        if self._take(record):
+            self._redraw()
+
+    def _take(self, record: Record) -> bool:
+        match record.event:
+            case PlanUpdated(items=items):
+                self._plan = items
+            case ToolEnded(status="done", blocks=blocks):
+                diffs = [block for block in blocks if isinstance(block, Diff)]
+                for diff in diffs:
+                    _add(self._unsettled, diff)
+                return bool(diffs)
+            case TurnEnded(files_changed=files):
+                # What a turn compared at its end is the truth, commands' changes included.
+                self._unsettled.clear()
+                for change in files:
+                    _add(self._settled, change)
+            case _:
+                return False
+        return True
+
+    def _redraw(self) -> None:
+        lines: list[Content] = [Content.styled("Plan", "bold")]
+        lines += [_todo(item) for item in self._plan] or [Content.styled("no plan yet", MUTED)]
+        lines += [Content(""), Content.styled("Changed", "bold")]
+        changed = dict(self._settled)
+        for path, (added, removed) in self._unsettled.items():
+            before = changed.get(path, (0, 0))
+            changed[path] = (before[0] + added, before[1] + removed)
+        lines += [_change(path, *counts) for path, counts in changed.items()] or [Content.styled("nothing", MUTED)]
+        self.update(Content("\n").join(lines))
+
+    def on_mount(self) -> None:
+        self._redraw()
+
+
+def _add(into: dict[str, tuple[int, int]], change: Diff | FileChange) -> None:
+    added, removed = into.get(change.path, (0, 0))
+    into[change.path] = (added + change.added, removed + change.removed)
+
+
+def _todo(item: TodoItem) -> Content:
+    style = {"pending": "", "in_progress": "bold", "done": MUTED}[item.status]
+    return Content.assemble((f"{_MARKS[item.status]} ", "$text-accent"), (clean(item.text), style))
+
+
+def _change(path: str, added: int, removed: int) -> Content:
+    return Content.assemble(clean(path), (f"  +{added}", "$text-success"), (f" −{removed}", "$text-error"))

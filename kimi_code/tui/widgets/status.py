@@ -1,0 +1,144 @@
+"""The status line, and the line that says what is going on."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widgets import Static
+
+from kimi_code.tui.host import Place
+from kimi_code.tui.theme import MUTED
+
+if TYPE_CHECKING:
+    from kimi_code.session.standing import Standing
+
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+
+
+class StatusLine(Static):
+    """Folder and branch, model, permission mode, context, tokens and money."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False)
+        self._place = Place("")
+        self._standing: Standing | None = None
+
+    def show_place(self, place: Place) -> None:
+        """Where the folder stands."""
+        self._place = place
+        self._redraw()
+
+    def show_standing(self, standing: "Standing | None") -> None:
+        """Where the session stands; None while it is opened."""
+        if standing != self._standing:
+            self._standing = standing
+            self._redraw()
+
+    def on_resize(self) -> None:
+        self._redraw()
+
+    def _redraw(self) -> None:
+        parts = _parts(self._place, self._standing)
+        line, room = Content(""), self.size.width or 80
+        for part in parts:
+            # The last ones go first where there is no room.
+            longer = Content.assemble(line, (" · ", MUTED), part) if line.plain else part
+            if longer.cell_length > room:
+                break
+            line = longer
+        self.update(line)
+
+
+def _parts(place: Place, standing: "Standing | None") -> list[Content]:
+    parts = [Content.styled(place.folder, MUTED)]
+    if place.branch:
+        changed = f" ±{place.changed}" if place.changed else ""
+        parts.append(Content.assemble((place.branch, MUTED), (changed, "$text-warning")))
+    if standing is None:
+        return parts
+    thinking = f" thinking {standing.thinking}" if standing.thinking not in (None, "off") else ""
+    share = 100 * standing.context_used / max(standing.context_limit, 1)
+    mode = standing.permission_mode
+    style = "$text-error" if mode == "yolo" else "$text-accent" if mode == "plan" else MUTED
+    parts += [
+        Content.styled(f"{standing.model}{thinking}", MUTED),
+        Content.styled(mode, style),
+        Content.styled(f"{share:.0f} % of context", "$text-warning" if share > 70 else MUTED),
+    ]
+    if standing.tokens:
+        parts.append(
+            Content.styled(" ".join((f"{short(standing.tokens)} tokens", money(standing.cost_usd))).rstrip(), MUTED)
+        )
+    return parts
+
+
+def short(tokens: int) -> str:
+    """A count in few characters: 950, 41k, 1.2M."""
+    if tokens < 1_000:
+        return str(tokens)
+    return f"{tokens / 1_000:.0f}k" if tokens < 999_500 else f"{tokens / 1_000_000:.1f}M"
+
+
+def money(cost: float | None) -> str:
+    """US dollars; "" when they are not known."""
+    if cost is None:
+        return ""
+    return f"${cost:.2f}" if cost >= 0.005 or cost == 0 else f"${cost:.4f}"
+
+
+@dataclass(slots=True)
+class Doing:
+    """What is going on: words, since when (monotonic seconds), until when it waits (None: it does not)."""
+
+    words: str
+    since: float
+    until: float | None = None
+    hint: str = ""
+
+
+class Activity(Static):
+    """One line above the prompt while something is going on; empty else."""
+
+    def __init__(self, *, still: bool = False, id: str | None = None) -> None:
+        super().__init__("", id=id, markup=False)
+        self._doing: Doing | None = None
+        self._still = still
+        self._frame = 0
+        self._ticking = self.set_interval(0.5 if still else 0.125, self._tick, pause=True)
+
+    @property
+    def words(self) -> str:
+        """What it says, without the mark and the time; "" when nothing is going on."""
+        return self._doing.words if self._doing else ""
+
+    def show(self, words: str, *, hint: str = "", wait: float | None = None) -> None:
+        """Say what is going on; "" for nothing. `wait` is the seconds until it goes on by itself."""
+        now = time.monotonic()
+        if not words:
+            self._doing = None
+            self._ticking.pause()
+        else:
+            same = self._doing is not None and self._doing.words == words and wait is None
+            since = self._doing.since if same and self._doing else now
+            self._doing = Doing(words, since, None if wait is None else now + wait, hint)
+            self._ticking.resume()
+        self._redraw()
+
+    def _tick(self) -> None:
+        self._frame += 1
+        self._redraw()
+
+    def _redraw(self) -> None:
+        doing, now = self._doing, time.monotonic()
+        if doing is None:
+            self.update("")
+            return
+        mark = "●" if self._still else _FRAMES[self._frame % len(_FRAMES)]
+        if doing.until is None:
+            clock = f" · {now - doing.since:.0f} s" if now - doing.since >= 1 else ""
+        else:
+            clock = f" in {max(doing.until - now, 0):.0f} s"
+        self.update(
+            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED))
+        )

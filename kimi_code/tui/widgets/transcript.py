@@ -1,0 +1,419 @@
+"""The transcript on the screen: one scrolling canvas of lines, of which only those in sight are made."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import ClassVar, cast
+
+from textual import events
+from textual.geometry import Offset, Region, Size
+from textual.message import Message
+from textual.reactive import Reactive
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from kimi_code.events import Record
+from kimi_code.session.transcript import Answer, Card, Transcript, Words
+from kimi_code.tui.palette import CLASSES, Palette, stylesheet
+from kimi_code.tui.strips.canvas import Canvas
+from kimi_code.tui.strips.cards import Look
+from kimi_code.tui.strips.entries import Painter
+from kimi_code.tui.strips.line import ASCII, FANCY, Line, restyle, width_of
+from kimi_code.tui.strips.links import FileLinks
+
+_FLUSH_EVERY = 1 / 15  # seconds
+_REST = 3  # times as long as a flush worked, from one to the next: a third of the time at most goes into them
+_TICK = 0.2
+_SOON = 0.001
+_STRIPS_KEPT = 500
+_VIRTUAL_SIZE = cast("Reactive[Size]", Widget.virtual_size)
+
+
+class TranscriptView(ScrollView):
+    """Shows Records of one agent. It keeps at the end until the user scrolls up, and stays where the user is then.
+
+    Feed it with `append` for each record as it comes (cheap: what is seen is refreshed at most 15 times a second) and
+    with `load` for a journal.
+    """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
+    DEFAULT_CSS = """
+    TranscriptView {
+        overflow-y: scroll;
+        overflow-x: hidden;
+        scrollbar-size-vertical: 1;
+        scrollbar-color: $panel;
+        scrollbar-color-hover: $secondary 60%;
+        scrollbar-color-active: $secondary;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+        height: 1fr;
+    }
+    """ + stylesheet("TranscriptView")
+
+    class CardToggled(Message):
+        """The user folded or unfolded a card."""
+
+        def __init__(self, call_id: str, folded: bool) -> None:
+            super().__init__()
+            self.call_id, self.folded = call_id, folded
+
+    class LinkClicked(Message):
+        """The user clicked a link; `url` as it is in the OSC 8 sequence."""
+
+        def __init__(self, url: str) -> None:
+            super().__init__()
+            self.url = url
+
+    class FollowingChanged(Message):
+        """The view began, or ceased, to keep at the end."""
+
+        def __init__(self, following: bool) -> None:
+            super().__init__()
+            self.following = following
+
+    class Broke(Message):
+        """An entry could not be drawn: a placeholder stands for it. `error` is for the crash log."""
+
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(
+        self,
+        *,
+        agent: str = "main",
+        cwd: str = "",
+        link: Callable[[str, int], str] | None = None,
+        ascii_only: bool = False,
+        name: str | None = None,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        """`cwd` is what relative paths are relative to; `link(path, line)` makes the URL of a file (line 0: none).
+
+        Without `link`, file:// URLs. `ascii_only` uses marks that every font has.
+        """
+        super().__init__(name=name, id=id, classes=classes)
+        self._agent = agent
+        self._link = link or FileLinks(cwd)
+        self._marks = ASCII if ascii_only else FANCY
+        self._palette = Palette(self, ascii_only=ascii_only)
+        self._strips: dict[int, tuple[Line, Strip]] = {}
+        self._drawn_width = 0
+        self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
+        self._transcript = Transcript(agent=agent)
+        self._canvas = Canvas(self._transcript.entries, self._look, self._painter)
+        self._dirty: set[int] = set()
+        self._flush_timer: Timer | None = None
+        self._next_flush = 0.0
+        self._ticker: Timer | None = None
+        self._following = True
+        self._placing = False
+        self._cursor = -1
+        self._found = -1
+        self.flushes = 0  # how often what was appended was drawn, for measuring
+
+    # --- Feeding it ---
+
+    def append(self, record: Record) -> None:
+        """Show one more record. Microseconds; call it for every record, deltas included."""
+        changed = self._transcript.apply(record)
+        if changed:
+            self._dirty.update(changed)
+            if self._flush_timer is None and self.is_attached:
+                self._flush_timer = self.set_timer(max(self._next_flush - time.monotonic(), _SOON), self._flush)
+
+    def load(self, records: Iterable[Record]) -> None:
+        """Show a whole journal in place of what is shown; the end is in sight."""
+        self._transcript = Transcript(records, agent=self._agent)
+        self._begin_anew()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.load(())
+
+    def _begin_anew(self) -> None:
+        self._painter.forget()
+        self._canvas = Canvas(self._transcript.entries, self._look, self._painter)
+        self._dirty.clear()
+        self._cursor = self._found = -1
+        self._set_following(True)
+        self._show()
+
+    @property
+    def has_pending(self) -> bool:
+        """Whether something was appended that is not on the screen yet."""
+        return bool(self._dirty)
+
+    # --- Where it stands ---
+
+    @property
+    def following(self) -> bool:
+        """Whether the view keeps at the end."""
+        return self._following
+
+    def follow(self) -> None:
+        """Go to the end and keep there."""
+        self._set_following(True)
+        self._show()
+
+    def _set_following(self, following: bool) -> None:
+        if following != self._following:
+            self._following = following
+            self.post_message(self.FollowingChanged(following))
+
+    def go_to_turn(self, by: int) -> None:
+        """Scroll to the user's words before (-1) or after (1) the top of what is in sight."""
+        entries = self._transcript.entries
+        index, offset = self._canvas.at(self.scroll_offset.y)
+        if by < 0 and offset > 0:
+            index += 1
+        index += by
+        while 0 <= index < len(entries) and not isinstance(entries[index], Words):
+            index += by
+        if index >= len(entries):
+            self.follow()
+        else:
+            self._go_to(max(index, 0))
+
+    def find(self, text: str, *, backwards: bool = True) -> bool:
+        """Scroll to the next entry that has `text` (any case), from where the last search ended; False for none."""
+        step = -1 if backwards else 1
+        start = self._found if self._found >= 0 else len(self._transcript.entries) if backwards else -1
+        found = self._canvas.find(text, start + step, step)
+        if found is None:
+            self._found = -1
+            return False
+        self._found = found
+        self._go_to(found)
+        return True
+
+    def _go_to(self, index: int) -> None:
+        self._set_following(False)
+        self._canvas.place(self._canvas.top_of(index))
+        self._show()
+
+    # --- Folding ---
+
+    def toggle_all(self) -> bool:
+        """Unfold all cards and thoughts, or fold them as they were; returns whether they are unfolded now."""
+        unfolded = self._canvas.toggle_all()
+        self._show()
+        return unfolded
+
+    def toggle(self, call_id: str) -> None:
+        """Fold or unfold the card of a call."""
+        index = self._transcript.card(call_id)
+        if index is not None:
+            self._toggle(index)
+
+    def _toggle(self, index: int) -> None:
+        if not self._canvas.can_fold(index):
+            return
+        unfolded = self._canvas.toggle(index)
+        entry = self._transcript.entries[index]
+        if isinstance(entry, Card):
+            self.post_message(self.CardToggled(entry.call_id, not unfolded))
+        if unfolded and self._following:
+            # What was unfolded is what the user wants to see, not what comes below it.
+            head = self._canvas.top_of(index)
+            if self._canvas.height - head > self.size.height:
+                self._go_to(index)
+                return
+        self._show()
+
+    def move_cursor(self, by: int) -> None:
+        """Choose the next (1) or previous (-1) card or thought for `toggle_chosen`; scrolls it into sight."""
+        entries = self._transcript.entries
+        index = self._cursor + by if self._cursor >= 0 else len(entries) - 1 if by < 0 else self._first_in_sight()
+        while 0 <= index < len(entries) and not self._canvas.can_fold(index):
+            index += by
+        if not 0 <= index < len(entries):
+            return
+        self._cursor = index
+        self._bring_into_sight(index)
+
+    def _first_in_sight(self) -> int:
+        return self._canvas.at(self.scroll_offset.y)[0]
+
+    def _bring_into_sight(self, index: int) -> None:
+        self._canvas.lines_of(index)
+        head = self._canvas.top_of(index) + self._canvas.head_of(index)
+        top = self.scroll_offset.y
+        if not top <= head < top + self.size.height:
+            self._go_to(index)
+        self.refresh()
+
+    def toggle_chosen(self) -> None:
+        """Fold or unfold what the cursor is on."""
+        if self._cursor >= 0:
+            self._toggle(self._cursor)
+
+    def clear_cursor(self) -> None:
+        """Choose nothing."""
+        if self._cursor >= 0:
+            self._cursor = -1
+            self.refresh()
+
+    # --- Words ---
+
+    def last_answer(self) -> str:
+        """The Markdown of the newest answer, for /copy; "" when there is none."""
+        for entry in reversed(self._transcript.entries):
+            if isinstance(entry, Answer) and not entry.void and entry.text.strip():
+                return entry.text
+        return ""
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text: no decoration, and wrapped lines put together again."""
+        start = selection.start or Offset(0, 0)
+        text = self._canvas.text(
+            (start.x, start.y), None if selection.end is None else (selection.end.x, selection.end.y)
+        )
+        return (text, "\n") if text else None
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
+    # --- Drawing ---
+
+    def _look(self) -> Look:
+        moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]
+        return Look(self._drawn_width or 80, time.time(), self._marks, self._link, moving)
+
+    def _flush(self) -> None:
+        began, worked = time.monotonic(), time.thread_time()
+        self._flush_timer = None
+        self._canvas.changed(self._dirty)
+        self._dirty.clear()
+        self.flushes += 1
+        self._show()
+        self._next_flush = began + max(_FLUSH_EVERY, _REST * (time.thread_time() - worked))
+
+    def _show(self) -> None:
+        """Make what is in sight and put the view where it belongs."""
+        if not self.is_attached or not self._drawn_width:
+            return
+        before = self.virtual_size.height
+        selected = self._selected_places()
+        top = self._canvas.settle(self.size.height, at_end=self._following)
+        if selected is not None:
+            self._keep_selected(selected)
+        height = self._canvas.height
+        if height != before:
+            # Not by assignment: a layout of the whole screen is not needed, for the scroll bar is always there.
+            self.set_reactive(_VIRTUAL_SIZE, Size(self._drawn_width, height))
+            self.vertical_scrollbar.window_virtual_size = height
+        if top != self.scroll_offset.y:
+            self._placing = True
+            self.scroll_target_y = self.scroll_y = top
+            self._placing = False
+        self._look_after_ticker()
+        self.refresh()
+
+    def _selected_places(self) -> list[tuple[int, int, int] | None] | None:
+        """Both ends of the selection as entry, line of it, and character: what is measured moves the lines."""
+        selection = self.text_selection
+        if selection is None:
+            return None
+        return [None if end is None else (*self._canvas.at(end.y), end.x) for end in selection]
+
+    def _keep_selected(self, places: list[tuple[int, int, int] | None]) -> None:
+        start, end = (None if p is None else Offset(p[2], self._canvas.top_of(p[0]) + p[1]) for p in places)
+        if self.text_selection != (moved := Selection(start, end)):
+            self.screen.selections = {**self.screen.selections, self: moved}
+
+    def _look_after_ticker(self) -> None:
+        if self._ticker is None:
+            self._ticker = self.set_interval(_TICK, self._tick, pause=True)
+        (self._ticker.resume if self._canvas.moving else self._ticker.pause)()
+
+    def _tick(self) -> None:
+        top = self.scroll_offset.y
+        before = self._canvas.height
+        for index in self._canvas.tick(top, self.size.height):
+            lines = self._canvas.lines_of(index)
+            head = self._canvas.top_of(index)
+            self.refresh(Region(0, head - top, self.size.width, len(lines)))
+        if self._canvas.height != before or not self._canvas.moving:
+            self._show()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        super().watch_scroll_y(old_value, new_value)
+        if self._placing or not self.is_attached or round(old_value) == round(new_value):
+            return
+        self._set_following(new_value >= self.max_scroll_y)
+        self._canvas.place(round(new_value))
+        self._show()
+
+    def scroll_to(self, *args: object, **options: object) -> None:
+        """At once: nothing moves on the way to where the user goes."""
+        super().scroll_to(*args, **{**options, "animate": False})  # type: ignore[arg-type]
+
+    def scroll_end(self, *args: object, **options: object) -> None:
+        """The end is where it is followed, even if it is not yet known how far down that is."""
+        self.follow()
+
+    def on_resize(self, event: events.Resize) -> None:
+        width = self.scrollable_content_region.width
+        if width != self._drawn_width:
+            self._drawn_width = width
+            self._strips.clear()
+            self._canvas.reset()
+        self._canvas.changed(self._dirty)
+        self._dirty.clear()
+        self._show()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._palette.clear()
+        self._strips.clear()
+
+    def render_line(self, y: int) -> Strip:
+        at = self.scroll_offset.y + y
+        line = self._canvas.line(at)
+        selection = self.text_selection
+        if self._cursor < 0 and selection is None:
+            # Strips keep what Textual makes of them; a line that did not change keeps its strip.
+            known = self._strips.get(at)
+            if known is not None and known[0] is line:
+                return known[1]
+            strip = self._palette.strip(line, self._drawn_width).apply_offsets(0, at)
+            if len(self._strips) > _STRIPS_KEPT:
+                self._strips.clear()
+            self._strips[at] = line, strip
+            return strip
+        if selection is not None and (span := selection.get_span(at)) is not None:
+            start, end = span
+            spans = restyle(line.spans, start, len(line.text) if end == -1 else end, "selected")
+            line = Line(spans, line.gutter, line.glue, line.fill)
+        strip = self._palette.strip(line, self._drawn_width)
+        index, offset = self._canvas.at(at)
+        if index == self._cursor and offset == self._canvas.head_of(index):
+            strip = strip.apply_style(self._palette.style("chosen"))
+        return strip.apply_offsets(0, at)
+
+    # --- The mouse ---
+
+    def on_click(self, event: events.Click) -> None:
+        if self.text_selection is not None:
+            return
+        at = self.scroll_offset.y + event.y
+        index, offset = self._canvas.at(at)
+        link = _link_at(self._canvas.line(at), event.x)
+        if link:
+            self.post_message(self.LinkClicked(link))
+        elif self._canvas.can_fold(index) and offset == self._canvas.head_of(index):
+            self._toggle(index)
+
+
+def _link_at(line: Line, x: int) -> str:
+    for span in line.spans:
+        x -= width_of(span.text)
+        if x < 0:
+            return span.link
+    return ""

@@ -1,0 +1,277 @@
+"""A session's way to its swarms. What sub-agents are made of is loaded with the first one, not before."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kimi_code.agent.environment import Agent
+from kimi_code.agent.instructions import Instructions
+from kimi_code.agent.stages import Closing, Stage
+from kimi_code.config import Choice, Settings, choose
+from kimi_code.events import Notice, Record
+from kimi_code.llm.model import Model
+from kimi_code.permissions.paths import Boundary
+from kimi_code.permissions.policy import Policy
+from kimi_code.permissions.sandbox import Sandbox
+from kimi_code.repo.indexing.indexes import Indexes
+from kimi_code.repo.search import Search
+from kimi_code.repo.workspace import Workspace
+from kimi_code.secrets import Scrubber
+from kimi_code.session.bus import Bus
+from kimi_code.session.checkpoints import open_snapshots
+from kimi_code.session.session import Requests
+from kimi_code.session.store import SessionMeta
+from kimi_code.swarm.offer import offered
+from kimi_code.swarm.roster import Roster
+from kimi_code.tools.background import Background
+from kimi_code.tools.files import FileMemory
+from kimi_code.tools.tool import Tool
+from kimi_code.tools.toolset import Toolset
+from kimi_code.values import frozen
+from kimi_code.wiring.copies import freeze_tree
+from kimi_code.wiring.models import make_model
+from kimi_code.wiring.opening import Opening
+from kimi_code.wiring.prefaces import describe_copy
+from kimi_code.wiring.toolset import build_toolset, with_search
+
+if TYPE_CHECKING:
+    from kimi_code.llm.limiter import Limiter
+    from kimi_code.repo.snapshot import Snapshots
+    from kimi_code.swarm.control import Director
+    from kimi_code.swarm.delivery import Home
+
+
+@frozen
+class Surrounding:
+    """What a session's swarms use of it."""
+
+    agent: Agent
+    bus: Bus
+    requests: Requests
+    meta: SessionMeta
+    boundary: Boundary
+    sandbox: Sandbox
+    instructions: Instructions
+    to_line: Callable[[Record], str]
+
+
+@dataclass(slots=True)
+class Swarms:
+    """The swarms of a session, and the stage of its turns that waits for them.
+
+    From the first swarm on, all requests to a provider pass one queue, in which the session's own go first, and the
+    model is offered what it steers a swarm with.
+    """
+
+    opening: Opening
+    scrubber: Scrubber
+    roster: Roster
+    around: Surrounding | None = None  # set by assembly, before the first turn
+    made: "Director | None" = None
+    begun: bool = False
+    _own: tuple[Model, str] | None = None
+    _limiters: "dict[str, Limiter]" = field(default_factory=dict[str, "Limiter"])
+    _models: dict[str, tuple[Model, str]] = field(default_factory=dict[str, tuple[Model, str]])
+
+    def tools(self) -> list[Tool]:
+        """What the model is offered before there is a swarm."""
+        return offered(self.director)
+
+    def first(self) -> tuple[Stage, ...]:
+        """The stage in which the session begins with a swarm, if it is to."""
+        start = self.opening.swarms
+        return (_First(self),) if start.plan is not None or start.left is not None else ()
+
+    # --- Models ------------------------------------------------------------------------------------------------------
+
+    def model(self, choice: Choice) -> Model:
+        """The session's own model, from now on."""
+        provider = choice.provider.base_url
+        model = self._make(choice, self.opening.settings)
+        self._own = model, provider
+        return model if self.made is None else self._limited(model, provider, "main", urgent=True)
+
+    def _make(self, choice: Choice, settings: Settings) -> Model:
+        return make_model(choice, settings, self.scrubber, partial(self._observe, choice.provider.base_url))
+
+    def _observe(self, provider: str, headers: Mapping[str, str]) -> None:
+        if provider in self._limiters:
+            self._limiters[provider].observe(headers)
+
+    def _limited(
+        self,
+        model: Model,
+        provider: str,
+        path: str,
+        *,
+        urgent: bool = False,
+        waited: Callable[[float], object] = lambda seconds: None,
+    ) -> Model:
+        from kimi_code.llm.limiter import Limited, Limiter
+
+        limiter = self._limiters.setdefault(provider, Limiter())
+        return Limited(model, limiter, path, urgent=urgent, waited=waited)
+
+    def _model_of(self, name: str, path: str, waited: Callable[[float], object]) -> Model:
+        """A sub-agent's, by its name; the session's own for ""."""
+        assert self._own is not None
+        if name and name not in self._models:
+            settings = replace(self.opening.settings, model=name, record=None)
+            chosen = choose(settings)
+            self._models[name] = self._make(chosen, settings), chosen.provider.base_url
+        model, provider = self._models[name] if name else self._own
+        return self._limited(model, provider, path, waited=waited)
+
+    async def close(self) -> None:
+        """Close the connections of other models than the session's."""
+        for model, _ in self._models.values():
+            await model.close()
+
+    # --- Making ------------------------------------------------------------------------------------------------------
+
+    def director(self) -> "Director":
+        """The one who runs them; made when it is asked for first."""
+        if self.made is None:
+            self.made = self._make_director()
+            self._offer_more()
+        return self.made
+
+    def _offer_more(self) -> None:
+        """A review gives the tools back as they were; its turns begin after this."""
+        from kimi_code.swarm.tools import steering
+
+        assert self.around is not None
+        agent = self.around.agent
+        fresh = [tool for tool in steering(self.director) if tool.name not in agent.scope.tools]
+        if fresh:
+            agent.scope.tools = Toolset([*agent.scope.tools.values(), *fresh])
+            agent.context.offer(agent.scope.tools.schemas())
+
+    def _make_director(self) -> "Director":
+        from kimi_code.swarm.control import Director
+        from kimi_code.swarm.seat import Cores
+        from kimi_code.swarm.worker import Parent
+
+        opening, around = self.opening, self.around
+        assert around is not None and self._own is not None
+        agent, settings = around.agent, opening.settings
+        catalogue = self.roster.catalogue()
+        for problem in catalogue.problems:
+            around.bus.publish(Notice("warning", problem))
+        model, provider = self._own
+        agent.model = self._limited(model, provider, "main", urgent=True)
+        snapshots = open_snapshots(
+            opening.cwd, settings.data_dir, opening.config_dir, file_mb=settings.checkpoints.file_mb
+        )
+        parent = Parent(
+            agent,
+            "main",
+            around.meta.id,
+            around.meta.path,
+            opening.keep,
+            around.bus.publish,
+            around.requests.ask,
+            self._equip,
+            self._describe,
+            self._model_of,
+            around.to_line,
+            Cores(os.cpu_count() or 1),
+        )
+        home = partial(self._home, snapshots)
+        most, timeout = opening.swarms.most, settings.command_timeout
+        return Director(parent, home, snapshots, dict(catalogue.types), most, timeout)
+
+    def _home(self, snapshots: "Snapshots") -> "Home":
+        """The tree that a swarm starts from now."""
+        from kimi_code.agent.review import TurnReview
+        from kimi_code.swarm.delivery import CopyTree, UserTree
+
+        around = self.around
+        assert around is not None
+        for stage in around.agent.stages:
+            if isinstance(stage, TurnReview) and stage.copy is not None:
+                return CopyTree(*stage.copy)
+        return UserTree(snapshots, partial(freeze_tree, self.opening, snapshots, around.meta, around.boundary))
+
+    def _equip(self, background: Background, search: Search, path: str) -> Toolset:
+        from kimi_code.swarm.tools import Note
+
+        assert self.around is not None and self._own is not None
+        tools = build_toolset(
+            FileMemory(),
+            background,
+            self.opening.settings.command_timeout,
+            self.around.sandbox,
+            indexes=Indexes((), self.opening.cwd),
+            attended=False,
+            patches=self._own[0].profile.apply_patch,
+            enclosed=True,
+        )
+        return Toolset([*with_search(tools, search).values(), Note(partial(self.director().note, path))])
+
+    async def _describe(self, workspace: Workspace, policy: Policy) -> str:
+        assert self.around is not None
+        return describe_copy(self.opening, workspace, policy, self.around.sandbox, self.around.instructions)
+
+    # --- As a stage --------------------------------------------------------------------------------------------------
+
+    @property
+    def isolates(self) -> bool:
+        return False
+
+    async def begin(self) -> None:
+        if self.made is not None:
+            self._offer_more()
+            await self.made.begin()
+
+    def forget(self) -> None:
+        pass
+
+    async def end(self, closing: Closing) -> None:
+        if self.made is not None:
+            await self.made.end(closing)
+
+
+def find_types(opening: Opening, tree: Path) -> Roster:
+    """Where the agent types are: the user's, and the project's own if it is trusted."""
+    project = tree / ".kimi-code"
+    trusted = (project / "agents").is_dir() and opening.trust
+    if (project / "agents").is_dir() and not trusted:
+        from kimi_code.config.trust import Trust
+
+        trusted = Trust(opening.settings.data_dir).state(project) == "trusted"
+    return Roster(opening.config_dir / "agents", project / "agents" if trusted else None)
+
+
+@frozen
+class _First:
+    """The stage that comes last: a swarm to begin with runs before the first step, where the steps will work."""
+
+    swarms: Swarms
+
+    @property
+    def isolates(self) -> bool:
+        return False
+
+    async def begin(self) -> None:
+        """Run it, once; the model reads of it with the prompt."""
+        swarms, start = self.swarms, self.swarms.opening.swarms
+        if swarms.begun:
+            return
+        swarms.begun = True
+        director = swarms.director()
+        if start.plan is not None:
+            text = await director.run(start.plan)
+        else:
+            assert start.left is not None
+            text = await director.resume(start.left)
+        director.parent.agent.notes.append(f"The result of the swarm:\n{text}")
+
+    def forget(self) -> None:
+        pass
+
+    async def end(self, closing: Closing) -> None:
+        pass

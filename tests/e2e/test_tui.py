@@ -1,0 +1,186 @@
+"""The program on a real terminal: turns, approvals, signals, kill -9, small screens, terminals that are none."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.program import KEY, Program, make_program, take_interrupts
+from tests.server import FakeServer, call, hang, say
+
+if sys.platform == "win32":
+    pytest.skip("needs a pty", allow_module_level=True)
+
+from tests.terminal import Terminal
+
+LEFT = "\x1b[?1049l"  # the terminal shows again what it showed before
+
+
+@pytest.fixture
+def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
+    take_interrupts()
+    made = make_program(server, tmp_path)
+    yield made
+    server.assert_used_up()
+
+
+def leave(terminal: Terminal) -> int:
+    """Ctrl+C, then again when that is asked for."""
+    terminal.type("\x03")
+    terminal.wait_for("again leaves")
+    terminal.type("\x03")
+    return terminal.end()
+
+
+def test_a_turn_with_an_approval_on_a_small_terminal(program: Program) -> None:
+    (program.project / "a.txt").write_text("one\n")
+    program.server.script(
+        call("Read", {"path": "a.txt"}),
+        call("Edit", {"path": "a.txt", "old_string": "one", "new_string": "two"}),
+        say("Es ist 你好 geändert."),
+    )
+    with Terminal(program, "ändere es 你好", size=(80, 24)) as terminal:
+        terminal.wait_for("allow once")
+        assert "Edit(a.txt)" in terminal.text
+        # What comes within 300 ms is ignored: press until it counts.
+        while (program.project / "a.txt").read_text() == "one\n":
+            terminal.type("y")
+            terminal.until(lambda: terminal.raw)
+            try:
+                terminal.process.wait(0.4)
+            except subprocess.TimeoutExpired:
+                pass
+        terminal.wait_for("geändert")
+        assert leave(terminal) == 0
+        assert "Go on with: kimi-code -r" in terminal.text
+        assert LEFT.encode() in terminal.raw
+        assert terminal.modes == terminal.modes_before
+    assert program.server.requests[0].last["content"].endswith("ändere es 你好")
+    assert "two" in (program.project / "a.txt").read_text()
+
+
+def test_words_in_any_script_are_typed_and_sent_as_they_are(program: Program) -> None:
+    program.server.script(say("Verstanden."))
+    with Terminal(program) as terminal:
+        terminal.wait_for("Ask for something")
+        terminal.type("日本語 e\u0301 🙂 עברית")
+        terminal.wait_for("עברית")
+        terminal.type("\r")
+        terminal.wait_for("Verstanden.")
+        assert leave(terminal) == 0
+    assert program.server.requests[0].last["content"].endswith("日本語 e\u0301 🙂 עברית")
+
+
+def test_what_is_typed_before_the_screen_is_there_is_not_lost(program: Program) -> None:
+    with Terminal(program) as terminal:
+        terminal.type("early words")
+        terminal.wait_for("❯ early words")
+
+
+def test_a_killed_session_is_resumed_with_all_it_said(program: Program) -> None:
+    program.server.script(
+        say("The first answer."), hang(4000, say("The second one is long. " * 30)), say("Here again.")
+    )
+    with Terminal(program, "first") as terminal:
+        terminal.wait_for("The first answer.")
+        terminal.wait_for("✓ done")
+        terminal.type("second\r")
+        terminal.wait_for("The second one")
+        terminal.process.send_signal(signal.SIGKILL)
+        assert terminal.end() == -signal.SIGKILL
+    with Terminal(program, "-c") as terminal:
+        terminal.wait_for("The first answer.")
+        terminal.type("go on\r")
+        terminal.wait_for("Here again.")
+        assert leave(terminal) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, number: signal.Signals) -> None:
+    program.server.script(hang(4000, say("A long answer. " * 30)))
+    with Terminal(program, "hello") as terminal:
+        terminal.wait_for("A long answer.")
+        terminal.process.send_signal(number)
+        assert terminal.end() == 128 + number
+        assert terminal.modes == terminal.modes_before
+        assert "Traceback" not in terminal.text
+    listed = program.run("sessions", "list")
+    assert "hello" in listed.stdout
+
+
+def test_resizing_while_it_streams_and_interrupting(program: Program) -> None:
+    program.server.script(hang(6000, say("Words and more words. " * 60)))
+    with Terminal(program, "hello") as terminal:
+        terminal.wait_for("Words and more")
+        for size in ((60, 20), (160, 50), (40, 10), (90, 25)):
+            terminal.resize(*size)
+        terminal.wait_for("Esc interrupts")
+        terminal.type("\x1b")
+        terminal.wait_for("interrupted")
+        assert leave(terminal) == 0
+
+
+def test_the_demo_plays_in_the_screen(program: Program) -> None:
+    with Terminal(program, "demo", "--fast") as terminal:
+        terminal.wait_for("all four tests pass")
+        assert leave(terminal) == 0
+        assert "words were scripted" in terminal.text
+
+
+BUGGY = """
+import sys
+from pathlib import Path
+from kimi_code.cli.run import RunFlags
+from kimi_code.cli.tui import LocalHost, run
+from kimi_code.tui.app import KimiApp
+from kimi_code.tui.host import Which
+
+class Host(LocalHost):
+    async def files(self):
+        raise RuntimeError("a bug with sk-the-secret-key-0123456789")
+
+sys.exit(run(KimiApp(Host(RunFlags(), Path.cwd()), Which())))
+"""
+
+
+def test_a_bug_restores_the_terminal_and_leaves_a_report_without_secrets(program: Program) -> None:
+    program.server.script(say("Fine."))
+    with Terminal(program, command=("-c", BUGGY)) as terminal:
+        terminal.wait_for("Ask for something")
+        terminal.type("hello\r")
+        terminal.wait_for("Fine.")
+        terminal.type("@")
+        assert terminal.end() == 1
+        assert terminal.modes == terminal.modes_before
+        assert LEFT.encode() in terminal.raw
+        assert b"a bug of its own: RuntimeError" in terminal.raw
+        assert "Go on with: kimi-code -r" in terminal.text
+        assert "Traceback" not in terminal.text
+        assert KEY not in terminal.text
+    (report,) = (program.data / "crashes").iterdir()
+    assert "in files" in report.read_text()
+    assert KEY not in report.read_text()
+
+
+def test_a_terminal_that_cannot_show_it_is_told_what_can(program: Program) -> None:
+    with Terminal(program, "hello there", env={"TERM": "dumb"}) as terminal:
+        assert terminal.end() == 2
+        assert "TERM=dumb" in terminal.text
+        assert "kimi-code -p" in terminal.text
+
+
+def test_without_a_terminal_words_are_no_command_and_no_screen(program: Program) -> None:
+    done = program.run("hello there")
+    assert done.code == 2
+    assert "there is no terminal" in done.stderr
+    near = program.run("docter")
+    assert "did you mean 'doctor'" in near.stderr
+
+
+def test_a_terminal_that_never_answers_gets_the_screen_too(program: Program) -> None:
+    with Terminal(program, answers=False) as terminal:
+        terminal.wait_for("Ask for something")
+        assert leave(terminal) == 0

@@ -1,0 +1,143 @@
+"""Undo by the installed program: after `kill -9`, of interrupted and concurrent runs, in linked worktrees."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.program import PATIENCE, Program, make_program
+from tests.server import FakeServer, call, hang, say
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and FIFOs of POSIX")
+
+
+@pytest.fixture
+def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
+    yield make_program(server, tmp_path)
+    server.assert_used_up()
+
+
+def git(cwd: Path, *args: str) -> str:
+    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
+    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }
+
+
+def users_own(folder: Path) -> dict[str, bytes]:
+    """Everything in the user's repository."""
+    return {str(path): path.read_bytes() for path in sorted((folder / ".git").rglob("*")) if path.is_file()}
+
+
+def undo(program: Program, *args: str) -> Any:
+    return json.loads(program.run("undo", "--json", *args).stdout)
+
+
+def test_a_killed_turn_is_undone_and_the_users_repository_is_as_it_was(program: Program) -> None:
+    project = program.project
+    git(project, "init", "-q")
+    (project / "a").write_text("committed\n")
+    git(project, "add", "a")
+    git(project, "commit", "-qm", "one")
+    (project / "a").write_text("mine, not committed\n")
+    (project / "staged").write_text("staged\n")
+    git(project, "add", "staged")
+    os.mkfifo(project / "said")
+    before, own = files(project), users_own(project)
+
+    ready = "echo agent > a; rm staged; echo new > new; exec 3>said; echo $$ >&3; sleep 600"
+    program.server.script(call("Bash", {"command": ready}))
+    process = program.start("-p", "Break it all.", "-y")
+    with (project / "said").open() as lines:
+        command = int(lines.readline())
+        process.kill()
+        process.communicate()
+        os.killpg(command, signal.SIGKILL)
+    (project / "said").unlink()
+
+    done = undo(program)
+    assert [(state["turn"], state["conversation"]) for state in done["turns"]] == [(1, "rewound")]
+    assert {entry["path"] for entry in done["files"]} == {"a", "staged", "new"}
+    assert (files(project), users_own(project)) == (before, own)
+
+    program.server.script(say("ok"))
+    assert program.run("-p", "What now?", "-c").code == 0
+    assert "Break it all." not in json.dumps(program.server.requests[-1].messages)
+
+
+def test_a_turn_that_runs_elsewhere_is_not_undone_under_its_feet(program: Program) -> None:
+    program.server.script(call("Write", {"path": "a", "content": "a"}), hang())
+    process = program.start("-p", "first", "-y")
+    try:
+        program.server.wait_for_requests(2, PATIENCE)
+        refused = program.run("undo")
+        assert refused.code == 1
+        assert (program.project / "a").exists()
+        assert program.run("undo", "--code").code == 1
+    finally:
+        process.kill()
+        process.communicate()
+    assert program.run("undo").code == 0
+    assert not (program.project / "a").exists()
+
+
+def test_an_interrupted_turn_is_undone_like_any_other(program: Program) -> None:
+    program.server.script(call("Write", {"path": "a", "content": "a"}), hang())
+    process = program.start("-p", "first", "-y")
+    program.server.wait_for_requests(2, PATIENCE)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert undo(program)["status"] == "done"
+    assert files(program.project) == {}
+
+
+def test_a_linked_worktree_has_turns_of_its_own(program: Program, tmp_path: Path) -> None:
+    git(program.project, "init", "-q")
+    git(program.project, "commit", "-q", "--allow-empty", "-m", "one")
+    git(program.project, "worktree", "add", "-q", str(tmp_path / "linked"))
+    program.server.script(call("Write", {"path": "a", "content": "a"}), say("done"))
+    assert program.run("-p", "first", "-y", cwd=tmp_path / "linked").code == 0
+    assert program.run("undo").code == 1
+    assert program.run("undo", cwd=tmp_path / "linked").code == 0
+    assert files(tmp_path / "linked") == {}
+
+
+def test_a_difference_is_a_patch_that_git_applies_binary_files_included(program: Program, tmp_path: Path) -> None:
+    (program.project / "a").write_text("1\n")
+    make = "printf '\\000\\377bytes' > image; echo 2 > a; mkdir d; echo x > 'd/名 前'"
+    program.server.script(call("Bash", {"command": make}), say("done"))
+    assert program.run("-p", "first", "-y").code == 0
+    first, last = json.loads(program.run("checkpoints", "list", "--json").stdout)
+    process = program.start("checkpoints", "diff", first["id"], last["id"])
+    patch, _ = process.communicate(timeout=PATIENCE)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "a").write_text("1\n")
+    subprocess.run(["git", "apply", "-"], cwd=other, input=patch, check=True)
+    assert files(other) == files(program.project)
+
+
+def test_two_sessions_at_once_in_one_folder_are_undone_one_by_one(program: Program) -> None:
+    program.server.script(call("Write", {"path": "a", "content": "a"}), hang())
+    one = program.start("-p", "first", "-y")
+    program.server.wait_for_requests(2, PATIENCE)
+    program.server.script(call("Write", {"path": "b", "content": "b"}), say("done"))
+    assert program.run("-p", "second", "-y").code == 0
+    one.send_signal(signal.SIGTERM)
+    one.communicate(timeout=PATIENCE)
+    assert set(files(program.project)) == {"a", "b"}
+    assert program.run("undo", "2").code == 0
+    assert files(program.project) == {}

@@ -1,0 +1,140 @@
+"""The program on a terminal of its own: a pty, and what an emulator shows of what it prints."""
+
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import pyte
+
+from tests.program import PATIENCE, Program
+
+# What terminals answer when they are asked for their ground's colour and for themselves.
+_QUESTION, _ANSWER = b"\x1b]11;?", b"\x1b]11;rgb:1414/1616/1b1b\x1b\\\x1b[?62;22c"
+
+
+class Terminal:
+    """Runs the program in `program`'s project; `screen` is its text, line by line."""
+
+    def __init__(
+        self,
+        program: Program,
+        *args: str,
+        size: tuple[int, int] = (100, 30),
+        env: Mapping[str, str] | None = None,
+        answers: bool = True,
+        command: Sequence[str] = ("-m", "kimi_code"),
+    ) -> None:
+        """`size` is columns and rows; a terminal that `answers` not says nothing about its colours.
+
+        `command` is what Python runs.
+        """
+        import fcntl
+        import termios
+
+        self._display = pyte.Screen(*size)
+        self._stream = pyte.ByteStream(self._display)
+        self._answers = answers
+        self.raw = b""
+        self._master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        self.modes_before = termios.tcgetattr(slave)
+        self.process = subprocess.Popen(
+            [sys.executable, *command, *args],
+            cwd=program.project,
+            env={**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: _own_terminal(slave),
+        )
+        self._slave = slave
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for fd in (self._master, self._slave):
+            os.close(fd)
+        if error is not None:
+            sys.stderr.write("--- the screen at the end ---\n" + "\n".join(self.screen) + "\n")
+
+    @property
+    def screen(self) -> Sequence[str]:
+        return self._display.display
+
+    @property
+    def text(self) -> str:
+        """The screen as one text; wide characters once."""
+        return "\n".join(self.screen)
+
+    @property
+    def modes(self) -> list[object]:
+        """The terminal's settings now, as termios tells them."""
+        import termios
+
+        return termios.tcgetattr(self._slave)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Another size, told as terminals do."""
+        import fcntl
+        import termios
+
+        self._display.resize(rows, columns)
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        os.kill(self.process.pid, signal.SIGWINCH)
+
+    def type(self, text: str) -> None:
+        """Keys, as bytes of a terminal: "\\r" is Enter, "\\x1b" Esc."""
+        os.write(self._master, text.encode())
+
+    def wait_for(self, words: str) -> None:
+        """Until the screen has them."""
+        self.until(lambda: words in self.text, words)
+
+    def until(self, condition: Callable[[], object], what: str = "") -> None:
+        """Take in output until it holds."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError(f"waited for {what or condition}; the screen was:\n" + self.text)
+
+    def end(self) -> int:
+        """Wait for the end; returns the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self._read(0.05)
+        while self._read(0):
+            pass
+        return self.process.wait(timeout=1)
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self._master, 65_536)
+        except OSError:  # Linux tells the end of the other side so
+            return False
+        if self._answers and _QUESTION in data:
+            os.write(self._master, _ANSWER)
+        self.raw += data
+        self._stream.feed(data)
+        return bool(data)
+
+
+def _own_terminal(slave: int) -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)

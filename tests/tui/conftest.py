@@ -1,0 +1,135 @@
+"""The screen in this process: a Desk in a project of its own, against the scripted server."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from kimi_code.cli.run import RunFlags
+from kimi_code.cli.tui import LocalHost
+from kimi_code.tui.app import KimiApp
+from kimi_code.tui.host import Which
+from kimi_code.tui.screens.main import MainScreen
+from kimi_code.tui.widgets.approval import ApprovalPanel
+from kimi_code.tui.widgets.question import QuestionPanel
+from tests.server import FakeServer
+
+PATIENCE = 20.0  # seconds after which a test gives up; nothing waits for it on purpose
+
+
+@dataclass(slots=True)
+class Lookout:
+    """A running screen, and what its session said."""
+
+    app: KimiApp
+    pilot: Pilot[int]
+
+    @property
+    def main(self) -> MainScreen:
+        return self.app.main
+
+    @property
+    def approval(self) -> ApprovalPanel:
+        return self.main.query_one(ApprovalPanel)
+
+    @property
+    def question(self) -> QuestionPanel:
+        return self.main.query_one(QuestionPanel)
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Let the screen work until it holds."""
+        async with asyncio.timeout(PATIENCE):
+            while not condition():
+                await self.pilot.pause()
+
+    async def ready(self) -> None:
+        """Until the session is open and idle."""
+        await self.until(lambda: self.main.conversation.session is not None and self.state == "idle")
+
+    @property
+    def state(self) -> str:
+        return self.main.conversation.state
+
+    async def say(self, text: str) -> None:
+        """Put `text` into the prompt and send it."""
+        self.main.prompt.replace_text(text)
+        self.main.prompt.action_send_now()
+        await self.until(lambda: not self.main.prompt.text)
+
+    async def ask(self, text: str) -> None:
+        """Say it, and wait until its turn is over."""
+        turns = self.turns
+        await self.say(text)
+        await self.until(lambda: self.turns > turns and self.state == "idle")
+
+    @property
+    def turns(self) -> int:
+        """Turns that were begun."""
+        session = self.main.conversation.session
+        return session.meta.turns if session else 0
+
+    async def asked(self) -> None:
+        """Until an approval is in sight, and its keys count."""
+        await self.until(lambda: self.approval.display and self.approval.has_focus)
+        self.approval.clock = lambda: float("inf")
+
+    def shows(self, text: str) -> bool:
+        """Whether the transcript has the text."""
+        return self.main.transcript.find(text)
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where screens run."""
+
+    server: FakeServer
+    project: Path
+    home: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "HOME": str(self.home),
+            "KIMI_CODE_DIR": str(self.home / "kimi"),
+            "KIMI_BASE_URL": self.server.url,
+            "KIMI_API_KEY": "sk-the-secret-key-0123456789",
+        }
+
+    def configure(self, text: str) -> None:
+        """The user's config.toml."""
+        (self.home / "kimi").mkdir(parents=True, exist_ok=True)
+        (self.home / "kimi/config.toml").write_text(text)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        *,
+        which: Which | None = None,
+        size: tuple[int, int] = (100, 30),
+        env: dict[str, str] | None = None,
+        **flags: Any,
+    ) -> AsyncGenerator[Lookout]:
+        """A screen with the session on its way."""
+        prompt: str = flags.pop("prompt", "")
+        host = LocalHost(RunFlags(**flags), self.project, self.env if env is None else env)
+        app = KimiApp(host, which or Which(), prompt=prompt, dark=True)
+        async with app.run_test(size=size) as pilot:
+            lookout = Lookout(app, pilot)
+            yield lookout
+            await app.main.conversation.close()
+
+
+@pytest.fixture
+def stage(server: FakeServer, tmp_path: Path) -> Stage:
+    """A project, a home, and the server as the only provider."""
+    project, home = tmp_path / "project", tmp_path / "home"
+    project.mkdir()
+    home.mkdir()
+    made = Stage(server, project.resolve(), home)
+    made.configure('sandbox = "off"\n')
+    return made

@@ -1,0 +1,187 @@
+"""Records folded into what a conversation looks like."""
+
+from kimi_code.events import (
+    Allow,
+    Approval,
+    ContextCompacted,
+    Deny,
+    Diff,
+    Effect,
+    Event,
+    MessageCompleted,
+    Notice,
+    Outcome,
+    Output,
+    PlanUpdated,
+    Record,
+    RequestClosed,
+    RequestOpened,
+    SessionOpened,
+    StepRetried,
+    StepStarted,
+    TextDelta,
+    ThoughtDelta,
+    TodoItem,
+    ToolEnded,
+    ToolProgressed,
+    ToolStarted,
+    TurnEnded,
+    TurnStarted,
+)
+from kimi_code.messages import Message, ToolCall
+from kimi_code.session.transcript import (
+    Answer,
+    Card,
+    Compaction,
+    Ending,
+    Entry,
+    Note,
+    Retry,
+    Thought,
+    Transcript,
+    Words,
+)
+
+
+def records(*events: Event, agent: str = "main") -> list[Record]:
+    return [Record(seq, agent, float(seq), event) for seq, event in enumerate(events, 1)]
+
+
+def entries(*events: Event) -> list[Entry]:
+    return Transcript(records(*events)).entries
+
+
+def card(*events: Event) -> Card:
+    found = [entry for entry in entries(*events) if isinstance(entry, Card)]
+    assert len(found) == 1
+    return found[0]
+
+
+def said(text: str, *calls: ToolCall, thought: str | None = None) -> MessageCompleted:
+    return MessageCompleted(Message("assistant", text, thought=thought, tool_calls=calls))
+
+
+START = TurnStarted(1, "fix it")
+PROMPT = MessageCompleted(Message("user", "fix it"))
+BASH = ToolStarted("c1", "Bash", "make", Effect.EXECUTE, {})
+
+
+def test_the_prompt_is_shown_once_and_what_was_said_meanwhile_as_said_meanwhile() -> None:
+    assert entries(START, PROMPT, MessageCompleted(Message("user", "faster"))) == [
+        Words("fix it", 1),
+        Words("faster", 1, steer=True),
+    ]
+
+
+def test_a_thought_lasts_until_the_answer_begins() -> None:
+    thought, answer = entries(
+        StepStarted(1),
+        ThoughtDelta("hm"),
+        ThoughtDelta(" so"),
+        TextDelta("a"),
+        TextDelta("b"),
+        said("ab", thought="hm so"),
+    )
+    assert thought == Thought(["hm", " so"], 2.0, done=True, seconds=2.0)
+    assert answer == Answer(["a", "b"], done=True)
+
+
+def test_a_journal_without_deltas_gives_the_same_words_without_the_time() -> None:
+    assert entries(StepStarted(1), said("ab", thought="hm so")) == [
+        Thought(["hm so"], 2.0, done=True),
+        Answer(["ab"], done=True),
+    ]
+
+
+def test_the_completed_message_has_the_last_word() -> None:
+    assert entries(TextDelta("my key is sk-1"), said("my key is ***")) == [Answer(["my key is ***"], done=True)]
+
+
+def test_a_retry_voids_what_came_and_is_over_when_something_comes() -> None:
+    transcript = Transcript(records(StepStarted(1), ThoughtDelta("x"), TextDelta("half"), StepRetried(1, 2.5, "429")))
+    assert [getattr(entry, "void", None) for entry in transcript.entries] == [True, True, None]
+    assert transcript.entries[2] == Retry(1, 2.5, "429", 4.0)
+    changed = transcript.apply(Record(5, "main", 7.0, TextDelta("whole")))
+    assert changed == (2, 3)
+    assert transcript.entries[2:] == [Retry(1, 2.5, "429", 4.0, over=True), Answer(["whole"])]
+
+
+def test_a_call_is_one_card_from_its_approval_to_what_the_model_was_told() -> None:
+    approval = Approval("c1", "Bash", "make", "asked: unknown command", (Output("make", "", None),))
+    done = ToolEnded("c1", "Bash", "make", "done", "done", (Output("make", "ok", 0),), 1.5)
+    asked = card(RequestOpened("r1", approval))
+    assert (asked.state, asked.reason, asked.blocks) == ("asked", "asked: unknown command", approval.blocks)
+    whole = card(
+        RequestOpened("r1", approval),
+        RequestClosed("r1", Allow()),
+        BASH,
+        ToolProgressed("c1", "o"),
+        ToolProgressed("c1", "k"),
+        done,
+        MessageCompleted(Message("tool", "ok", call_id="c1")),
+    )
+    assert (whole.state, whole.seconds, whole.blocks, whole.result, whole.output) == (
+        "done",
+        1.5,
+        done.blocks,
+        "ok",
+        "",
+    )
+
+
+def test_what_was_refused_stays_in_sight() -> None:
+    diff = Diff("a.py", "modified", 1, 0)
+    denied = card(
+        RequestOpened("r1", Approval("c1", "Edit", "a.py", "asked", (diff,))),
+        RequestClosed("r1", Deny("no")),
+        ToolEnded("c1", "Edit", "a.py", "denied", "asked; no"),
+    )
+    assert (denied.state, denied.blocks) == ("denied", (diff,))
+
+
+def test_running_output_is_kept_to_its_end() -> None:
+    running = card(BASH, *(ToolProgressed("c1", f"{number:>9}\n") for number in range(10_000)))
+    assert running.output.endswith("     9999\n")
+    assert len(running.output) <= 32_000
+
+
+def test_an_id_used_again_is_another_call() -> None:
+    end = ToolEnded("c1", "Bash", "make", "done")
+    found = entries(BASH, end, BASH, end, ToolEnded("c1", "Bash", "make", "invalid"))
+    assert [entry.state for entry in found if isinstance(entry, Card)] == ["done", "done", "invalid"]
+
+
+def test_the_plan_belongs_to_the_call_that_wrote_it() -> None:
+    items = (TodoItem("a", "done"),)
+    written = card(
+        ToolStarted("c1", "Todo", "a", Effect.NONE, {}), PlanUpdated(items), ToolEnded("c1", "Todo", "a", "done")
+    )
+    assert written.items == items
+
+
+def test_a_turn_that_ends_leaves_nothing_open() -> None:
+    *_, answer, cut, ending = entries(
+        START, TextDelta("half"), BASH, TurnEnded(1, Outcome.INTERRUPTED, error="interrupted")
+    )
+    assert isinstance(answer, Answer) and answer.done
+    assert isinstance(cut, Card) and cut.state == "interrupted"
+    assert isinstance(ending, Ending) and (ending.seconds, ending.outcome) == (3.0, Outcome.INTERRUPTED)
+
+
+def test_what_ran_when_the_process_was_killed_does_not_run_any_more() -> None:
+    opened = SessionOpened("s", "/", "m", "ask", "1", resumed=True)
+    assert [entry.state for entry in entries(START, BASH, opened) if isinstance(entry, Card)] == ["interrupted"]
+
+
+def test_notes_tell_who_was_told() -> None:
+    told = MessageCompleted(Message("user", "Your last answer was empty.", source="notice"))
+    assert entries(Notice("warning", "careful"), told, ContextCompacted(9, 3, ())) == [
+        Note("warning", "careful"),
+        Note("info", "Your last answer was empty.", told=True),
+        Compaction(9, 3),
+    ]
+
+
+def test_records_of_other_agents_are_left_out() -> None:
+    assert Transcript(records(START, TextDelta("x"), agent="main/tests")).entries == []
+    assert Transcript(records(TextDelta("x"), agent="main/tests"), agent="main/tests").entries == [Answer(["x"])]
