@@ -8,7 +8,7 @@ _kimi_code() {
         if [[ $word == "=" ]]; then continue; fi
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
-            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "swarm run:--plan" | "swarm run:--max-agents" | "swarm run:--output-format" | "swarm resume:--max-agents" | "swarm resume:--output-format" | "swarm report:--svg" | "swarm report:--html" | "swarm report:--rollout" | "undo:--paths" | "undo:-r" | "undo:--resume" | "undo:-C" | "undo:--directory" | "redo:-r" | "redo:--resume" | "redo:-C" | "redo:--directory" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
+            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | ":--max-agents" | ":--rollout" | "swarm run:--plan" | "swarm run:--max-agents" | "swarm run:--rollout" | "swarm run:--output-format" | "swarm resume:--max-agents" | "swarm resume:--rollout" | "swarm resume:--output-format" | "swarm report:--svg" | "swarm report:--html" | "swarm report:--rollout" | "undo:--paths" | "undo:-r" | "undo:--resume" | "undo:-C" | "undo:--directory" | "redo:-r" | "redo:--resume" | "redo:-C" | "redo:--directory" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
             ":demo" | ":swarm" | "swarm:run" | "swarm:resume" | "swarm:status" | "swarm:cancel" | "swarm:report" | ":undo" | ":redo" | ":checkpoints" | "checkpoints:list" | "checkpoints:show" | "checkpoints:diff" | "checkpoints:restore" | "checkpoints:prune" | ":map" | ":symbols" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
@@ -22,8 +22,11 @@ _kimi_code() {
         ":--permission-mode") COMPREPLY=($(compgen -W "ask edits auto plan" -- "$cur")); return ;;
         ":--review") COMPREPLY=($(compgen -W "each turn none" -- "$cur")); return ;;
         ":--patch-out") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        ":--rollout") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "swarm run:--plan") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        "swarm run:--rollout") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "swarm run:--output-format") COMPREPLY=($(compgen -W "text json jsonl" -- "$cur")); return ;;
+        "swarm resume:--rollout") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "swarm resume:--output-format") COMPREPLY=($(compgen -W "text json jsonl" -- "$cur")); return ;;
         "swarm report:--svg") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         "swarm report:--html") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -37,11 +40,11 @@ _kimi_code() {
         *:?*) return ;;
     esac
     case "$path" in
-        "") words="demo swarm undo redo checkpoints map symbols doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout -V --version -h --help" ;;
+        "") words="demo swarm undo redo checkpoints map symbols doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout --max-agents --plan-first --rollout -V --version -h --help" ;;
         "demo") words="--live --fast --plain -h --help"; flags="--live --fast --plain -h --help" ;;
         "swarm") words="run resume status cancel report"; flags="-h --help" ;;
-        "swarm run") words="--plan -y --yolo --apply --max-agents --output-format -h --help"; flags="--plan -y --yolo --apply --max-agents --output-format -h --help" ;;
-        "swarm resume") words="-y --yolo --apply --max-agents --output-format -h --help"; flags="-y --yolo --apply --max-agents --output-format -h --help" ;;
+        "swarm run") words="--plan -y --yolo --apply --max-agents --plan-first --rollout --output-format -h --help"; flags="--plan -y --yolo --apply --max-agents --plan-first --rollout --output-format -h --help" ;;
+        "swarm resume") words="-y --yolo --apply --max-agents --rollout --output-format -h --help"; flags="-y --yolo --apply --max-agents --rollout --output-format -h --help" ;;
         "swarm status") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "swarm cancel") words="-h --help"; flags="-h --help" ;;
         "swarm report") words="--json --svg --html --rollout -h --help"; flags="--json --svg --html --rollout -h --help" ;;

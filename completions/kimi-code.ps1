@@ -38,6 +38,9 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['']['--max-tokens'] = @()
     $flags['']['--max-cost'] = @()
     $flags['']['--timeout'] = @()
+    $flags['']['--max-agents'] = @()
+    $flags['']['--plan-first'] = $null
+    $flags['']['--rollout'] = @()
     $flags['']['-V'] = $null
     $flags['']['--version'] = $null
     $flags['']['-h'] = $null
@@ -60,6 +63,8 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['swarm run']['--yolo'] = $null
     $flags['swarm run']['--apply'] = $null
     $flags['swarm run']['--max-agents'] = @()
+    $flags['swarm run']['--plan-first'] = $null
+    $flags['swarm run']['--rollout'] = @()
     $flags['swarm run']['--output-format'] = @('text', 'json', 'jsonl')
     $flags['swarm run']['-h'] = $null
     $flags['swarm run']['--help'] = $null
@@ -69,6 +74,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['swarm resume']['--yolo'] = $null
     $flags['swarm resume']['--apply'] = $null
     $flags['swarm resume']['--max-agents'] = @()
+    $flags['swarm resume']['--rollout'] = @()
     $flags['swarm resume']['--output-format'] = @('text', 'json', 'jsonl')
     $flags['swarm resume']['-h'] = $null
     $flags['swarm resume']['--help'] = $null

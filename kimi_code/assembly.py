@@ -131,7 +131,7 @@ async def open_session(opening: Opening) -> Assembled:
         model,
         Context(SYSTEM, toolset.schemas(), meta.id, resumed.history.messages if resumed else []),
         scope,
-        describe_session(opening, root, scope, permissions, instructions, first_map),
+        describe_session(opening, root, scope, permissions, instructions, first_map, swarms.roster.told),
         Limits(settings.max_steps, settings.max_tokens, settings.max_cost, settings.timeout),
         settings.thinking,
         settings.max_retries,
@@ -146,7 +146,7 @@ async def open_session(opening: Opening) -> Assembled:
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
-    swarms.around = Surrounding(agent, bus, requests, meta, boundary, sandbox, instructions, to_line)
+    swarms.surround(Surrounding(agent, bus, requests, meta, boundary, sandbox, instructions, to_line))
     # Swarms end before a review of what they gave to the turn, and begin where the turn works.
     agent.stages = (swarms, *_stages(opening, agent, meta, background, boundary), *swarms.first())
 
@@ -158,6 +158,7 @@ async def open_session(opening: Opening) -> Assembled:
         history=resumed.history if resumed else None,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
+        swarms=swarms,
         make_model=lambda name: swarms.model(choose(replace(settings, model=name))),
         closers=(
             background.close,

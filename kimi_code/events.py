@@ -534,6 +534,16 @@ class AgentSpawned:
 
 
 @frozen
+class AgentWaiting:
+    """A sub-agent has been waiting for a while: for the provider's rate limit, or a core for a command. "" ends it.
+
+    What else keeps it is told by other records: the state of its task, and the requests under its path.
+    """
+
+    cause: Literal["rate_limit", "cpu", ""]
+
+
+@frozen
 class AgentFinished:
     """Last record under a sub-agent's path; `text` is what it reported, in its own words: a claim, not evidence."""
 
@@ -582,6 +592,7 @@ Event = (
     | TaskStateChanged
     | SwarmEnded
     | AgentSpawned
+    | AgentWaiting
     | AgentFinished
     | Notice
 )

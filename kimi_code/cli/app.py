@@ -305,6 +305,18 @@ def root(
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="At most this long.", rich_help_panel="Limits"),
     ] = None,
+    max_agents: Annotated[
+        int | None,
+        typer.Option(min=1, max=100, metavar="N", help="At most N sub-agents at once.", rich_help_panel="Swarms"),
+    ] = None,
+    plan_first: Annotated[
+        bool,
+        typer.Option("--plan-first", help="Plans for sub-agents are approved first.", rich_help_panel="Swarms"),
+    ] = False,
+    rollout: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the swarms here, as episodes with rewards.", rich_help_panel="Swarms"),
+    ] = None,
     version: Annotated[
         bool, typer.Option("-V", "--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
@@ -345,6 +357,9 @@ def root(
         output_schema=output_schema,
         no_session=no_session,
         trust=trust,
+        max_agents=max_agents,
+        plan_first=plan_first,
+        rollout=rollout,
     )
     check_conflicts(flags)
     ctx.obj = flags

@@ -46,6 +46,8 @@ class RunFlags:
     no_session: bool = False
     trust: bool = False
     max_agents: int | None = None
+    plan_first: bool = False
+    rollout: str | None = None
     swarm_plan: str | None = None
     swarm_resume: str | None = None
     swarms: bool = False
@@ -127,7 +129,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
             branch=flags.branch or "",
             first_map=first_map,
             trust=flags.trust,
-            swarms=_swarm_start(flags, plan, left),
+            swarms=swarm_start(flags, cwd, plan, left),
         )
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
@@ -142,9 +144,7 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
 
     if flags.branch is not None and not settings.commit:
         raise UsageError("--branch names the branch of --commit, which was not given.", hint="Add --commit.")
-    target = None if flags.patch_out is None else cwd / Path(flags.patch_out).expanduser()
-    if target is not None and (target.is_dir() or not target.parent.is_dir()):
-        raise UsageError(f"--patch-out {target} cannot be written: no such folder, or it is one.")
+    target = _writable("--patch-out", flags.patch_out, cwd)
     if settings.review != "turn":
         if flags.swarms:
             return TurnDiff(flags.apply, target) if flags.apply or target else None
@@ -161,10 +161,28 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
     return TurnDiff(flags.apply, target)
 
 
-def _swarm_start(flags: RunFlags, plan: "Plan | None", left: "Kept | None") -> "SwarmStart":
+def _writable(flag: str, given: str | None, cwd: Path) -> Path | None:
+    """The file that is to be written at the end. Raises UsageError when it cannot be."""
+    from kimi_code.errors import UsageError
+
+    target = None if given is None else cwd / Path(given).expanduser()
+    if target is not None and (target.is_dir() or not target.parent.is_dir()):
+        raise UsageError(f"{flag} {target} cannot be written: no such folder, or it is one.")
+    return target
+
+
+def swarm_start(flags: RunFlags, cwd: Path, plan: "Plan | None" = None, left: "Kept | None" = None) -> "SwarmStart":
+    """What the flags say of swarms. Raises UsageError."""
     from kimi_code.wiring.opening import MOST_AGENTS, SwarmStart
 
-    return SwarmStart(flags.max_agents or MOST_AGENTS, plan, left)
+    return SwarmStart(
+        flags.max_agents or MOST_AGENTS,
+        guided=flags.swarms and plan is None,
+        plan_first=flags.plan_first,
+        rollout=_writable("--rollout", flags.rollout, cwd),
+        plan=plan,
+        left=left,
+    )
 
 
 def _read_plan(given: str | None, cwd: Path) -> "Plan | None":

@@ -12,6 +12,7 @@ from kimi_code.cli.folder import load_settings, working_folder
 from kimi_code.cli.output import say, say_json, say_table
 from kimi_code.cli.run import RunFlags
 from kimi_code.errors import UsageError
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.swarm.journal import Kept
@@ -24,6 +25,10 @@ Yolo = Annotated[bool, typer.Option("-y", "--yolo", help="Nothing is asked; the 
 Apply = Annotated[bool, typer.Option("--apply", help="Apply the change; else it is printed.")]
 Format = Annotated[
     Literal["text", "json", "jsonl"] | None, typer.Option("--output-format", help="What standard output is.")
+]
+PlanFirst = Annotated[bool, typer.Option("--plan-first", help="The plan is approved before it runs.")]
+Rollout = Annotated[
+    str | None, typer.Option("--rollout", metavar="FILE", help="Write the episode with its rewards, as JSON lines.")
 ]
 MostAgents = Annotated[int | None, typer.Option("--max-agents", min=1, max=100, help="At once; 100 unless given.")]
 
@@ -45,13 +50,16 @@ def run(
     yolo: Yolo = False,
     apply: Apply = False,
     max_agents: MostAgents = None,
+    plan_first: PlanFirst = False,
+    rollout: Rollout = None,
     output_format: Format = None,
 ) -> int:
     """Have a goal reached, or a plan done, by many agents at once."""
     if bool(goal) == bool(plan):
         raise UsageError("Give a goal, or a plan with --plan FILE.", hint='kimi-code swarm run "port the tests"')
     prompt = _GOAL + goal if goal else _PLAN.format(name=plan)
-    return _run(ctx, prompt, yolo, apply, max_agents, output_format, swarm_plan=plan)
+    given = _Given(yolo, apply, max_agents, output_format, plan_first, rollout)
+    return _run(ctx, prompt, given, swarm_plan=plan)
 
 
 @app.command()
@@ -63,22 +71,27 @@ def resume(
     yolo: Yolo = False,
     apply: Apply = False,
     max_agents: MostAgents = None,
+    rollout: Rollout = None,
     output_format: Format = None,
 ) -> int:
     """Go on with a swarm that was interrupted; what is finished is not done again."""
-    return _run(ctx, _RESUMED, yolo, apply, max_agents, output_format, swarm_resume=id)
+    return _run(ctx, _RESUMED, _Given(yolo, apply, max_agents, output_format, rollout=rollout), swarm_resume=id)
+
+
+@frozen
+class _Given:
+    """The flags of a command that runs a swarm; the same ones before `swarm` count too."""
+
+    yolo: bool
+    apply: bool
+    max_agents: int | None
+    output_format: str | None
+    plan_first: bool = False
+    rollout: str | None = None
 
 
 def _run(
-    ctx: typer.Context,
-    prompt: str,
-    yolo: bool,
-    apply: bool,
-    max_agents: int | None,
-    output_format: str | None,
-    *,
-    swarm_plan: str | None = None,
-    swarm_resume: str | None = None,
+    ctx: typer.Context, prompt: str, given: _Given, *, swarm_plan: str | None = None, swarm_resume: str | None = None
 ) -> int:
     from kimi_code.cli.app import run_flags
 
@@ -87,10 +100,12 @@ def _run(
         replace(
             flags,
             prompt=prompt,
-            yolo=flags.yolo or yolo,
-            apply=flags.apply or apply,
-            output_format=output_format or flags.output_format,
-            max_agents=max_agents,
+            yolo=flags.yolo or given.yolo,
+            apply=flags.apply or given.apply,
+            output_format=given.output_format or flags.output_format,
+            max_agents=given.max_agents or flags.max_agents,
+            plan_first=given.plan_first or flags.plan_first,
+            rollout=given.rollout or flags.rollout,
             swarm_plan=swarm_plan,
             swarm_resume=swarm_resume,
             swarms=True,

@@ -111,6 +111,7 @@ class LocalHost:
 
         settings = await asyncio.to_thread(self._prepare)
         from kimi_code import assembly
+        from kimi_code.cli.run import swarm_start
         from kimi_code.tui.host import Opened
 
         made = await assembly.open_session(
@@ -122,6 +123,8 @@ class LocalHost:
                 resume=which.id,
                 keep=not self._flags.no_session,
                 attended=True,
+                trust=self._flags.trust,
+                swarms=swarm_start(self._flags, self._folder),
             )
         )
         return Opened(made.session, made.opened, made.notices, made.history)

@@ -8,7 +8,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -376,7 +376,7 @@ def _refusal(error: BaseException) -> RateLimited | None:
 
 
 class Limited:
-    """A Model whose requests pass a limiter. `waited` hears for how many seconds each one waited, if it did."""
+    """A Model whose requests pass a limiter. What `waiting` makes is entered as long as one waits for its place."""
 
     def __init__(
         self,
@@ -385,13 +385,13 @@ class Limited:
         agent: str,
         *,
         urgent: bool = False,
-        waited: Callable[[float], object] = lambda seconds: None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._model = model
         self._limiter = limiter
         self._agent = agent
         self._urgent = urgent
-        self._waited = waited
+        self._waiting = waiting
 
     @property
     def profile(self) -> Profile:
@@ -400,9 +400,11 @@ class Limited:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Chunk]:
         """As `Model.stream`, once there is a place for it."""
         tokens = _size(request) if self._limiter.governor.counts_tokens else 0
-        async with self._limiter.place(self._agent, urgent=self._urgent, tokens=tokens) as place:
-            if place.waited >= 0.001:
-                self._waited(place.waited)
+        async with AsyncExitStack() as stack:
+            with self._waiting():
+                place = await stack.enter_async_context(
+                    self._limiter.place(self._agent, urgent=self._urgent, tokens=tokens)
+                )
             chunks = self._model.stream(request)
             try:
                 async for chunk in chunks:

@@ -40,6 +40,7 @@ from kimi_code.session.codec import encode
 from kimi_code.session.journal import Journal
 from kimi_code.session.standing import ContextPart, Standing, context_parts
 from kimi_code.session.store import SessionMeta, Store, follow, save_meta
+from kimi_code.session.swarms import SwarmDesk
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Session:
         journal: Journal | None = None,
         to_line: Callable[[Record], str] = encode,
         make_model: Callable[[str], Model] | None = None,
+        swarms: SwarmDesk | None = None,
         closers: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._agent = agent
@@ -112,6 +114,7 @@ class Session:
         self._journal = journal
         self._to_line = to_line
         self._make_model = make_model
+        self._swarms = swarms
         self._closers = tuple(closers)
         self._steers: deque[str] = deque()
         self._running: asyncio.Task[Any] | None = None
@@ -145,6 +148,11 @@ class Session:
     def plan(self) -> tuple[TodoItem, ...]:
         """The agent's plan as it stands."""
         return self._agent.plan
+
+    @property
+    def swarms(self) -> SwarmDesk | None:
+        """The way to the session's swarms; None where it cannot have any."""
+        return self._swarms
 
     def line(self, record: Record) -> str:
         """The record as a line of JSON, as the journal keeps it: without secrets."""
@@ -296,7 +304,8 @@ class Session:
         agent = self._agent
         agent.scope.policy = replace(agent.scope.policy, mode=mode)
         if agent.introduced:
-            agent.notes[:] = [f"<permissions>\nThese hold from now on: {agent.permissions()}\n</permissions>"]
+            agent.notes[:] = [note for note in agent.notes if not note.startswith("<permissions>")]
+            agent.notes.append(f"<permissions>\nThese hold from now on: {agent.permissions()}\n</permissions>")
 
     def rename(self, title: str) -> None:
         """Give the session a title of the user's own."""

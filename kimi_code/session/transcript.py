@@ -11,6 +11,7 @@ from typing import Literal, assert_never
 from kimi_code.events import (
     AgentFinished,
     AgentSpawned,
+    AgentWaiting,
     Approval,
     Block,
     CallStatus,
@@ -238,7 +239,7 @@ class Transcript:
                 return self._add(Note("info", f"Swarm {swarm}: {len(tasks)} tasks."))
             case SwarmEnded(swarm_id=swarm, outcome=outcome, metrics=metrics):
                 return self._add(Note("info", f"Swarm {swarm}: {outcome} after {metrics.wall_s:.0f} s."))
-            case AgentSpawned() | AgentFinished() | TaskStateChanged():
+            case AgentSpawned() | AgentWaiting() | AgentFinished() | TaskStateChanged():
                 return ()
             case SessionRenamed() | StepStarted() | StepEnded() | CheckpointCreated():
                 return ()

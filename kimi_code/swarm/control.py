@@ -10,6 +10,7 @@ from kimi_code.agent.stages import Closing
 from kimi_code.errors import KimiError, PlanError, SwarmError, ToolError
 from kimi_code.events import (
     Allow,
+    AllowEdited,
     Approval,
     Event,
     Outcome,
@@ -30,10 +31,11 @@ from kimi_code.swarm.crew import Crew
 from kimi_code.swarm.delivery import Delivered, Delivery, Home
 from kimi_code.swarm.digest import digest
 from kimi_code.swarm.integrate import Queue, recall
-from kimi_code.swarm.journal import Keeper, Kept, SwarmJournal, swarms_of
+from kimi_code.swarm.journal import SWARMS, Keeper, Kept, SwarmJournal, swarms_of
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.metrics import measure
 from kimi_code.swarm.plan import Plan, Task, check
+from kimi_code.swarm.proposal import read_plan, written
 from kimi_code.swarm.scheduler import Scheduler
 from kimi_code.swarm.states import GOOD, Entry, Moved, Planned, Reported, Result, Resumed, Swarm, begin
 from kimi_code.swarm.worker import Parent, worker_policy
@@ -77,6 +79,7 @@ class Director:
     kinds: dict[str, AgentType]
     most: int
     command_timeout: float
+    plan_first: bool = False
     depth: int = 1
     patience: float = PATIENCE
     running: dict[str, Running] = field(default_factory=dict[str, Running])
@@ -120,7 +123,7 @@ class Director:
             warnings = check(plan, agents=self.kinds, depth=self.depth)
         except PlanError as error:
             raise ToolError(str(error)) from None
-        await self._have_approved(plan, warnings)
+        plan, warnings = await self._approved(plan, warnings)
         home, kept = self.home_now(), self._next()
         checkouts, base = await home.freeze()
         if checkouts.isolation == "copy only":
@@ -229,14 +232,38 @@ class Director:
         except (KimiError, ShadowError) as error:
             return Delivered("refused", f"Nothing was applied: {error}. The change is in {patch}.", patch)
 
-    async def _have_approved(self, plan: Plan, warnings: Sequence[str]) -> None:
-        if self.parent.agent.scope.policy.mode != "ask":
-            return
-        shown = "\n".join(_line(task) for task in plan.tasks)
-        told = "".join(f"\nWarning: {warning}" for warning in warnings)
-        request = Approval("", "Swarm", plan.goal, f"a swarm of {len(plan.tasks)} tasks", (Text(shown + told),))
-        if not isinstance(await self.parent.ask(request, self.parent.path), Allow):
-            raise ToolError("The user did not approve the plan. Do it in another way, or without a swarm.")
+    async def _approved(self, plan: Plan, warnings: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
+        """The plan as the user approves it, who may write it anew. Raises ToolError."""
+        mode = self.parent.agent.scope.policy.mode
+        if mode == "yolo" or not (mode == "ask" or self.plan_first):
+            return plan, warnings
+        while True:
+            text = written(plan)
+            told = "".join(f"\n# Warning: {warning}" for warning in warnings)
+            request = Approval("", "Swarm", plan.goal, f"a swarm of {len(plan.tasks)} tasks", (Text(text + told),))
+            match await self.parent.ask(request, self.parent.path):
+                case Allow():
+                    return plan, warnings
+                case AllowEdited(text=edited):
+                    try:
+                        plan = read_plan(edited, "the plan as you changed it")
+                        warnings = check(plan, agents=self.kinds, depth=self.depth)
+                    except PlanError as error:
+                        warnings = error.problems  # and it is asked again
+                        continue
+                    return plan, warnings
+                case reply:
+                    raise ToolError(self._declined(text, getattr(reply, "words", "")))
+
+    def _declined(self, plan: str, words: str) -> str:
+        path = self.parent.folder / SWARMS / "plan.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(plan, encoding="utf-8")
+        said = f" The user says: {words}" if words else ""
+        return (
+            f"The plan was not approved, and no agent was started.{said} It is kept in {path}, and can be run with "
+            f"`kimi-code swarm run --plan {path}`. Do not start it again by other means."
+        )
 
     def _announce(self, running: Running) -> None:
         plan = running.state.plan
@@ -278,6 +305,14 @@ class Director:
     def cancel(self, swarm: str, tasks: Sequence[str]) -> None:
         """Cancel tasks. Raises ToolError."""
         self._each(tasks, self._running(swarm).scheduler.cancel)
+
+    def cancel_all(self, swarm: str) -> None:
+        """Cancel whatever is not over. Raises ToolError."""
+        self._running(swarm).scheduler.cancel_all("cancelled by the user")
+
+    def retry(self, swarm: str, task: str) -> None:
+        """Begin a task anew. Raises ToolError."""
+        self._each((task,), self._running(swarm).scheduler.retry)
 
     def steer(self, swarm: str, task: str, text: str) -> None:
         """Say something to a task's agent. Raises ToolError."""
@@ -427,11 +462,6 @@ def _left(state: Swarm) -> str:
             part for part in (shown, f"`{state.verified.check.command}` fails on the merged tree") if part
         )
     return f"{shown or 'not all came to something'}."
-
-
-def _line(task: Task) -> str:
-    needs = f" after {', '.join(task.needs)}" if task.needs else ""
-    return f"{task.id} ({task.agent}, {task.mode}){needs}: {task.task}"
 
 
 def _left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | None]:

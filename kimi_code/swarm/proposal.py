@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from kimi_code.errors import PlanError
 from kimi_code.llm.model import Thinking
+from kimi_code.session.codec import plain
 from kimi_code.swarm.plan import MAX_TOOL_CALLS, Allowance, Plan, Task
 from kimi_code.tools.tool import Params
 
@@ -132,6 +133,24 @@ def plan_of(data: Mapping[Any, Any], where: str) -> Plan:
         return SwarmProposal.model_validate(data).plan()
     except ValidationError as error:
         raise PlanError(tuple(f"{where}: {_told(dict(fault), data)}" for fault in error.errors())) from None
+
+
+def written(plan: Plan) -> str:
+    """The plan as a person writes it, in YAML; `read_plan` reads the same plan from it."""
+    import yaml
+
+    whole: dict[str, Any] = {"goal": plan.goal, "verify": plan.verify, "max_parallel": plan.max_parallel}
+    whole["budget"] = _given(plan.budget)
+    whole["tasks"] = [{**_given(task), "budget": _given(task.budget)} for task in plan.tasks]
+    whole["tasks"] = [{key: value for key, value in task.items() if value} for task in whole["tasks"]]
+    shown = {key: value for key, value in whole.items() if value}
+    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _given(value: Allowance | Task) -> dict[str, Any]:
+    """The fields that say something, as YAML has them."""
+    found = cast("dict[str, Any]", plain(value))
+    return {name: each for name, each in found.items() if each not in (None, "", [])}
 
 
 def _told(fault: Mapping[str, Any], data: Mapping[object, object]) -> str:

@@ -1,14 +1,14 @@
-"""The agent types of a session: ours, the user's folder's and a trusted project's; listed without loading more."""
+"""Where the agent types of a session are: ours, the user's folder and a trusted project's. Loaded when needed."""
 
-import re
-from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kimi_code.swarm.agents import Catalogue, gather
 from kimi_code.values import frozen
 
+if TYPE_CHECKING:
+    from kimi_code.swarm.agents import Catalogue
+
 _LARGEST = 100_000  # bytes of a file
-_DESCRIPTION = re.compile(r"^description: *(.+)$", re.MULTILINE)
 
 
 @frozen
@@ -18,18 +18,17 @@ class Roster:
     user: Path
     project: Path | None = None
 
-    def listing(self) -> str:
-        """A line for each type, for the orchestrator."""
-        if _texts(self.user) or (self.project and _texts(self.project)):
-            return self.catalogue().listing()
-        # Ours alone are known to be simple: reading them as YAML would cost every start 15 ms.
-        folder = files("kimi_code.swarm") / "types"
-        texts = {file.name: file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".md")}
-        told = {name.removesuffix(".md"): _DESCRIPTION.search(text) for name, text in sorted(texts.items())}
-        return "\n".join(f"- {name}: {found[1]}" for name, found in told.items() if found)
+    def told(self) -> str:
+        """What the model is told of types that are not ours, which its tools name; "" when there are none."""
+        if not _texts(self.user) and not (self.project and _texts(self.project)):
+            return ""
+        own = [kind for kind in self.catalogue().types.values() if kind.origin != "built-in"]
+        return "\n".join(("<agent-types>", *(f"- {kind.name}: {kind.description}" for kind in own), "</agent-types>"))
 
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> "Catalogue":
         """The types, and what is wrong with files."""
+        from kimi_code.swarm.agents import gather
+
         return gather(_texts(self.user), _texts(self.project) if self.project else {})
 
 

@@ -58,6 +58,7 @@ class Scheduler:
     _held: set[str] = field(default_factory=set[str])
     _locked_since: dict[str, float] = field(default_factory=dict[str, float])
     _cancelled: dict[str, str] = field(default_factory=dict[str, str])
+    _restarted: set[str] = field(default_factory=set[str])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     failure: str = ""
     board: deque[str] = field(default_factory=lambda: deque[str](maxlen=_NOTES))
@@ -150,6 +151,18 @@ class Scheduler:
         else:
             self.move(task, TaskState.CANCELLED, reason)
 
+    def retry(self, task: str) -> None:
+        """Begin a task anew that is under way or came to nothing. Raises SwarmError where there is nothing to retry."""
+        self._require_open()
+        progress = self._progress(task)
+        if task in self._tasks:
+            self._restarted.add(task)
+            self._tasks[task].cancel()
+        elif may_move(self.state, task, TaskState.READY) and progress.state not in GOOD:
+            self.move(task, TaskState.READY, "tried again for the user")
+        else:
+            raise SwarmError(f"Task {task} is {progress.state.value}: there is nothing to try again.")
+
     def cancel_all(self, reason: str) -> None:
         """Cancel whatever is not over."""
         for task_id, progress in list(self.state.tasks.items()):
@@ -226,9 +239,12 @@ class Scheduler:
             await job.run()
         except asyncio.CancelledError:
             reason = self._cancelled.pop(task.id, None)
-            if reason is None:
+            if reason is not None:
+                self._give_up(task.id, TaskState.CANCELLED, reason)
+            elif task.id in self._restarted:
+                self._give_up(task.id, TaskState.READY, "begun anew for the user")
+            else:
                 raise
-            self._give_up(task.id, TaskState.CANCELLED, reason)
         except (KimiError, ShadowError, OSError) as error:
             self._give_up(task.id, TaskState.FAILED, str(error))
         except Exception as bug:
@@ -236,6 +252,7 @@ class Scheduler:
             self._give_up(task.id, TaskState.FAILED, f"internal error ({type(bug).__name__}: {bug})")
         finally:
             self._held -= set(task.locks)
+            self._restarted.discard(task.id)
             del self._tasks[task.id], self._jobs[task.id]
             self._wake.set()
 

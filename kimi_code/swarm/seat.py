@@ -1,9 +1,8 @@
 """Where a sub-agent works: its checkout's files, its share of the machine, and nothing of the user's."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +21,9 @@ class Cores:
     def __post_init__(self) -> None:
         self._free = asyncio.Semaphore(max(self.count, 1))
 
-    async def take(self) -> float:
-        """Wait for a core; the seconds that took. `hold` or `give` must follow."""
-        started = time.monotonic()
+    async def take(self) -> None:
+        """Wait for a core. `hold` or `give` must follow."""
         await self._free.acquire()
-        return time.monotonic() - started
 
     def give(self) -> None:
         """A core that was taken is free again."""
@@ -47,7 +44,7 @@ class Cores:
 class Seat:
     """The workspace of one sub-agent. `environment` is added to its commands'.
 
-    `heavy` says of a command line whether it has to wait for a core, `waited` hears how long one did. `forbidden` is
+    `heavy` says of a command line whether it has to wait for a core, meanwhile `waiting` is entered. `forbidden` is
     the user's own folder where commands are not confined and could reach it by its path, else None.
     """
 
@@ -55,7 +52,7 @@ class Seat:
     cores: Cores
     environment: Mapping[str, str]
     heavy: Callable[[str], bool]
-    waited: Callable[[float], None]
+    waiting: Callable[[], AbstractContextManager[None]]
     forbidden: Path | None = None
 
     @property
@@ -101,7 +98,8 @@ class Seat:
         full = {**self.environment, **(env or {})}
         if not self.heavy(command):
             return await self.inner.start(command, cwd=cwd, env=full, confined=confined)
-        self.waited(await self.cores.take())
+        with self.waiting():
+            await self.cores.take()
         try:
             process = await self.inner.start(command, cwd=cwd, env=full, confined=confined)
         except BaseException:

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
@@ -17,6 +19,7 @@ from kimi_code.agent.review import policy_inside
 from kimi_code.events import (
     AgentFinished,
     AgentSpawned,
+    AgentWaiting,
     ContextCompacted,
     Effect,
     Event,
@@ -53,6 +56,7 @@ from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 
 _SAME_CALLS_NUDGE, _SAME_CALLS_STOP = 6, 12
+_SEEN_AFTER = 0.3  # seconds of waiting after which it is told
 _NUDGE = (
     "You have made the same call {count} times in a row. It will not come out differently: take another way, or finish "
     "with what you have and say what stops you."
@@ -66,7 +70,7 @@ class Parent:
 
     `publish` and `ask` take the path of who speaks. `equip` makes a toolset for a checkout's search and a path,
     `describe` the preface for a workspace and a policy, `model_of` the model by its name ("" is the parent's own) for
-    an agent's path, which tells how long its requests waited.
+    an agent's path; what the last argument makes is entered while its requests wait.
     """
 
     agent: Agent
@@ -78,7 +82,7 @@ class Parent:
     ask: Callable[[Request, str], Awaitable[Reply]]
     equip: Callable[[Background, Search, str], Toolset]
     describe: Callable[[Workspace, Policy], Awaitable[str]]
-    model_of: Callable[[str, str, Callable[[float], object]], Model]
+    model_of: Callable[[str, str, Callable[[], AbstractContextManager[None]]], Model]
     to_line: Callable[[Record], str]
     cores: Cores
 
@@ -270,10 +274,10 @@ def hire(parent: Parent, post: Post) -> Worker:
         parent.cores,
         environment_for(post.number, scratch),
         heavy,
-        partial(post.waited, "cpu"),
+        partial(_wait, post, bus, "cpu"),
         above.workspace.root if checkout.isolation == "copy only" else None,
     )
-    inner = parent.model_of(post.task.model or post.kind.model, path, partial(post.waited, "rate_limit"))
+    inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus, "rate_limit"))
     model = Metered(inner, post.ledger)
     toolset = _allowed(parent.equip(background, checkout.search, path), post.kind, post.mode)
 
@@ -324,6 +328,26 @@ def hire(parent: Parent, post: Post) -> Worker:
         # What is left out here must stay out when yet another process goes on.
         bus.publish(ContextCompacted(0, agent.context.tokens, tuple(messages)))
     return worker
+
+
+@contextmanager
+def _wait(post: Post, bus: Bus, cause: Literal["rate_limit", "cpu"]) -> Generator[None]:
+    """A wait: noted when it is over, and told while it lasts if it lasts for long enough to be seen."""
+    began, told = time.monotonic(), False
+
+    def tell() -> None:
+        nonlocal told
+        told = True
+        bus.publish(AgentWaiting(cause))
+
+    timer = asyncio.get_running_loop().call_later(_SEEN_AFTER, tell)
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if told:
+            bus.publish(AgentWaiting(""))
+        post.waited(cause, time.monotonic() - began)
 
 
 def _conversation(records: Sequence[Record], until: Until) -> list[Message]:

@@ -19,10 +19,14 @@ MOST_AGENTS = 100  # at once
 class SwarmStart:
     """At most `most` sub-agents work at once. The first turn begins with `plan` run as a swarm, or with `left`.
 
-    `left` is a swarm that another process left, which is brought to its end.
+    `left` is a swarm that another process left, which is brought to its end. `guided`: the model is told how to use
+    sub-agents well. `plan_first`: plans are shown and approved before they run. The swarms are written to `rollout`.
     """
 
     most: int = MOST_AGENTS
+    guided: bool = False
+    plan_first: bool = False
+    rollout: Path | None = None
     plan: "Plan | None" = None
     left: "Kept | None" = None
 

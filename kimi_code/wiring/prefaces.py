@@ -44,6 +44,7 @@ def describe_session(
     permissions: Callable[[], str],
     instructions: Instructions,
     first_map: FirstMap,
+    types: Callable[[], str],
 ) -> Callable[[str], Awaitable[str]]:
     """What makes the preface of a session's prompts; with a prompt ("" when there is none) the map is about it."""
 
@@ -61,7 +62,7 @@ def describe_session(
                 platform=_platform(),
                 git=state,
                 extra_roots=tuple(str(folder) for folder in extra),
-                instructions=instructions.text,
+                instructions="\n\n".join(part for part in (instructions.text, types()) if part),
                 permissions=permissions(),
                 map=drawn,
             )

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import open_snapshots
 from kimi_code.session.session import Requests
 from kimi_code.session.store import SessionMeta
+from kimi_code.session.swarms import SwarmMode
 from kimi_code.swarm.offer import offered
 from kimi_code.swarm.roster import Roster
 from kimi_code.tools.background import Background
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from kimi_code.repo.snapshot import Snapshots
     from kimi_code.swarm.control import Director
     from kimi_code.swarm.delivery import Home
+
+
+_OURS = frozenset(("Agent", "Swarm", "SwarmUpdate", "SwarmRead"))
 
 
 @frozen
@@ -70,9 +75,11 @@ class Swarms:
     scrubber: Scrubber
     roster: Roster
     around: Surrounding | None = None  # set by assembly, before the first turn
+    mode: SwarmMode = "auto"
     made: "Director | None" = None
     begun: bool = False
     _own: tuple[Model, str] | None = None
+    _records: list[Record] = field(default_factory=list[Record])
     _limiters: "dict[str, Limiter]" = field(default_factory=dict[str, "Limiter"])
     _models: dict[str, tuple[Model, str]] = field(default_factory=dict[str, tuple[Model, str]])
 
@@ -84,6 +91,40 @@ class Swarms:
         """The stage in which the session begins with a swarm, if it is to."""
         start = self.opening.swarms
         return (_First(self),) if start.plan is not None or start.left is not None else ()
+
+    def surround(self, around: Surrounding) -> None:
+        """Before the first turn: what the swarms work with."""
+        self.around = around
+        start = self.opening.swarms
+        if start.guided:
+            self.set_mode("on")
+        if start.rollout is not None:
+            around.bus.subscribe(self._records.append)
+
+    # --- The desk ----------------------------------------------------------------------------------------------------
+
+    def set_mode(self, mode: SwarmMode) -> None:
+        """As the desk has it."""
+        assert self.around is not None
+        self.mode, notes = mode, self.around.agent.notes
+        self._offer()
+        notes[:] = [note for note in notes if not note.startswith("<sub-agents>")]
+        if mode == "on":
+            from kimi_code.swarm.prompts import orchestrator
+
+            notes.append(f"<sub-agents>\n{orchestrator(self.roster.catalogue().listing())}\n</sub-agents>")
+
+    def cancel(self, swarm: str, *tasks: str) -> None:
+        """As the desk has it."""
+        self.director().cancel(swarm, tasks) if tasks else self.director().cancel_all(swarm)
+
+    def retry(self, swarm: str, task: str) -> None:
+        """As the desk has it."""
+        self.director().retry(swarm, task)
+
+    def steer(self, swarm: str, task: str, text: str) -> None:
+        """As the desk has it."""
+        self.director().steer(swarm, task, text)
 
     # --- Models ------------------------------------------------------------------------------------------------------
 
@@ -108,14 +149,14 @@ class Swarms:
         path: str,
         *,
         urgent: bool = False,
-        waited: Callable[[float], object] = lambda seconds: None,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> Model:
         from kimi_code.llm.limiter import Limited, Limiter
 
         limiter = self._limiters.setdefault(provider, Limiter())
-        return Limited(model, limiter, path, urgent=urgent, waited=waited)
+        return Limited(model, limiter, path, urgent=urgent, waiting=waiting)
 
-    def _model_of(self, name: str, path: str, waited: Callable[[float], object]) -> Model:
+    def _model_of(self, name: str, path: str, waiting: Callable[[], AbstractContextManager[None]]) -> Model:
         """A sub-agent's, by its name; the session's own for ""."""
         assert self._own is not None
         if name and name not in self._models:
@@ -123,12 +164,27 @@ class Swarms:
             chosen = choose(settings)
             self._models[name] = self._make(chosen, settings), chosen.provider.base_url
         model, provider = self._models[name] if name else self._own
-        return self._limited(model, provider, path, waited=waited)
+        return self._limited(model, provider, path, waiting=waiting)
 
     async def close(self) -> None:
-        """Close the connections of other models than the session's."""
+        """Write the rollout, if there is to be one; close the connections of other models than the session's."""
+        if self.opening.swarms.rollout is not None:
+            self._write_rollout(self.opening.swarms.rollout)
         for model, _ in self._models.values():
             await model.close()
+
+    def _write_rollout(self, path: Path) -> None:
+        from kimi_code.swarm.rollout import rollout
+
+        assert self.around is not None
+        kept = [running.kept for running in self.made.running.values()] if self.made else []
+        lines = [line for each in kept for line in rollout(each.read(), self._records)]
+        try:
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        except OSError as error:
+            self.around.bus.publish(Notice("error", f"--rollout {path} cannot be written: {error.strerror}."))
+        if not kept:
+            self.around.bus.publish(Notice("warning", f"There was no swarm, so {path} holds no episode."))
 
     # --- Making ------------------------------------------------------------------------------------------------------
 
@@ -136,18 +192,21 @@ class Swarms:
         """The one who runs them; made when it is asked for first."""
         if self.made is None:
             self.made = self._make_director()
-            self._offer_more()
+            self._offer()
         return self.made
 
-    def _offer_more(self) -> None:
-        """A review gives the tools back as they were; its turns begin after this."""
-        from kimi_code.swarm.tools import steering
-
+    def _offer(self) -> None:
+        """Give the model what it may have by now; a review, which gives the tools back as they were, begins later."""
         assert self.around is not None
-        agent = self.around.agent
-        fresh = [tool for tool in steering(self.director) if tool.name not in agent.scope.tools]
-        if fresh:
-            agent.scope.tools = Toolset([*agent.scope.tools.values(), *fresh])
+        agent, ours = self.around.agent, self.tools() if self.mode != "off" else []
+        if self.made is not None:
+            from kimi_code.swarm.tools import steering
+
+            ours += steering(self.director)
+        names = [tool.name for tool in ours]
+        if [name for name in agent.scope.tools if name in _OURS] != names:
+            others = [tool for tool in agent.scope.tools.values() if tool.name not in _OURS]
+            agent.scope.tools = Toolset([*others, *ours])
             agent.context.offer(agent.scope.tools.schemas())
 
     def _make_director(self) -> "Director":
@@ -182,7 +241,8 @@ class Swarms:
         )
         home = partial(self._home, snapshots)
         most, timeout = opening.swarms.most, settings.command_timeout
-        return Director(parent, home, snapshots, dict(catalogue.types), most, timeout)
+        first = opening.swarms.plan_first
+        return Director(parent, home, snapshots, dict(catalogue.types), most, timeout, plan_first=first)
 
     def _home(self, snapshots: "Snapshots") -> "Home":
         """The tree that a swarm starts from now."""
@@ -224,7 +284,7 @@ class Swarms:
 
     async def begin(self) -> None:
         if self.made is not None:
-            self._offer_more()
+            self._offer()
             await self.made.begin()
 
     def forget(self) -> None:

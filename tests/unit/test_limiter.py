@@ -4,7 +4,8 @@ import asyncio
 import math
 import selectors
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -400,19 +401,26 @@ def test_other_failures_are_no_refusals_but_an_overloaded_server_is() -> None:
     assert limiter.governor.window < 4
 
 
-def test_a_model_that_waited_says_for_how_long() -> None:
+def test_what_waits_for_its_place_is_told_while_it_waits() -> None:
     waits: list[float] = []
+
+    @contextmanager
+    def waiting() -> Generator[None]:
+        began = asyncio.get_running_loop().time()
+        yield
+        waits.append(asyncio.get_running_loop().time() - began)
 
     async def story() -> None:
         limiter = Limiter(Rates(at_once=1))
-        model = Limited(Provider(Free()), limiter, "a", waited=waits.append)
+        model = Limited(Provider(Free()), limiter, "a", waiting=waiting)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(ask(model))
             tasks.create_task(ask(model))
 
     play(story())
-    assert len(waits) == 1
-    assert waits[0] > 1
+    assert len(waits) == 2
+    assert waits[0] == 0
+    assert waits[1] > 1
 
 
 async def test_a_server_that_refuses_tells_the_limiter_with_its_first_429() -> None:
