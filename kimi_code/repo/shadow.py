@@ -30,6 +30,7 @@ RESTORING = "restore.json"
 """The note a swap of files leaves in the shadow folder while it is at work."""
 
 WORKTREE = "worktree"
+_NEEDED = "needed"  # a folder of files that name commits
 """The file in the shadow folder that says which working tree it is of."""
 
 _TEMPORARY = ".????????????.kimi-code.tmp"  # files of ours that are about to take their place
@@ -71,6 +72,25 @@ class Shadow:
         if output.code != 0:
             raise ShadowError(output.error)
         return output.stdout
+
+
+def name_needed(shadow: Shadow, owner: str, commit: str) -> None:
+    """Say that `owner` needs a commit of the store, which pruning then leaves there while `owner` is not old."""
+    folder = shadow.folder / _NEEDED
+    folder.mkdir(exist_ok=True)
+    with (folder / owner).open("a", encoding="ascii") as file:
+        file.write(f"{commit}\n")
+
+
+def needed_since(shadow: Shadow, oldest: float) -> set[str]:
+    """The commits that were named; those of owners that named none since `oldest` (Unix time) are forgotten."""
+    needed: set[str] = set()
+    for path in (shadow.folder / _NEEDED).glob("*"):
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
+        else:
+            needed |= set(path.read_text(encoding="ascii").split())
+    return needed
 
 
 async def read_config(lender: GitFolders, worktree: Path) -> dict[str, str]:

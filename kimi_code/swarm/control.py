@@ -183,7 +183,7 @@ class Director:
             parent,
             checkouts,
             Queue(checkouts.trees, state.base),
-            Keeper(checkouts.trees, shadow),
+            Keeper(checkouts.trees, shadow, kept.id),
             commands,
             self.kinds,
             self.patience,

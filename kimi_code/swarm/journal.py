@@ -13,7 +13,7 @@ from typing import Any
 
 from kimi_code.errors import SwarmError
 from kimi_code.events import TaskState
-from kimi_code.repo.shadow import Shadow
+from kimi_code.repo.shadow import Shadow, name_needed
 from kimi_code.repo.trees import Trees
 from kimi_code.session.journal import open_locked
 from kimi_code.session.store import Store
@@ -170,14 +170,19 @@ class SwarmJournal:
 
 @dataclass(slots=True)
 class Keeper:
-    """Copies commits from a moment's store, which goes with its checkouts, into the lasting one of the working tree."""
+    """Copies commits from a moment's store, which goes with its checkouts, into the lasting one of the working tree.
+
+    There they stay as long as checkpoints do.
+    """
 
     trees: Trees
     lasting: Shadow
+    swarm_id: str
 
     async def keep(self, commit: str, *known: str) -> None:
-        """All that `commit` has and none of `known`. Raises ShadowError."""
+        """All that `commit` has and none of `known`. Raises ShadowError, OSError."""
         revisions = "\n".join((commit, *(f"^{each}" for each in known), ""))
         # --local: what is borrowed from the user's repository or the lasting store need not be copied.
         pack = await self.trees.ask("pack-objects", "--revs", "--local", "--stdout", "-q", input=revisions.encode())
         await self.lasting.ask("unpack-objects", "-q", input=pack)
+        name_needed(self.lasting, self.swarm_id, commit.removesuffix("^!"))

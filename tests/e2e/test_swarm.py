@@ -157,3 +157,16 @@ def test_what_cannot_be_run_is_said_before_anything_begins(program: Program, arg
     assert done.code == 2
     assert words in done.stderr
     assert program.server.requests == []
+
+
+def test_what_an_interrupted_swarm_made_outlives_the_pruning_of_checkpoints(program: Program) -> None:
+    stage = Stage(program.server)
+    stage.hanging = {"c": 1}
+    killed(program, 6, "swarm", "run", "--plan", "plan.yaml", "-y")
+    stage.hanging = {}
+    assert program.run("checkpoints", "prune", "--all").code == 0
+    before = len(stage.asked)
+    done = program.run("swarm", "resume", "-y", "--output-format", "json")
+    assert done.code == 0, done.stderr
+    assert set(stage.asked[before:]) == {"c", ""}
+    assert (program.project / "b.txt").read_text() == "better b\n"

@@ -20,6 +20,7 @@ from kimi_code.repo.checkpoints.checkpoint_log import (
 from kimi_code.repo.checkpoints.ledger import Ledger
 from kimi_code.repo.checkpoints.report import Pruned
 from kimi_code.repo.checkpoints.states import absent, pack
+from kimi_code.repo.shadow import needed_since
 
 _DAY = 86_400
 _MARK = "pruned"  # its time is when the last one ended
@@ -41,12 +42,13 @@ async def prune(ledger: Ledger, keep_seconds: float, keep_bytes: int) -> Pruned:
     """Drop what is too old, then the oldest until the store is small enough. Raises ShadowError and OSError."""
     before, had = size_of(ledger.shadow.folder), len(ledger.history.checkpoints)
     oldest = time.time() - keep_seconds
-    await _drop(ledger, [kept.id for kept in _droppable(ledger) if kept.at < oldest])
+    needed = needed_since(ledger.shadow, min(oldest, time.time() - _DAY))
+    await _drop(ledger, [kept.id for kept in _droppable(ledger) if kept.at < oldest], needed)
     for _ in range(_ROUNDS):
         droppable = _droppable(ledger)
         if not droppable or size_of(ledger.shadow.folder) <= keep_bytes:
             break
-        await _drop(ledger, [kept.id for kept in droppable[: max(1, len(droppable) // _PART)]])
+        await _drop(ledger, [kept.id for kept in droppable[: max(1, len(droppable) // _PART)]], needed)
     (ledger.shadow.folder / _MARK).touch()
     return Pruned(had - len(ledger.history.checkpoints), max(0, before - size_of(ledger.shadow.folder)))
 
@@ -67,12 +69,12 @@ def _droppable(ledger: Ledger) -> list[Kept]:
     return [kept for kept in history.checkpoints.values() if kept is not newest and kept.id not in needed]
 
 
-async def _drop(ledger: Ledger, ids: Collection[str]) -> None:
-    """Take them out of the log, and then all that only they needed out of the store."""
+async def _drop(ledger: Ledger, ids: Collection[str], commits: Collection[str]) -> None:
+    """Take them out of the log, and then all that only they needed out of the store; others need `commits`."""
     gone = set(ids)
     if gone:
         ledger.log.rewrite(_without(ledger.history, gone))
-    await _repack(ledger)
+    await _repack(ledger, commits)
     used = {name for kept in ledger.history.checkpoints.values() for name in (kept.kept, kept.ignored)}
     for path in ledger.surveys.iterdir() if ledger.surveys.is_dir() else ():
         if path.name not in used:
@@ -112,8 +114,8 @@ def _needs(entry: Undone | Redone | Restored) -> set[str]:
     return {entry.before, entry.after}
 
 
-async def _repack(ledger: Ledger) -> None:
-    """One pack of all that the checkpoints need and that is here; whatever else is here goes.
+async def _repack(ledger: Ledger, commits: Collection[str]) -> None:
+    """One pack of all that the checkpoints need, and `commits`, and that is here; whatever else is here goes.
 
     Done by hand: git's own would take what was copied from the user's repository for superfluous.
     """
@@ -128,6 +130,10 @@ async def _repack(ledger: Ledger) -> None:
     trees -= await absent(shadow, trees)
     query = ("rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--stdin")
     needed = set((await shadow.ask(*query, input="".join(f"{t}\n" for t in trees).encode())).decode().split())
+    named = set(commits) - await absent(shadow, commits)
+    if named:  # what they descend from need not be here
+        lines = "".join(f"{each}\n" for each in named).encode()
+        needed |= set((await shadow.ask(*query, "--no-walk", input=lines)).decode().split())
     wanted = sorted(here & needed)
     name = await pack(shadow, wanted) if wanted else ""
     # What the next snapshot begins with may speak of objects that go.
