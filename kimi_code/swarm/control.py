@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 from kimi_code.agent.stages import Closing
@@ -28,17 +29,17 @@ from kimi_code.repo.trees import Trees
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.commands import Commands
 from kimi_code.swarm.crew import Crew
-from kimi_code.swarm.delivery import Delivered, Delivery, Home
+from kimi_code.swarm.delivery import CopyTree, Delivered, Delivery, Home
 from kimi_code.swarm.digest import digest
 from kimi_code.swarm.integrate import Queue, recall
 from kimi_code.swarm.journal import SWARMS, Keeper, Kept, SwarmJournal, swarms_of
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.metrics import measure
-from kimi_code.swarm.plan import Plan, Task, check
+from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
 from kimi_code.swarm.proposal import read_plan, written
 from kimi_code.swarm.scheduler import Scheduler
-from kimi_code.swarm.states import GOOD, Entry, Moved, Planned, Reported, Result, Resumed, Swarm, begin
-from kimi_code.swarm.worker import Parent, worker_policy
+from kimi_code.swarm.states import GOOD, Effort, Entry, Moved, Planned, Reported, Result, Resumed, Swarm, begin
+from kimi_code.swarm.worker import Parent, Worker, worker_policy
 
 SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
 PATIENCE = 300.0  # seconds
@@ -46,6 +47,7 @@ _UNCONFINED = (
     "Commands cannot be confined on this machine: file tools and git keep agents apart, but what a command does with "
     "paths outside its copy is not stopped."
 )
+_SPLIT_MOST = 8  # agents at once of a task that is split
 _LISTEN_EVERY = 0.5  # seconds
 
 
@@ -71,6 +73,8 @@ class Director:
     """One per agent that may have swarms; also a stage of its turns, which end when its swarms do.
 
     `home_now` tells the tree that a swarm starts from at that moment; `most` is how many agents may work at once.
+    One that a sub-agent has is of `depth` 2: it pays from the `ledger` of its task, and `reads` if that only reads;
+    `ended` hears what its swarms were worth.
     """
 
     parent: Parent
@@ -82,6 +86,9 @@ class Director:
     plan_first: bool = False
     depth: int = 1
     patience: float = PATIENCE
+    ledger: Ledger | None = None
+    reads: bool = False
+    ended: Callable[[SwarmMetrics], None] = lambda metrics: None
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     _partial: str = ""
     _numbers: int = 0
@@ -123,6 +130,8 @@ class Director:
             warnings = check(plan, agents=self.kinds, depth=self.depth)
         except PlanError as error:
             raise ToolError(str(error)) from None
+        if self.reads and (writing := [task.id for task in plan.tasks if task.mode == "write"]):
+            raise ToolError(f"You only read, and so must your sub-agents: give {', '.join(writing)} mode read.")
         plan, warnings = await self._approved(plan, warnings)
         home, kept = self.home_now(), self._next()
         checkouts, base = await home.freeze()
@@ -166,8 +175,8 @@ class Director:
         parent, shadow = self.parent, self.snapshots.shadow
         assert shadow is not None  # a moment was just taken
         agent = parent.agent
-        ledger = Ledger("The swarm", state.plan.budget, agent.model.profile.price)
-        if agent.budget is not None:
+        ledger = Ledger("The swarm", state.plan.budget, agent.model.profile.price, self.ledger)
+        if agent.budget is not None and self.ledger is None:
             ledger.spent, ledger.forbid = agent.budget.delegate, agent.budget.check_spending
         # What an earlier process spent counts.
         spent = state.spent
@@ -189,10 +198,50 @@ class Director:
             self.patience,
             "" if kept.number == 1 else f"{kept.number}.",
             state.plan.verify,
+            partial(self._split, checkouts) if self.depth < MAX_DEPTH else None,
         )
         scheduler = Scheduler(state, journal, crew, ledger, self._publish, self.most)
         running = self.running[kept.id] = Running(kept, warnings, checkouts, scheduler, journal)
         return running
+
+    def _split(self, checkouts: Checkouts, worker: Worker) -> "Director":
+        """Who runs the swarms of a sub-agent: in its copy, on its account."""
+        above, post = self.parent, worker.post
+
+        def publish(event: Event, path: str) -> None:
+            worker.touch()
+            above.publish(event, path)
+
+        def note(sender: str, topic: str, text: str) -> int:
+            return director.note(sender, topic, text) + above.note(sender, topic, text)
+
+        def spent(told: SwarmMetrics) -> None:
+            effort = Effort(told.total_steps, told.critical_steps, told.tool_calls, told.usage, told.cost_usd)
+            post.spent(effort)
+
+        inner = replace(
+            above,
+            agent=worker.agent,
+            path=worker.path,
+            session_id=f"{above.session_id}.{post.name}",
+            folder=above.folder / "agents" / post.name,
+            publish=publish,
+            note=note,
+        )
+        director = Director(
+            inner,
+            lambda: CopyTree(checkouts, post.checkout),
+            self.snapshots,
+            self.kinds,
+            min(self.most, _SPLIT_MOST),
+            self.command_timeout,
+            depth=self.depth + 1,
+            patience=self.patience,
+            ledger=post.ledger,
+            reads=post.mode == "read",
+            ended=spent,
+        )
+        return director
 
     async def _see_through(self, running: Running) -> str:
         """Run it, hand its change over, say how it went."""
@@ -209,6 +258,7 @@ class Director:
             metrics = measure(running.kept.read())
             running.journal.close()
             self._publish(SwarmEnded(running.kept.id, outcome, metrics))
+            self.ended(metrics)
             await scheduler.crew.close()
             await home.thaw(running.checkouts)
         if outcome != "done":

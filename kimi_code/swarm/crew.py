@@ -1,9 +1,9 @@
 """What the tasks of one swarm share: the frozen tree and its checkouts, the merge queue, commands, and how to hire."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
+from typing import TYPE_CHECKING
 
 from kimi_code.repo.checkout import Checkout, Checkouts
 from kimi_code.swarm.agents import AgentType
@@ -12,6 +12,9 @@ from kimi_code.swarm.integrate import Queue
 from kimi_code.swarm.journal import Keeper
 from kimi_code.swarm.states import Check
 from kimi_code.swarm.worker import Parent, Post, Worker, hire
+
+if TYPE_CHECKING:
+    from kimi_code.swarm.control import Director
 
 _PRIME = 1.0  # seconds that siblings wait at most for the first one to fill the provider's prefix cache
 _MAKING = 4  # checkouts that are made at once: more only wait for the disk
@@ -33,9 +36,9 @@ class Crew:
     patience: float
     prefix: str
     verify_command: str = ""
+    split: "Callable[[Worker], Director] | None" = None
     left: dict[str, float | None] = field(default_factory=dict[str, float | None])
     merging: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _numbers: Iterator[int] = field(default_factory=count)
     _making: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAKING))
     _readers: dict[str, Checkout] = field(default_factory=dict[str, Checkout])
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,9 +65,6 @@ class Crew:
         """The last part of an agent's path, unique in the session."""
         again = f"~{attempt}" if attempt > 1 else ""
         return f"{self.prefix}{task}{role}{again}"
-
-    def next_number(self) -> int:
-        return next(self._numbers)
 
     async def let_first_go(self) -> None:
         """Siblings share the beginning of their requests: the first fills the provider's cache for all."""

@@ -341,7 +341,6 @@ class Job:
 
         post = Post(
             name,
-            crew.next_number(),
             task,
             kind,
             checkout,
@@ -352,6 +351,7 @@ class Job:
             lambda cause, seconds: scheduler.waited(self.task.id, cause, seconds),
             crew.prime,
             until,
+            crew.split,
         )
         return crew.hire(post)
 

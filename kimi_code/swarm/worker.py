@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
@@ -50,10 +51,15 @@ from kimi_code.swarm.ledger import Ledger, Metered
 from kimi_code.swarm.plan import Mode, Task
 from kimi_code.swarm.prompts import child
 from kimi_code.swarm.seat import Cores, Seat, environment_for
+from kimi_code.swarm.split import Split
 from kimi_code.swarm.states import Cause, Effort
+from kimi_code.swarm.tools import Note
 from kimi_code.tools.background import Background
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from kimi_code.swarm.control import Director
 
 _SAME_CALLS_NUDGE, _SAME_CALLS_STOP = 6, 12
 _SEEN_AFTER = 0.3  # seconds of waiting after which it is told
@@ -68,9 +74,9 @@ _SILENCE = "Nothing has come from you for {minutes:g} minutes. Finish what you a
 class Parent:
     """What sub-agents get from the agent that starts them. `path` is its own: "main".
 
-    `publish` and `ask` take the path of who speaks. `equip` makes a toolset for a checkout's search and a path,
-    `describe` the preface for a workspace and a policy, `model_of` the model by its name ("" is the parent's own) for
-    an agent's path; what the last argument makes is entered while its requests wait.
+    `publish` and `ask` take the path of who speaks, `note` too, which tells the others. `equip` makes a toolset for a
+    checkout's search, `describe` the preface for a workspace and a policy, `model_of` the model by its name ("" is the
+    parent's own) for an agent's path; what its last argument makes is entered while requests wait.
     """
 
     agent: Agent
@@ -80,11 +86,13 @@ class Parent:
     keep: bool
     publish: Callable[[Event, str], object]
     ask: Callable[[Request, str], Awaitable[Reply]]
-    equip: Callable[[Background, Search, str], Toolset]
+    note: Callable[[str, str, str], int]
+    equip: Callable[[Background, Search], Toolset]
     describe: Callable[[Workspace, Policy], Awaitable[str]]
     model_of: Callable[[str, str, Callable[[], AbstractContextManager[None]]], Model]
     to_line: Callable[[Record], str]
     cores: Cores
+    numbers: Iterator[int] = field(default_factory=count)  # of the agents of the process
 
 
 @frozen
@@ -100,14 +108,13 @@ class Until:
 
 @frozen
 class Post:
-    """What one sub-agent is hired for. `name` is the last part of its path, `number` counts agents of the process.
+    """What one sub-agent is hired for. `name` is the last part of its path. `split` makes who runs its own swarms.
 
     `patience` are the seconds without a sign of life after which it is nudged, and stopped after as many again.
     `until`: with the conversation of its journal.
     """
 
     name: str
-    number: int
     task: Task
     kind: AgentType
     checkout: Checkout
@@ -118,6 +125,7 @@ class Post:
     waited: Callable[[Cause, float], None] = lambda cause, seconds: None
     answered: Callable[[], None] = lambda: None
     until: Until | None = None
+    split: "Callable[[Worker], Director] | None" = None
 
 
 @dataclass(slots=True)
@@ -173,6 +181,10 @@ class Worker:
         changed, self._changed = self._changed, False
         return changed
 
+    def touch(self) -> None:
+        """There is a sign of life from it."""
+        self._seen = time.monotonic()
+
     async def settle(self) -> None:
         """End the commands that still run in its checkout."""
         await self.background.close()
@@ -199,7 +211,7 @@ class Worker:
     def hear(self, record: Record) -> None:
         """Pass a record of its session on, and learn from it."""
         event = record.event
-        self._seen = time.monotonic()
+        self.touch()
         self.parent.publish(event, self.path + record.agent.removeprefix("main"))
         if record.agent != "main":
             return
@@ -272,14 +284,15 @@ def hire(parent: Parent, post: Post) -> Worker:
     seat = Seat(
         checkout.workspace,
         parent.cores,
-        environment_for(post.number, scratch),
+        environment_for(next(parent.numbers), scratch),
         heavy,
         partial(_wait, post, bus, "cpu"),
         above.workspace.root if checkout.isolation == "copy only" else None,
     )
     inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus, "rate_limit"))
     model = Metered(inner, post.ledger)
-    toolset = _allowed(parent.equip(background, checkout.search, path), post.kind, post.mode)
+    equipment = [*parent.equip(background, checkout.search).values(), Note(partial(parent.note, path))]
+    toolset = _allowed(Toolset(equipment), post.kind, post.mode)
 
     async def ask(request: Request) -> Reply:
         asked = time.monotonic()
@@ -312,6 +325,10 @@ def hire(parent: Parent, post: Post) -> Worker:
     worker = Worker(parent, post, path, agent, session, background)
     system = f"{SYSTEM}\n\n{child(post.kind.instructions)}"
     agent.context = Context(system, scope.tools.schemas(), f"{parent.session_id}.{post.name}", messages)
+    if post.split is not None and (not post.kind.tools or "Swarm" in post.kind.tools):
+        split = Split(agent, partial(post.split, worker))
+        agent.stages = (split,)
+        split.offer()
     bus.subscribe(worker.hear)
     parent.publish(
         AgentSpawned(

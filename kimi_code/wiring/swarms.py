@@ -233,6 +233,7 @@ class Swarms:
             opening.keep,
             around.bus.publish,
             around.requests.ask,
+            lambda sender, topic, text: self.director().note(sender, topic, text),
             self._equip,
             self._describe,
             self._model_of,
@@ -256,9 +257,7 @@ class Swarms:
                 return CopyTree(*stage.copy)
         return UserTree(snapshots, partial(freeze_tree, self.opening, snapshots, around.meta, around.boundary))
 
-    def _equip(self, background: Background, search: Search, path: str) -> Toolset:
-        from kimi_code.swarm.tools import Note
-
+    def _equip(self, background: Background, search: Search) -> Toolset:
         assert self.around is not None and self._own is not None
         tools = build_toolset(
             FileMemory(),
@@ -270,7 +269,7 @@ class Swarms:
             patches=self._own[0].profile.apply_patch,
             enclosed=True,
         )
-        return Toolset([*with_search(tools, search).values(), Note(partial(self.director().note, path))])
+        return with_search(tools, search)
 
     async def _describe(self, workspace: Workspace, policy: Policy) -> str:
         assert self.around is not None

@@ -364,3 +364,46 @@ async def test_a_hundred_agents_at_once_use_their_calls_to_the_last_one_and_all_
     told = str(lab.server.requests[-1].last["content"])
     assert len(told) < 24_000
     assert len(json.loads(told)["tasks"]) == 100
+
+
+async def test_a_sub_agent_splits_its_task_once_and_its_own_check_sees_the_merged_parts(
+    lab: Lab, project: Path
+) -> None:
+    parts = swarm(task("x", scope=["a.txt"]), task("y", scope=["b.txt"]))
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a", check="grep -q x a.txt && grep -q y b.txt")), say("Done.")],
+            "a": [parts, bash("cat a.txt b.txt"), say("both parts are in")],
+            "a/x": [write("a.txt", "by x\n"), say("x is done")],
+            "a/y": [write("b.txt", "by y\n"), say("y is done")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.result
+    assert cast.left == {}
+    assert [(project / name).read_text() for name in ("a.txt", "b.txt")] == ["by x\n", "by y\n"]
+    assert "by x" in cast.told["a"]
+    assert {record.agent for record in ran.records} == {"main", "main/a", "main/a/x", "main/a/y"}
+    assert ran.result["usage"]["input"] == 100 * sum(1 for _ in lab.server.requests)
+    deep = next(request for request in lab.server.requests if who(request) == "a/x")
+    assert {tool["function"]["name"] for tool in deep.body["tools"]} & {"Agent", "Swarm"} == set()
+    (told,) = [
+        event.metrics for event in ran.events(SwarmEnded) if event.swarm_id.endswith(ran.result["session_id"] + "-1")
+    ]
+    assert told.total_steps == 7
+
+
+async def test_who_only_reads_can_have_only_readers(lab: Lab, project: Path) -> None:
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(task("a", mode="read", agent="coder")), say("Done.")],
+            "a": [swarm(task("x")), swarm(task("x", mode="read")), say("found")],
+            "a/x": [call("Read", {"path": "a.txt"}), say("seen")],
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.result
+    assert cast.left == {}
+    assert "give x mode read" in cast.told["a"]
