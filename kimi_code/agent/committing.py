@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kimi_code import __version__
@@ -17,6 +17,7 @@ from kimi_code.messages import Message
 from kimi_code.repo.commit import CommitError, Plan, Repository, create, make_plan, open_repository
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.trees import Trees
+from kimi_code.values import frozen
 
 _PATIENCE = 60.0  # seconds for the model to find a message
 _DIFF_SHOWN = 12_000
@@ -33,13 +34,26 @@ _TRAILER = re.compile(
 _FENCE = re.compile(r"^```\w*\n(.*?)\n?```$", re.DOTALL)
 
 
+@frozen
+class Part:
+    """A piece of a turn's change that gets a commit of its own: from tree to tree, in the store of the snapshots."""
+
+    subject: str
+    before: str
+    after: str
+
+
 @dataclass(slots=True)
 class Committing:
-    """The stage. `folder` is in the repository; on `branch`, where one is named, beside the one checked out."""
+    """The stage. `folder` is in the repository; on `branch`, where one is named, beside the one checked out.
+
+    `parts` follow each other: what was done before the first and after the last is committed apart.
+    """
 
     agent: Agent
     folder: Path
     branch: str = ""
+    parts: list[Part] = field(default_factory=list[Part])
 
     @property
     def isolates(self) -> bool:
@@ -47,6 +61,7 @@ class Committing:
 
     async def begin(self) -> None:
         """Nothing is paid for before a commit is possible at all."""
+        self.parts.clear()
         await open_repository(self.folder, branch=self.branch)
 
     def forget(self) -> None:
@@ -69,29 +84,47 @@ class Committing:
             return
         trees = Trees(span.shadow)
         repository = await open_repository(self.folder, branch=self.branch)
-        plan = await make_plan(repository, trees, span.before, span.after)
-        left_out = [f"{path} {reason}" for path, reason in plan.left_out.items()]
-        if not plan.entries:
-            if left_out:
-                raise CommitError(f"{'; '.join(left_out)}.", hint="Commit by hand what should be in.")
+        made, left_out = 0, dict[str, str]()
+        for part in self._sequence(span.before, span.after):
+            plan = await make_plan(repository, trees, part.before, part.after)
+            left_out |= plan.left_out
+            if plan.entries:
+                await self._create(closing, repository, trees, plan, part)
+                made += 1
+        told = [f"{path} {reason}" for path, reason in left_out.items()]
+        if not made and told:
+            raise CommitError(f"{'; '.join(told)}.", hint="Commit by hand what should be in.")
+        if not made:
             publish(Notice("info", "There is nothing to commit."))
-            return
-        diff = (await trees.patch(span.before, span.after)).decode(errors="replace")
-        message = await self._message(repository, plan, closing, diff)
+        for text in told if made else ():
+            publish(Notice("warning", f"Not committed: {text}."))
+
+    def _sequence(self, before: str, after: str) -> list[Part]:
+        if not self.parts:
+            return [Part("", before, after)]
+        return [Part("", before, self.parts[0].before), *self.parts, Part("", self.parts[-1].after, after)]
+
+    async def _create(self, closing: Closing, repository: Repository, trees: Trees, plan: Plan, part: Part) -> None:
+        message = f"{_shortened(self.agent.scope.scrub(part.subject))}{self._signature()}"
+        if not part.subject:
+            diff = (await trees.patch(part.before, part.after)).decode(errors="replace")
+            message = await self._message(repository, plan, closing, diff)
         created = await create(repository, plan, message)
-        for text in (*(f"Not committed: {text}." for text in left_out), *created.notes):
-            publish(Notice("warning", text))
-        files = tuple(sorted(plan.entries))
-        publish(CommitCreated(created.id, created.branch, created.message.strip(), files, tuple(left_out)))
+        for text in created.notes:
+            self.agent.publish(Notice("warning", text))
+        files, left_out = tuple(sorted(plan.entries)), tuple(f"{path} {why}" for path, why in plan.left_out.items())
+        self.agent.publish(CommitCreated(created.id, created.branch, created.message.strip(), files, left_out))
+
+    def _signature(self) -> str:
+        return f"\n\nGenerated-by: kimi-code {__version__} ({self.agent.model.profile.id})\n"
 
     async def _message(self, repository: Repository, plan: Plan, closing: Closing, diff: str) -> str:
         log = await repository.run("log", "-8", "--format=%s") if plan.parent else None
         earlier = log.stdout.decode(errors="replace").strip() if log else ""
         scrub = self.agent.scope.scrub
         said = await self._ask(closing.asker, scrub(_request(closing.prompt, earlier, diff)))
-        model = self.agent.model.profile.id
         body = scrub(_cleaned(said)) or scrub(_fallback(closing.prompt))
-        return f"{body}\n\nGenerated-by: kimi-code {__version__} ({model})\n"
+        return f"{body}{self._signature()}"
 
     async def _ask(self, asker: Asker, text: str) -> str:
         request = ModelRequest(_SYSTEM, (Message("user", text),))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
+from kimi_code.agent.committing import Part
 from kimi_code.agent.stages import Closing
 from kimi_code.errors import KimiError, PlanError, SwarmError, ToolError
 from kimi_code.events import (
@@ -74,7 +75,7 @@ class Director:
 
     `home_now` tells the tree that a swarm starts from at that moment; `most` is how many agents may work at once.
     One that a sub-agent has is of `depth` 2: it pays from the `ledger` of its task, and `reads` if that only reads;
-    `ended` hears what its swarms were worth.
+    `ended` hears what its swarms were worth. `parts`, where wanted, are changes of tasks that were applied.
     """
 
     parent: Parent
@@ -84,6 +85,7 @@ class Director:
     most: int
     command_timeout: float
     plan_first: bool = False
+    parts: list[Part] | None = None
     depth: int = 1
     patience: float = PATIENCE
     ledger: Ledger | None = None
@@ -91,6 +93,7 @@ class Director:
     ended: Callable[[SwarmMetrics], None] = lambda metrics: None
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     _partial: str = ""
+    _came_to: Outcome = Outcome.PARTIAL
     _numbers: int = 0
 
     # --- Starting and ending -----------------------------------------------------------------------------------------
@@ -262,6 +265,7 @@ class Director:
             await scheduler.crew.close()
             await home.thaw(running.checkouts)
         if outcome != "done":
+            self._came_to = _exit(scheduler)
             self._partial = f"The swarm {running.kept.id} ended {outcome}: {_left(scheduler.state)}"
         return digest(scheduler.state, running.warnings, running.delivered.words, metrics)
 
@@ -278,9 +282,22 @@ class Director:
         try:
             delivered = await delivery.deliver(running.checkouts, queue.base, queue.head, patch)
             running.kept.hand_over(delivered.status)
+            if delivered.whole and home.is_users and self.parts is not None:
+                self.parts += await self._parts_of(running)
             return delivered
         except (KimiError, ShadowError) as error:
             return Delivered("refused", f"Nothing was applied: {error}. The change is in {patch}.", patch)
+
+    async def _parts_of(self, running: Running) -> list[Part]:
+        """The change task by task, where it outlives the checkouts."""
+        crew, plan = running.scheduler.crew, running.state.plan
+        parts, before = list[Part](), crew.queue.base
+        for piece, head in zip(crew.queue.pieces, await crew.queue.heads(), strict=True):
+            await crew.keeper.keep(head, before)
+            first = next(iter(plan[piece.task].task.strip().splitlines()), "")
+            parts.append(Part(f"{piece.task}: {first}", before, head))
+            before = head
+        return parts
 
     async def _approved(self, plan: Plan, warnings: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
         """The plan as the user approves it, who may write it anew. Raises ToolError."""
@@ -475,7 +492,7 @@ class Director:
                 running.work.cancel()
                 await asyncio.wait({running.work})
         if self._partial and closing.outcome is Outcome.DONE:
-            closing.outcome, closing.error = Outcome.PARTIAL, self._partial
+            closing.outcome, closing.error = self._came_to, self._partial
 
 
 async def _listen(running: Running) -> None:
@@ -502,6 +519,13 @@ def _outcome(scheduler: Scheduler) -> SwarmOutcome:
     if any(each in GOOD for each in states):
         return "partial"
     return "cancelled" if all(each is TaskState.CANCELLED for each in states) else "failed"
+
+
+def _exit(scheduler: Scheduler) -> Outcome:
+    """How the turn ends whose swarm was not done: in part, but where nothing came of it for one known reason."""
+    if any(progress.state in GOOD for progress in scheduler.state.tasks.values()):
+        return Outcome.PARTIAL
+    return scheduler.given_up or (Outcome.BUDGET if scheduler.ledger.exhausted() else Outcome.PARTIAL)
 
 
 def _left(state: Swarm) -> str:

@@ -86,11 +86,15 @@ class CopyTree:
 
 @frozen
 class Delivered:
-    """What became of the change; `words` tell the orchestrator. `patch` is the file that holds all of it."""
+    """What became of the change; `words` tell the orchestrator. `patch` is the file that holds all of it.
+
+    `whole`: all of it is in the user's tree.
+    """
 
     status: Literal["applied", "declined", "conflict", "refused", "unchanged"]
     words: str
     patch: Path | None = None
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -134,7 +138,7 @@ class Delivery:
         problems = applied.reasons or tuple(f"{conflict.path}: {conflict.kind}" for conflict in applied.conflicts)
         self._over(applied.status, files, patch, problems)
         if applied.status == "applied":
-            return Delivered("applied", words or f"All of it is in the tree now: {len(files)} files.", patch)
+            return Delivered("applied", words or f"All of it is in the tree now: {len(files)} files.", patch, not words)
         why = "the files changed meanwhile" if applied.status == "conflict" else "it is not possible"
         listed = "\n".join(f"- {problem}" for problem in problems[:20])
         return Delivered(applied.status, f"Nothing was applied, as {why}:\n{listed}\nThe change is in {patch}.", patch)

@@ -123,6 +123,15 @@ class Queue:
             head = await self.trees.commit(merged.tree, f"{piece.task}\n", head)
         return head
 
+    async def heads(self) -> list[str]:
+        """The commits of the merged state after each piece, in order. Raises ShadowError."""
+        heads, head = list[str](), self.base
+        for piece in self.pieces:
+            merged = await self._put(head, piece)
+            head = await self.trees.commit(merged.tree, f"{piece.task}\n", head)
+            heads.append(head)
+        return heads
+
     async def culprit(self, passes: Callable[[str], Awaitable[bool]]) -> str | None:
         """The first task in merge order with which `passes` (of a commit) no longer holds, by bisection.
 

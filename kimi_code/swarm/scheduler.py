@@ -53,6 +53,7 @@ class Scheduler:
     publish: Callable[[Event], object]
     most: int
     fatal: str = ""
+    given_up: Outcome | None = None  # the provider, and so
     _jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     _tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict[str, "asyncio.Task[None]"])
     _held: set[str] = field(default_factory=set[str])
@@ -119,11 +120,13 @@ class Scheduler:
         """A turn of an agent ended so: a provider that fails everybody is given up."""
         match outcome:
             case Outcome.AUTH:
-                self.fatal = "The provider refuses the key."
+                self.fatal, self.given_up = "The provider refuses the key.", outcome
             case Outcome.UNAVAILABLE:
                 self._failing += 1
-                if self._failing >= _FAILING:
-                    self.fatal = f"The provider failed {self._failing} agents in a row."
+                # Each of them has tried several times by itself.
+                if self._failing >= min(_FAILING, max(len(self._tasks), 1)):
+                    self.fatal = f"The provider failed {self._failing} agents in a row, each of them several times."
+                    self.given_up = outcome
             case Outcome.DONE:
                 self._failing = 0
             case _:

@@ -40,6 +40,7 @@ from kimi_code.wiring.prefaces import describe_copy
 from kimi_code.wiring.toolset import build_toolset, with_search
 
 if TYPE_CHECKING:
+    from kimi_code.agent.committing import Part
     from kimi_code.llm.limiter import Limiter
     from kimi_code.repo.snapshot import Snapshots
     from kimi_code.swarm.control import Director
@@ -242,8 +243,24 @@ class Swarms:
         )
         home = partial(self._home, snapshots)
         most, timeout = opening.swarms.most, settings.command_timeout
-        first = opening.swarms.plan_first
-        return Director(parent, home, snapshots, dict(catalogue.types), most, timeout, plan_first=first)
+        return Director(
+            parent,
+            home,
+            snapshots,
+            dict(catalogue.types),
+            most,
+            timeout,
+            plan_first=opening.swarms.plan_first,
+            parts=self._parts_to_commit(),
+        )
+
+    def _parts_to_commit(self) -> "list[Part] | None":
+        if not self.opening.settings.commit:
+            return None
+        from kimi_code.agent.committing import Committing
+
+        assert self.around is not None
+        return next((stage.parts for stage in self.around.agent.stages if isinstance(stage, Committing)), None)
 
     def _home(self, snapshots: "Snapshots") -> "Home":
         """The tree that a swarm starts from now."""

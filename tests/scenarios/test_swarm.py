@@ -250,7 +250,7 @@ async def test_a_provider_that_refuses_everything_ends_the_swarm_honestly_and_so
     refusal = error(500, message="it is broken")
     Cast(lab, {"": [swarm(*tasks), say("It failed.")]}, default=refusal)
     ran = await lab.run()
-    assert ran.exit_code == 6
+    assert ran.exit_code == 75
     assert {move.state for move in ran.events(TaskStateChanged)} >= {TaskState.STOPPED}
 
 
@@ -407,3 +407,67 @@ async def test_who_only_reads_can_have_only_readers(lab: Lab, project: Path) -> 
     assert ran.exit_code == 0, ran.result
     assert cast.left == {}
     assert "give x mode read" in cast.told["a"]
+
+
+@pytest.mark.parametrize("branch", ["", "swarmed"])
+async def test_every_task_gets_a_commit_of_its_own_and_the_users_changes_get_into_none(
+    lab: Lab, project: Path, branch: str
+) -> None:
+    lab.configure(commit=True)
+    git(project, "config", "user.name", "Ann")
+    git(project, "config", "user.email", "ann@example.org")
+    Cast(
+        lab,
+        {
+            "": [
+                swarm(task("one", scope=["b.txt", "new.txt"]), task("two", needs=["one"])),
+                call("Write", {"path": "last.txt", "content": "by main\n"}),
+                say("Done."),
+                say("Write the last file"),
+            ],
+            "one": [
+                calls(*_wrote("b.txt", "b\nby one\n"), ("Write", {"path": "new.txt", "content": "n\n"})),
+                say("ok"),
+            ],
+            "two": [calls(*_wrote("b.txt", "b\nby one\nby two\n")), say("ok")],
+        },
+    )
+    ran = await lab.run(branch=branch)
+    assert ran.exit_code == 0, ran.result
+    log = git(project, "log", "--format=%s", "--name-only", branch or "main").decode().split("\n")
+    said = [line for line in log if line]
+    assert said[:-1] == [
+        "Write the last file",
+        "last.txt",
+        "two: Better two",
+        "b.txt",
+        "one: Better one",
+        "b.txt",
+        "new.txt",
+        "First",
+        "a.txt",
+        "b.txt",
+    ]
+    assert (project / "a.txt").read_text() == "a, dirty\n"
+    assert git(project, "show", f"{branch or 'main'}:a.txt") == b"a\n"
+    assert (project / "b.txt").read_text() == "b\nby one\nby two\n"
+
+
+def _wrote(path: str, content: str) -> tuple[tuple[str, dict[str, str]], ...]:
+    return ("Read", {"path": path}), ("Write", {"path": path, "content": content})
+
+
+async def test_one_agent_that_the_provider_fails_is_enough_to_give_up_when_it_is_alone(lab: Lab, project: Path) -> None:
+    lab.configure(max_retries=1)
+    cast = Cast(lab, {"": [swarm(task("a")), say("It failed.")]}, default=error(500, message="it is broken"))
+    ran = await lab.run()
+    assert ran.exit_code == 75
+    assert cast.asked.count("a") == 2
+    assert "several times" in swarm_result(cast.told[""])["tasks"][0]["reason"]
+
+
+async def test_a_budget_of_nothing_starts_nobody(lab: Lab, project: Path) -> None:
+    cast = Cast(lab, {"": [swarm(task("a"), budget={"tokens": 0}), say("No.")]})
+    ran = await lab.run()
+    assert ran.exit_code == 4
+    assert cast.asked == ["", ""]
