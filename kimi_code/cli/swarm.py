@@ -32,10 +32,6 @@ Rollout = Annotated[
 ]
 MostAgents = Annotated[int | None, typer.Option("--max-agents", min=1, max=100, help="At once; 100 unless given.")]
 
-_GOAL = (
-    "Reach this goal. Where parts of it can be done apart, have them done at once with the Swarm tool; where each step "
-    "needs the last, do it yourself and say that serial is better here. The goal:\n\n"
-)
 _PLAN = (
     "The plan {name} was run as a swarm; its result is above. Do what is missing of its goal, or say what came of it."
 )
@@ -57,7 +53,9 @@ def run(
     """Have a goal reached, or a plan done, by many agents at once."""
     if bool(goal) == bool(plan):
         raise UsageError("Give a goal, or a plan with --plan FILE.", hint='kimi-code swarm run "port the tests"')
-    prompt = _GOAL + goal if goal else _PLAN.format(name=plan)
+    from kimi_code.session.swarms import prompt_for
+
+    prompt = prompt_for(goal) if goal else _PLAN.format(name=plan)
     given = _Given(yolo, apply, max_agents, output_format, plan_first, rollout)
     return _run(ctx, prompt, given, swarm_plan=plan)
 

@@ -1,8 +1,17 @@
 """What a front end does about swarms: the desk that a session has, behind which the swarms are."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 SwarmMode = Literal["on", "off", "auto"]
+SWARM_MODES: tuple[SwarmMode, ...] = get_args(SwarmMode)
+
+
+def prompt_for(goal: str) -> str:
+    """What the model is told when a person wants a goal reached by many agents."""
+    return (
+        "Reach this goal. Where parts of it can be done apart, have them done at once with the Swarm tool; where each "
+        f"step needs the last, do it yourself and say that serial is better here. The goal:\n\n{goal}"
+    )
 
 
 class SwarmDesk(Protocol):

@@ -11,23 +11,22 @@ from kimi_code.agent.committing import Part
 from kimi_code.agent.stages import Closing
 from kimi_code.errors import KimiError, PlanError, SwarmError, ToolError
 from kimi_code.events import (
-    Allow,
-    AllowEdited,
-    Approval,
     Event,
     Outcome,
     PlannedTask,
+    Reply,
+    Request,
     SwarmEnded,
     SwarmMetrics,
     SwarmPlanned,
     TaskState,
-    Text,
 )
 from kimi_code.repo.checkout import Checkouts
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
 from kimi_code.swarm.agents import AgentType
+from kimi_code.swarm.approval import approve
 from kimi_code.swarm.commands import Commands
 from kimi_code.swarm.crew import Crew
 from kimi_code.swarm.delivery import CopyTree, Delivered, Delivery, Home
@@ -37,36 +36,26 @@ from kimi_code.swarm.journal import SWARMS, Keeper, Kept, SwarmJournal, swarms_o
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.metrics import measure
 from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
-from kimi_code.swarm.proposal import read_plan, written
+from kimi_code.swarm.running import (
+    Running,
+    SwarmOutcome,
+    exit_of,
+    left_behind,
+    left_of,
+    listen,
+    merged_queue,
+    outcome_of,
+)
 from kimi_code.swarm.scheduler import Scheduler
-from kimi_code.swarm.states import GOOD, Effort, Entry, Moved, Planned, Reported, Result, Resumed, Swarm, begin
+from kimi_code.swarm.states import Effort, Planned, Result, Resumed, Swarm, begin
 from kimi_code.swarm.worker import Parent, Worker, worker_policy
 
-SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
 PATIENCE = 300.0  # seconds
 _UNCONFINED = (
     "Commands cannot be confined on this machine: file tools and git keep agents apart, but what a command does with "
     "paths outside its copy is not stopped."
 )
 _SPLIT_MOST = 8  # agents at once of a task that is split
-_LISTEN_EVERY = 0.5  # seconds
-
-
-@dataclass(slots=True)
-class Running:
-    """A swarm of this process, until its agent's turn is over."""
-
-    kept: Kept
-    warnings: tuple[str, ...]
-    checkouts: Checkouts
-    scheduler: Scheduler
-    journal: SwarmJournal
-    work: "asyncio.Task[str] | None" = None
-    delivered: Delivered | None = None
-
-    @property
-    def state(self) -> Swarm:
-        return self.scheduler.state
 
 
 @dataclass(slots=True)
@@ -161,7 +150,7 @@ class Director:
             journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
             running = self._assemble(kept, checkouts, state, journal, ())
             crew = running.scheduler.crew
-            crew.queue, crew.left = await _merged(checkouts.trees, state, entries), _left_behind(state, entries)
+            crew.queue, crew.left = await merged_queue(checkouts.trees, state, entries), left_behind(state, entries)
             running.scheduler.note(Resumed(time.time()))
             for task_id, progress in state.tasks.items():
                 if progress.state is TaskState.STOPPED:
@@ -186,7 +175,7 @@ class Director:
         ledger.usage, ledger.tool_calls = spent.usage, spent.tool_calls
         commands = Commands(
             lambda checkout: worker_policy(agent.scope.policy, checkout, agent.scope.workspace, "write"),
-            lambda request: parent.ask(request, parent.path),
+            self._ask,
             agent.scope.scrub,
             parent.cores,
             self.command_timeout,
@@ -251,10 +240,10 @@ class Director:
         scheduler, home = running.scheduler, self.home_now()
         outcome: SwarmOutcome = "stopped"
         metrics = SwarmMetrics()
-        listening = asyncio.create_task(_listen(running))
+        listening = asyncio.create_task(listen(running))
         try:
             await scheduler.run()
-            outcome = _outcome(scheduler)
+            outcome = outcome_of(scheduler)
             running.delivered = await self._deliver(running, home)
         finally:
             listening.cancel()
@@ -265,8 +254,8 @@ class Director:
             await scheduler.crew.close()
             await home.thaw(running.checkouts)
         if outcome != "done":
-            self._came_to = _exit(scheduler)
-            self._partial = f"The swarm {running.kept.id} ended {outcome}: {_left(scheduler.state)}"
+            self._came_to = exit_of(scheduler)
+            self._partial = f"The swarm {running.kept.id} ended {outcome}: {left_of(scheduler.state)}"
         return digest(scheduler.state, running.warnings, running.delivered.words, metrics)
 
     async def _deliver(self, running: Running, home: Home) -> Delivered:
@@ -275,7 +264,7 @@ class Director:
         delivery = Delivery(
             home,
             self._publish,
-            lambda request: self.parent.ask(request, self.parent.path),
+            self._ask,
             agent.before_change,
             agent.scope.policy.mode != "yolo",
         )
@@ -300,37 +289,15 @@ class Director:
         return parts
 
     async def _approved(self, plan: Plan, warnings: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
-        """The plan as the user approves it, who may write it anew. Raises ToolError."""
+        """The plan as it is to run. Raises ToolError when the user declines it."""
         mode = self.parent.agent.scope.policy.mode
         if mode == "yolo" or not (mode == "ask" or self.plan_first):
             return plan, warnings
-        while True:
-            text = written(plan)
-            told = "".join(f"\n# Warning: {warning}" for warning in warnings)
-            request = Approval("", "Swarm", plan.goal, f"a swarm of {len(plan.tasks)} tasks", (Text(text + told),))
-            match await self.parent.ask(request, self.parent.path):
-                case Allow():
-                    return plan, warnings
-                case AllowEdited(text=edited):
-                    try:
-                        plan = read_plan(edited, "the plan as you changed it")
-                        warnings = check(plan, agents=self.kinds, depth=self.depth)
-                    except PlanError as error:
-                        warnings = error.problems  # and it is asked again
-                        continue
-                    return plan, warnings
-                case reply:
-                    raise ToolError(self._declined(text, getattr(reply, "words", "")))
+        keep = self.parent.folder / SWARMS / "plan.yaml"
+        return await approve(plan, warnings, self._ask, keep, self.kinds, self.depth)
 
-    def _declined(self, plan: str, words: str) -> str:
-        path = self.parent.folder / SWARMS / "plan.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(plan, encoding="utf-8")
-        said = f" The user says: {words}" if words else ""
-        return (
-            f"The plan was not approved, and no agent was started.{said} It is kept in {path}, and can be run with "
-            f"`kimi-code swarm run --plan {path}`. Do not start it again by other means."
-        )
+    async def _ask(self, request: Request) -> Reply:
+        return await self.parent.ask(request, self.parent.path)
 
     def _announce(self, running: Running) -> None:
         plan = running.state.plan
@@ -428,10 +395,7 @@ class Director:
         try:
             piece = await recall(checkouts.trees, task, result.commit, outside=True)
             asks = agent.scope.policy.mode != "yolo"
-            ask = self.parent.ask
-            delivery = Delivery(
-                home, self._publish, lambda request: ask(request, self.parent.path), agent.before_change, asks
-            )
+            delivery = Delivery(home, self._publish, self._ask, agent.before_change, asks)
             patch = self.parent.folder / "patches" / f"swarm-{running.kept.number}-{task}.patch"
             return await delivery.deliver(checkouts, piece.commit, result.commit, patch)
         finally:
@@ -495,73 +459,7 @@ class Director:
             closing.outcome, closing.error = self._came_to, self._partial
 
 
-async def _listen(running: Running) -> None:
-    """Hear whether another process asks to cancel the swarm."""
-    while True:  # there is no event for a file that another process makes
-        await asyncio.sleep(_LISTEN_EVERY)
-        if running.kept.cancel_mark.exists():
-            break
-    running.scheduler.cancel_all("cancelled by the user")
-
-
 def _look(work: "asyncio.Task[str]") -> None:
     """A failure in the background is told by whoever waits for it."""
     if not work.cancelled():
         work.exception()
-
-
-def _outcome(scheduler: Scheduler) -> SwarmOutcome:
-    state = scheduler.state
-    states = [progress.state for progress in state.tasks.values()]
-    broken = state.verified is not None and state.verified.check.exit_code != 0
-    if all(each in GOOD for each in states) and not broken and not scheduler.failure:
-        return "done"
-    if any(each in GOOD for each in states):
-        return "partial"
-    return "cancelled" if all(each is TaskState.CANCELLED for each in states) else "failed"
-
-
-def _exit(scheduler: Scheduler) -> Outcome:
-    """How the turn ends whose swarm was not done: in part, but where nothing came of it for one known reason."""
-    if any(progress.state in GOOD for progress in scheduler.state.tasks.values()):
-        return Outcome.PARTIAL
-    return scheduler.given_up or (Outcome.BUDGET if scheduler.ledger.exhausted() else Outcome.PARTIAL)
-
-
-def _left(state: Swarm) -> str:
-    open_ones = [f"{task} {at.state.value}" for task, at in state.tasks.items() if at.state not in GOOD]
-    shown = ", ".join(open_ones[:10]) + (f" and {len(open_ones) - 10} more" if len(open_ones) > 10 else "")
-    if state.verified is not None and state.verified.check.exit_code != 0:
-        shown = "; ".join(
-            part for part in (shown, f"`{state.verified.check.command}` fails on the merged tree") if part
-        )
-    return f"{shown or 'not all came to something'}."
-
-
-def _left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | None]:
-    """The tasks that were under way, and when their files were taken last in that attempt."""
-    taken: dict[str, float | None] = {}
-    for entry in entries:
-        if isinstance(entry, Moved) and entry.to is TaskState.RUNNING:
-            taken[entry.task] = None
-        elif isinstance(entry, Reported) and entry.result.commit:
-            taken[entry.task] = entry.at
-    going = (TaskState.RUNNING, TaskState.STOPPED)
-    return {task: at for task, at in taken.items() if state.tasks[task].state in going}
-
-
-async def _merged(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
-    """The merge queue as the journal has it. Raises ShadowError."""
-    queue, results = Queue(trees, state.base), dict[str, Result]()
-    for entry in entries:
-        match entry:
-            case Reported(task=task, result=result):
-                results[task] = result
-            case Moved(task=task, to=TaskState.MERGED):
-                result = results[task]
-                await queue.add(await recall(trees, task, result.commit, outside=bool(result.outside)))
-            case Moved(task=task, to=TaskState.FAILED) if any(piece.task == task for piece in queue.pieces):
-                await queue.without(task)
-            case _:
-                pass
-    return queue

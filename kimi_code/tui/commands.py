@@ -10,6 +10,7 @@ from textual.content import Content
 from kimi_code.errors import KimiError, UsageError
 from kimi_code.session.session import Session
 from kimi_code.session.standing import LEVELS, MODES, Mode, Thinking
+from kimi_code.session.swarms import SWARM_MODES, SwarmMode, prompt_for
 from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.keys import KEYS, TITLES, keys_of
@@ -121,6 +122,27 @@ async def _plan(desk: Desk, prompt: str) -> None:
     desk.standing_changed()
     if prompt:
         desk.submit(Job("prompt", prompt))
+
+
+async def _swarm(desk: Desk, words: str) -> None:
+    swarms = desk.session.swarms
+    if swarms is None:
+        raise UsageError("This session can have no sub-agents.")
+    if words in ("", *SWARM_MODES):
+        if words:
+            swarms.set_mode(words)
+        desk.say(f"Sub-agents: {_SWARM_WORDS[swarms.mode]}. /swarm GOAL has a goal reached by many at once.")
+        return
+    if swarms.mode != "on":
+        swarms.set_mode("on")
+    desk.submit(Job("prompt", prompt_for(words)))
+
+
+_SWARM_WORDS: dict[SwarmMode, str] = {
+    "auto": "auto, the model may use them",
+    "on": "on, the model is told how to use them well",
+    "off": "off, the model has none",
+}
 
 
 def _one_of(given: str, known: Sequence[str]) -> str:
@@ -263,6 +285,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("thinking", "How much the model thinks", _thinking, "[LEVEL]", _fixed(*LEVELS)),
     Command("permissions", "What runs without asking", _permissions, "[MODE]", _fixed(*MODES)),
     Command("plan", "Plan mode: reads only", _plan, "[PROMPT]"),
+    Command("swarm", "Sub-agents: a goal for many, or on, off, auto", _swarm, "[GOAL]", _fixed(*SWARM_MODES)),
     Command("compact", "Sum the conversation up now, to make room", _compact),
     Command("context", "What fills the model's window", _context),
     Command("cost", "Tokens and money of this session", _cost),

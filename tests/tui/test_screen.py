@@ -361,3 +361,16 @@ async def test_keys_act_in_the_order_they_were_typed_however_fast(stage: Stage) 
         await screen.until(lambda: screen.turns == 2 and screen.state == "idle")
         await screen.until(lambda: screen.shows("tokens ·"))
         assert [request.last["content"].split("\n")[-1] for request in stage.server.requests] == ["first", "second"]
+
+
+async def test_a_goal_for_many_is_put_to_the_model_with_the_words_on_how(stage: Stage) -> None:
+    stage.server.script(say("Reached."))
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.say("/swarm off")
+        await screen.until(lambda: screen.shows("off, the model has none"))
+        await screen.ask("/swarm port the tests")
+    first = stage.server.requests[0]
+    assert "serial is better" in str(first.last["content"])
+    assert "Cut by files" in str(first.last["content"])
+    assert {"Agent", "Swarm"} <= {tool["function"]["name"] for tool in first.body["tools"]}

@@ -1,0 +1,106 @@
+"""A swarm that runs in this process, what it came to, and what another process left of one."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kimi_code.events import (
+    Outcome,
+    TaskState,
+)
+from kimi_code.repo.checkout import Checkouts
+from kimi_code.repo.trees import Trees
+from kimi_code.swarm.delivery import Delivered
+from kimi_code.swarm.integrate import Queue, recall
+from kimi_code.swarm.journal import Kept, SwarmJournal
+from kimi_code.swarm.scheduler import Scheduler
+from kimi_code.swarm.states import GOOD, Entry, Moved, Reported, Result, Swarm
+
+SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
+_LISTEN_EVERY = 0.5  # seconds
+
+
+@dataclass(slots=True)
+class Running:
+    """A swarm of this process, until its agent's turn is over."""
+
+    kept: Kept
+    warnings: tuple[str, ...]
+    checkouts: Checkouts
+    scheduler: Scheduler
+    journal: SwarmJournal
+    work: "asyncio.Task[str] | None" = None
+    delivered: Delivered | None = None
+
+    @property
+    def state(self) -> Swarm:
+        return self.scheduler.state
+
+
+async def listen(running: Running) -> None:
+    """Hear whether another process asks to cancel the swarm."""
+    while True:  # there is no event for a file that another process makes
+        await asyncio.sleep(_LISTEN_EVERY)
+        if running.kept.cancel_mark.exists():
+            break
+    running.scheduler.cancel_all("cancelled by the user")
+
+
+def outcome_of(scheduler: Scheduler) -> SwarmOutcome:
+    """What a swarm that is over came to."""
+    state = scheduler.state
+    states = [progress.state for progress in state.tasks.values()]
+    broken = state.verified is not None and state.verified.check.exit_code != 0
+    if all(each in GOOD for each in states) and not broken and not scheduler.failure:
+        return "done"
+    if any(each in GOOD for each in states):
+        return "partial"
+    return "cancelled" if all(each is TaskState.CANCELLED for each in states) else "failed"
+
+
+def exit_of(scheduler: Scheduler) -> Outcome:
+    """How the turn ends whose swarm was not done: in part, but where nothing came of it for one known reason."""
+    if any(progress.state in GOOD for progress in scheduler.state.tasks.values()):
+        return Outcome.PARTIAL
+    return scheduler.given_up or (Outcome.BUDGET if scheduler.ledger.exhausted() else Outcome.PARTIAL)
+
+
+def left_of(state: Swarm) -> str:
+    """What is not done of it, in words."""
+    open_ones = [f"{task} {at.state.value}" for task, at in state.tasks.items() if at.state not in GOOD]
+    shown = ", ".join(open_ones[:10]) + (f" and {len(open_ones) - 10} more" if len(open_ones) > 10 else "")
+    if state.verified is not None and state.verified.check.exit_code != 0:
+        shown = "; ".join(
+            part for part in (shown, f"`{state.verified.check.command}` fails on the merged tree") if part
+        )
+    return f"{shown or 'not all came to something'}."
+
+
+def left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | None]:
+    """The tasks that were under way, and when their files were taken last in that attempt."""
+    taken: dict[str, float | None] = {}
+    for entry in entries:
+        if isinstance(entry, Moved) and entry.to is TaskState.RUNNING:
+            taken[entry.task] = None
+        elif isinstance(entry, Reported) and entry.result.commit:
+            taken[entry.task] = entry.at
+    going = (TaskState.RUNNING, TaskState.STOPPED)
+    return {task: at for task, at in taken.items() if state.tasks[task].state in going}
+
+
+async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
+    """The merge queue as the journal has it. Raises ShadowError."""
+    queue, results = Queue(trees, state.base), dict[str, Result]()
+    for entry in entries:
+        match entry:
+            case Reported(task=task, result=result):
+                results[task] = result
+            case Moved(task=task, to=TaskState.MERGED):
+                result = results[task]
+                await queue.add(await recall(trees, task, result.commit, outside=bool(result.outside)))
+            case Moved(task=task, to=TaskState.FAILED) if any(piece.task == task for piece in queue.pieces):
+                await queue.without(task)
+            case _:
+                pass
+    return queue
