@@ -60,7 +60,7 @@ class Turn:
         asker = Asker(agent, budget)
         changes = ChangeWatch(agent, self.number, self.prompt)
         agent.budget = budget
-        agent.before_change = lambda: self._before_change(changes, budget.steps, "before a swarm's change")
+        agent.before_change = lambda: self._before_change(changes, max(budget.steps, 1), "before a swarm's change")
         before = tuple(agent.context.messages)
         agent.publish(TurnStarted(self.number, self.prompt))
         outcome, error = Outcome.DONE, ""

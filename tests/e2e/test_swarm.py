@@ -170,3 +170,17 @@ def test_what_an_interrupted_swarm_made_outlives_the_pruning_of_checkpoints(prog
     assert done.code == 0, done.stderr
     assert set(stage.asked[before:]) == {"c", ""}
     assert (program.project / "b.txt").read_text() == "better b\n"
+
+
+def test_a_plan_that_was_run_before_the_first_step_can_be_committed_by_task_and_undone(program: Program) -> None:
+    Stage(program.server)
+    git(program.project, "config", "user.name", "Ann")
+    git(program.project, "config", "user.email", "ann@example.org")
+    done = program.run("--commit", "--branch", "made", "swarm", "run", "--plan", "plan.yaml", "-y")
+    assert done.code == 0, done.stderr
+    subjects = git(program.project, "log", "--format=%s", "made").decode().splitlines()
+    assert sorted(subjects) == ["First", "a: Better a", "b: Better b", "c: Better c"]
+    assert git(program.project, "log", "--format=%s", "main").decode().splitlines() == ["First"]
+    assert program.run("undo").code == 0
+    assert (program.project / "a.txt").read_text() == "a\n"
+    assert not (program.project / "c.txt").exists()
