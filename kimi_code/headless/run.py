@@ -152,6 +152,8 @@ class Run:
                 # Of a turn under review, or of a swarm.
                 return Allow() if self.diff is not None and self.diff.apply else Deny("The diff was only shown.")
             self._rules.extend(request.rules)
+            if request.tool == "Swarm":  # a plan; the call itself is told as one that failed
+                self._denied.append(DeniedCall("Swarm", request.title, _NOBODY))
         return Deny(_NOBODY)
 
     def _reviewed(self) -> Reviewed | None:

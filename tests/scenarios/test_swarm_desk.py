@@ -201,3 +201,10 @@ async def test_the_episode_is_written_with_its_reward(lab: Lab, project: Path, t
     assert {line["type"] for line in lines} >= {"step", "result", "child"}
     assert lines[-1]["type"] == "reward"
     assert (lines[-1]["success"], lines[-1]["quality"]) == (True, 1.0)
+
+
+async def test_a_plan_that_nobody_can_approve_is_denied_work(lab: Lab, project: Path) -> None:
+    cast = Cast(lab, {"": [swarm(task("a")), say("The plan waits for you.")]})
+    ran = await lab.run(swarms=SwarmStart(plan_first=True))
+    assert (ran.exit_code, ran.result["denied"][0]["tool"]) == (5, "Swarm")
+    assert "kimi-code swarm run --plan" in cast.told[""]
