@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, cast
 
 from kimi_code.llm.model import ToolSchema
-from kimi_code.tools.tool import Tool
+from kimi_code.tools.tool import Params, Tool
 
 Json = dict[str, Any]
 
@@ -45,9 +45,15 @@ class Toolset(Mapping[str, Tool]):
 
 def schema_of(tool: Tool) -> ToolSchema:
     """A tool's schema: the class docstring, and the parameters with their docstrings."""
-    full = tool.params.model_json_schema()
+    return _schema_of(type(tool), tool.name, tool.params)
+
+
+@cache
+def _schema_of(kind: type[Tool], name: str, params: type[Params]) -> ToolSchema:
+    # Every sub-agent has a toolset of its own, of the same few kinds of tools.
+    full = params.model_json_schema()
     definitions = cast(Json, full.get("$defs", {}))
-    return ToolSchema(tool.name, _prose(inspect.getdoc(type(tool)) or ""), _reduce(full, definitions))
+    return ToolSchema(name, _prose(inspect.getdoc(kind) or ""), _reduce(full, definitions))
 
 
 def _prose(text: str) -> str:
