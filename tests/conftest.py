@@ -16,8 +16,8 @@ os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.envir
 
 # The same examples in every run: a run that fails says something about the change, not about luck.
 # To look for new ones: HYPOTHESIS_PROFILE=explore.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", max_examples=300)
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
