@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kimi_code.errors import CheckpointError, KimiError
+from kimi_code.errors import CheckpointError, KimiError, UsageError
 from kimi_code.events import Diff, MessageCompleted, Record, TurnUndone
 from kimi_code.session.session import Session
+from kimi_code.session.store import Store
 from tests.harness import Lab
 from tests.server import Reply, call, say
 
@@ -83,7 +84,7 @@ async def test_created_deleted_executable_and_binary_files_are_taken_back_whole(
         await turn(
             lab,
             session,
-            bash("rm gone; chmod 755 run; printf '\\0\\7' > image; mkdir -p sub/deep; echo x > sub/deep/new"),
+            bash("rm gone; chmod 755 run; printf '\\0\\7' > image; mkdir -p sub/deep; echo x >sub/deep/n"),
         )
         since = await session.timeline.since()
         ids = [id for diff in since.diffs() for id in ([hunk.id for hunk in diff.hunks] or [diff.id])]
@@ -163,3 +164,33 @@ async def test_while_a_turn_runs_nothing_is_put_back(lab: Lab) -> None:
         session.subscribe(meanwhile)
         await turn(lab, session, write("b", "one\n"))
         assert refused == ["A turn is running."] * 2
+
+
+async def test_a_fork_goes_on_from_the_same_words_and_leaves_the_first_session_as_it_was(lab: Lab) -> None:
+    async with open_session(lab) as session:
+        await turn(lab, session, bash("seq 1 30000"), prompt="Count, please.")
+        before = session.meta.journal.read_bytes()
+        made = Store(lab.data).fork(session.meta)
+        assert session.meta.journal.read_bytes() == before
+        first = session.meta
+    assert made.title == "Count, please. (fork)"
+    assert (made.turns, made.tokens, made.cost_usd) == (1, 0, None)
+    assert {path.name for path in (made.path / "outputs").iterdir()} == {
+        path.name for path in (first.path / "outputs").iterdir()
+    }
+    lab.server.script(say("Done."))
+    ran = await lab.run("Go on.", resume=made.id)
+    assert ran.exit_code == 0
+    said = str(lab.server.requests[-1].messages)
+    assert "Count, please." in said
+    assert str(made.path / "outputs") in said
+    assert str(first.path) not in said
+    assert first.journal.read_bytes().startswith(before)
+    assert {meta.id: meta.turns for meta in Store(lab.data).list()} == {first.id: 1, made.id: 2}
+
+
+async def test_a_session_without_a_turn_cannot_be_forked(lab: Lab) -> None:
+    async with open_session(lab) as session:
+        with pytest.raises(UsageError, match="no turn yet"):
+            Store(lab.data).fork(session.meta)
+    assert Store(lab.data).list() == []
