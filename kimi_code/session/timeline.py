@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from kimi_code.errors import CheckpointError
+from kimi_code.events import FileChange
 from kimi_code.repo.checkpoint import Action, Checkpoint, Checkpoints, Conflict, Report, Resolve, Scope, TurnState
 from kimi_code.repo.reversal import Since
 from kimi_code.session.rewind import Rewinder, Rewound, RewoundTurn, Wish
@@ -51,6 +52,10 @@ class Timeline:
     async def since(self, id: str = "") -> Since:
         """What changed since a checkpoint, since the session's first one if none is named. Raises CheckpointError."""
         return await self.checkpoints.since(id or await self._first())
+
+    async def changed(self) -> tuple[FileChange, ...]:
+        """The files that differ from how they were when the session began to change them. Raises CheckpointError."""
+        return await self.checkpoints.changes(await self._first())
 
     async def _first(self) -> str:
         turns = await self.checkpoints.turns(self.session)
