@@ -77,11 +77,15 @@ def _tell(desk: "Desk", done: str, rewound: Rewound, more: str) -> None:
     if report.conflicts:
         found = ", ".join(f"{conflict.path} {conflict.reason}" for conflict in report.conflicts)
         raise UsageError(f"Nothing was done: {found}.")
-    count = sum(not action.path.endswith("/") for action in report.actions)
-    for other in dict.fromkeys(turn.session for turn in rewound.turns if turn.session != desk.session.id):
-        desk.say(f"{done}: what session {other} did.")
-    notes = [f"{note}." for note in report.notes]
-    desk.say(" ".join([f"{done}: {count} file{'s' * (count != 1)}.", *notes, more]).strip())
+    own = [turn for turn in rewound.turns if turn.session == desk.session.id]
+    others = dict.fromkeys(turn.session for turn in rewound.turns if turn not in own)
+    said = [f"{done}: what session {other} did." for other in others]
+    if not own:  # of its own turns the transcript tells
+        count = sum(not action.path.endswith("/") for action in report.actions)
+        said.append(f"{done}: {count} file{'s' * (count != 1)}.")
+    said += [*(f"{note}." for note in report.notes), more]
+    if words := " ".join(part for part in said if part):
+        desk.say(words)
     desk.files_changed()
 
 

@@ -138,8 +138,8 @@ class ReviewScreen(Screen[str | None]):
         lines: list[Line] = []
         for file in self._verdicts.files:
             mark, style = _MARKS[self._verdicts.of_file(file)]
-            counts = (f" +{file.added}", f" −{file.removed}")
-            room = width - 3 - sum(map(width_of, counts))
+            counts = (f" +{file.added}" * bool(file.added), f" −{file.removed}" * bool(file.removed))
+            room = width - 4 - sum(map(width_of, counts))
             name = fit_end(plain(file.path), max(room, 1))
             spans = (
                 Span(f" {mark} ", style),

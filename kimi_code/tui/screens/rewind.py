@@ -94,7 +94,11 @@ class RewindScreen(ModalScreen[Way | None]):
 
     def _hint(self, first: str) -> None:
         more = "↑ ↓ choose   " if len(self._scopes) > 1 else ""
-        resolve = f"{keys_of('rewind.resolve', {})} files changed since   " if self._way.scope != "conversation" else ""
+        resolve = (
+            f"{keys_of('rewind.resolve', {})} other ways with files changed since   "
+            if self._way.scope != "conversation"
+            else ""
+        )
         self.query_one("#rewind-hint", Static).update(f"{first}{more}{resolve}Esc leave")
 
     def action_move(self, by: int) -> None:

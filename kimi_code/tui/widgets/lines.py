@@ -10,7 +10,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from kimi_code.tui.palette import CLASSES, Palette, stylesheet
-from kimi_code.tui.strips.line import BLANK, Line
+from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, cut, restyle
 
 Make = Callable[[int], Sequence[Line]]
 
@@ -20,7 +20,19 @@ class LinesView(ScrollView):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
     DEFAULT_CSS = """
-    LinesView { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; height: 1fr; width: 1fr; }
+    LinesView {
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        scrollbar-color: $panel;
+        scrollbar-color-hover: $secondary 60%;
+        scrollbar-color-active: $secondary;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+        height: 1fr;
+        width: 1fr;
+    }
     """ + stylesheet("LinesView")
 
     class Clicked(Message):
@@ -58,9 +70,9 @@ class LinesView(ScrollView):
         self.refresh()
 
     @property
-    def count(self) -> int:
-        """How many lines there are."""
-        return len(self._lines)
+    def lines(self) -> Sequence[Line]:
+        """All of them, as they were made last."""
+        return self._lines
 
     @property
     def cursor(self) -> int:
@@ -98,10 +110,20 @@ class LinesView(ScrollView):
     def render_line(self, y: int) -> Strip:
         at = self.scroll_offset.y + y
         line = self._lines[at] if at < len(self._lines) else BLANK
-        strip = self._palette.strip(line, self.scrollable_content_region.width)
-        return strip.apply_style(self._palette.style("chosen")) if at == self._cursor else strip
+        if at == self._cursor:
+            line = _chosen(line)
+        return self._palette.strip(line, self.scrollable_content_region.width)
 
     def on_click(self, event: events.Click) -> None:
         at = self.scroll_offset.y + event.y
         if at < len(self._lines):
             self.post_message(self.Clicked(self, at))
+
+
+def _chosen(line: Line) -> Line:
+    """The line as the cursor's: a sign where there is room for one, for colour alone says nothing."""
+    length = len(line.text)
+    spans = line.spans or (Span(" "),)
+    if spans[0].text[:1] == " ":
+        spans = (Span(FANCY.user, "accent"), *cut(spans, 1, max(length, 1)))
+    return Line(restyle(spans, 0, max(length, 1), "chosen"), line.gutter, line.glue, f"{line.fill} chosen".strip())
