@@ -50,7 +50,7 @@ class TimelineScreen(Screen[Chosen | None]):
             yield LinesView(id="timeline-list")
             yield LinesView(id="timeline-diff")
         hint = "   ".join(f"{keys_of(f'timeline.{name}', {})} {name}" for name in ("diff", "review"))
-        words = f"Enter restore   {hint}   ↑ ↓ choose   PgUp PgDn scroll the changes   Esc close"
+        words = f"Enter restore   {hint}   ↑ ↓ choose   PgUp PgDn scroll   Esc close"
         yield Static(words, id="timeline-hint", markup=False)
 
     def on_mount(self) -> None:
