@@ -5,26 +5,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kimi_code.errors import UsageError
-from kimi_code.session.timeline import Report, Resolve, Rewound, Scope, Since, Wish
 from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Which
 
 if TYPE_CHECKING:
+    from kimi_code.session.timeline import Report, Resolve, Rewound, Scope, Since
     from kimi_code.tui.commands import Desk
     from kimi_code.tui.strips.line import Line
 
-_SCOPES: dict[str, Scope] = {"files": "code", "code": "code", "conversation": "conversation", "both": "both"}
-_RESOLVES: dict[str, Resolve] = {"merge": "merge", "force": "force"}
+_SCOPES: "dict[str, Scope]" = {"files": "code", "code": "code", "conversation": "conversation", "both": "both"}
+_RESOLVES: "dict[str, Resolve]" = {"merge": "merge", "force": "force"}
 
 
 async def undo(desk: "Desk", argument: str) -> None:
     """Take turns back, after a look at what that would do."""
+    from kimi_code.session.timeline import Wish
     from kimi_code.tui.screens.rewind import RewindScreen, Way
 
     count, scope, resolve = _read(argument)
     session = desk.session
 
-    async def run(way: Way, *, dry_run: bool = True) -> Rewound:
+    async def run(way: Way, *, dry_run: bool = True) -> "Rewound":
         return await session.undo(Wish(count, scope=way.scope, resolve=way.resolve, dry_run=dry_run))
 
     title = f"Take back {_turns(count)}"
@@ -35,12 +36,13 @@ async def undo(desk: "Desk", argument: str) -> None:
 
 async def redo(desk: "Desk", argument: str) -> None:
     """Bring back what undo took, after a look at what that would do."""
+    from kimi_code.session.timeline import Wish
     from kimi_code.tui.screens.rewind import RewindScreen, Way
 
     count, _, resolve = _read(argument)
     session = desk.session
 
-    async def run(way: Way, *, dry_run: bool = True) -> Rewound:
+    async def run(way: Way, *, dry_run: bool = True) -> "Rewound":
         return await session.redo(Wish(count, resolve=way.resolve, dry_run=dry_run))
 
     title = f"Bring back {_turns(count)}"
@@ -54,7 +56,7 @@ def _turns(count: int) -> str:
     return "the last turn" if count == 1 else f"the last {count} turns"
 
 
-def _read(argument: str) -> tuple[int, Scope, Resolve]:
+def _read(argument: str) -> "tuple[int, Scope, Resolve]":
     """`[N] [files|conversation] [merge|force]` in any order. Raises UsageError."""
     count: int = 1
     scope: Scope = "both"
@@ -71,7 +73,7 @@ def _read(argument: str) -> tuple[int, Scope, Resolve]:
     return count, scope, resolve
 
 
-def _tell(desk: "Desk", done: str, rewound: Rewound, more: str) -> None:
+def _tell(desk: "Desk", done: str, rewound: "Rewound", more: str) -> None:
     """Say what the transcript does not show by itself; what did not happen after all, too."""
     report = rewound.report
     if report.conflicts:
@@ -122,7 +124,7 @@ async def _restore(desk: "Desk", id: str) -> bool:
 
     timeline = desk.session.timeline
 
-    async def run(way: Way, *, dry_run: bool = True) -> Rewound:
+    async def run(way: Way, *, dry_run: bool = True) -> "Rewound":
         return await timeline.restore(id, way.scope, resolve=way.resolve, dry_run=dry_run)
 
     screen = RewindScreen(f"Back to checkpoint {id}", run, session=desk.session.id, way=Way("code"))
@@ -149,7 +151,8 @@ async def diff(desk: "Desk", id: str) -> None:
 
 
 async def review(desk: "Desk", id: str) -> None:
-    """The same, to decide on; what is taken back and what the comments say becomes of it when the screen closes."""
+    """The same, to decide on: hunks are taken back on the screen, comments sent when it closes."""
+    from kimi_code.session.timeline import Rewound
     from kimi_code.tui.screens.review import ReviewScreen
 
     timeline = desk.session.timeline
@@ -159,7 +162,7 @@ async def review(desk: "Desk", id: str) -> None:
         raise UsageError(f"Nothing differs from {_since(since, id)}.")
     reports: list[Report] = []
 
-    async def take_back(ids: Sequence[str]) -> Report:
+    async def take_back(ids: Sequence[str]) -> "Report":
         report = await timeline.revert(since, ids)
         reports.append(report)
         return report
@@ -171,7 +174,7 @@ async def review(desk: "Desk", id: str) -> None:
         desk.submit(Job("prompt", message))
 
 
-def _since(since: Since, id: str) -> str:
+def _since(since: "Since", id: str) -> str:
     return f"since {since.label} ({since.id})" if id else "since the session began"
 
 

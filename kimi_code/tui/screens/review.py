@@ -80,8 +80,10 @@ class ReviewScreen(Screen[str | None]):
             yield LinesView(id="review-hunks")
         yield Static("", id="review-hint", markup=False)
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
         self._files.styles.width = self._files_width()
+
+    def on_mount(self) -> None:
         self._say("")
         self._show_files()
         self._open_file(0)
@@ -103,7 +105,7 @@ class ReviewScreen(Screen[str | None]):
     def _files_width(self) -> int:
         least, most = _FILES_WIDTH
         names = max((width_of(file.path) for file in self._verdicts.files), default=0)
-        return max(min(names + 16, most), least)
+        return max(min(names + 14, most, self.size.width // 3), least)
 
     def _show_title(self) -> None:
         files = self._verdicts.files

@@ -1,5 +1,6 @@
 """What would be put back, before it is: files, conversation or both; what stands in the way. Returns the choice."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from textual.app import ComposeResult
@@ -56,6 +57,7 @@ class RewindScreen(ModalScreen[Way | None]):
         self._title, self._preview, self._session, self._scopes = title, preview, session, scopes
         self._way = way or Way(scopes[0])
         self._ready = False
+        self._looking = asyncio.Lock()  # a look that is cancelled takes a moment to end
 
     def compose(self) -> ComposeResult:
         with Vertical(id="rewind"):
@@ -84,7 +86,8 @@ class RewindScreen(ModalScreen[Way | None]):
         preview.update(Content.styled("looking …", MUTED))
         self._hint("")
         try:
-            planned = await self._preview(way)
+            async with self._looking:
+                planned = await self._preview(way)
         except KimiError as error:
             preview.update(Content.styled(str(error), "$text-error"))
             return
