@@ -32,7 +32,7 @@ _HINTS = (
     ("revert", "take back"),
     ("comment", "comment"),
     ("next", "next"),
-    ("file_next", "next file"),
+    ("file_next", "file"),
     ("done", "done"),
     ("close", "leave"),
 )

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -45,7 +46,8 @@ class TimelineScreen(Screen[Chosen | None]):
         self._at = next((at for at, checkpoint in enumerate(kept) if checkpoint.id == start), 0)
 
     def compose(self) -> ComposeResult:
-        yield Static(f"Timeline · {len(self._kept)} checkpoints", id="timeline-title", markup=False)
+        title = Content.assemble(("Timeline", "bold $accent"), f" · {len(self._kept)} checkpoints")
+        yield Static(title, id="timeline-title", markup=False)
         with Container(id="timeline-body"):
             yield LinesView(id="timeline-list")
             yield LinesView(id="timeline-diff")
