@@ -295,7 +295,7 @@ def test_sessions_of_other_folders_are_listed_with_all(cli: Cli, script: str) ->
 
 
 def test_an_unknown_session_is_a_usage_error(cli: Cli) -> None:
-    for command in ("show", "export", "delete"):
+    for command in ("show", "export", "fork", "delete"):
         done = cli("sessions", command, "zzzz")
         assert (done.code, "'zzzz'" in done.err) == (2, True)
     resumed = cli.spawn(
