@@ -9,7 +9,7 @@ _kimi_code() {
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
             ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | "undo:--paths" | "undo:-r" | "undo:--resume" | "undo:-C" | "undo:--directory" | "redo:-r" | "redo:--resume" | "redo:-C" | "redo:--directory" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
-            ":demo" | ":undo" | ":redo" | ":checkpoints" | "checkpoints:list" | "checkpoints:show" | "checkpoints:diff" | "checkpoints:restore" | "checkpoints:prune" | ":map" | ":symbols" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":demo" | ":undo" | ":redo" | ":checkpoints" | "checkpoints:list" | "checkpoints:show" | "checkpoints:diff" | "checkpoints:restore" | "checkpoints:prune" | ":map" | ":symbols" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:fork" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
@@ -45,10 +45,11 @@ _kimi_code() {
         "symbols") words="--kind --json -h --help"; flags="--kind --json -h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
-        "sessions") words="list show export delete"; flags="-h --help" ;;
+        "sessions") words="list show export fork delete"; flags="-h --help" ;;
         "sessions list") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "sessions show") words="-h --help"; flags="-h --help" ;;
         "sessions export") words="--format -o --output -h --help"; flags="--format -o --output -h --help" ;;
+        "sessions fork") words="-h --help"; flags="-h --help" ;;
         "sessions delete") words="-y --yes -h --help"; flags="-y --yes -h --help" ;;
         "config") words="show path schema"; flags="-h --help" ;;
         "config show") words="--json -h --help"; flags="--json -h --help" ;;

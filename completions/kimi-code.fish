@@ -10,7 +10,7 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
         switch "$path:$word"
             case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
-            case ':demo' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:fork' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -26,7 +26,7 @@ complete -c kimi-code -n __kimi_code_at -a map -d 'Show what matters in a reposi
 complete -c kimi-code -n __kimi_code_at -a symbols -d 'Find definitions by name'
 complete -c kimi-code -n __kimi_code_at -a doctor -d 'Check what a run needs'
 complete -c kimi-code -n __kimi_code_at -a models -d 'List the models the server offers'
-complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export and delete sessions'
+complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export, fork and delete sessions'
 complete -c kimi-code -n __kimi_code_at -a config -d 'Show settings, where they come from, their files'
 complete -c kimi-code -n __kimi_code_at -a trust -d 'Use a project\'s own settings, after showing them'
 complete -c kimi-code -n __kimi_code_at -a permissions -d 'What may run, and why'
@@ -117,6 +117,7 @@ complete -c kimi-code -n '__kimi_code_at models' -s h -l help -d 'Show this mess
 complete -c kimi-code -n '__kimi_code_at sessions' -a list -d 'The sessions of this folder, newest first'
 complete -c kimi-code -n '__kimi_code_at sessions' -a show -d 'The session\'s conversation, readable'
 complete -c kimi-code -n '__kimi_code_at sessions' -a export -d 'The session as Markdown or as JSON lines, without secrets'
+complete -c kimi-code -n '__kimi_code_at sessions' -a fork -d 'A new session that begins with this one\'s history; prints its id, for `-r`. The first stays as it is'
 complete -c kimi-code -n '__kimi_code_at sessions' -a delete -d 'Delete sessions for good'
 complete -c kimi-code -n '__kimi_code_at sessions' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at sessions list' -l all -d 'Of all folders, not of this one only.'
@@ -126,6 +127,7 @@ complete -c kimi-code -n '__kimi_code_at sessions show' -s h -l help -d 'Show th
 complete -c kimi-code -n '__kimi_code_at sessions export' -l format -x -a 'markdown jsonl' -d 'markdown or jsonl.'
 complete -c kimi-code -n '__kimi_code_at sessions export' -s o -l output -r -F -d 'Write here instead of standard output.'
 complete -c kimi-code -n '__kimi_code_at sessions export' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at sessions fork' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at sessions delete' -s y -l yes -d 'Do not ask.'
 complete -c kimi-code -n '__kimi_code_at sessions delete' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at config' -a show -d 'Every setting, its value, and where it comes from. Keys are masked'

@@ -134,7 +134,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['models']['--json'] = $null
     $flags['models']['-h'] = $null
     $flags['models']['--help'] = $null
-    $words['sessions'] = @('list', 'show', 'export', 'delete')
+    $words['sessions'] = @('list', 'show', 'export', 'fork', 'delete')
     $flags['sessions'] = New-Object System.Collections.Hashtable
     $flags['sessions']['-h'] = $null
     $flags['sessions']['--help'] = $null
@@ -155,6 +155,10 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['sessions export']['--output'] = @()
     $flags['sessions export']['-h'] = $null
     $flags['sessions export']['--help'] = $null
+    $words['sessions fork'] = @()
+    $flags['sessions fork'] = New-Object System.Collections.Hashtable
+    $flags['sessions fork']['-h'] = $null
+    $flags['sessions fork']['--help'] = $null
     $words['sessions delete'] = @()
     $flags['sessions delete'] = New-Object System.Collections.Hashtable
     $flags['sessions delete']['-y'] = $null

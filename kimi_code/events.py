@@ -218,6 +218,13 @@ class SessionRenamed:
 
 
 @frozen
+class SessionForked:
+    """All before this is another session's history, which goes on by itself; what was spent there counts there."""
+
+    session_id: str
+
+
+@frozen
 class TurnStarted:
     """A prompt begins a turn; turns count from 1 over the session's life. TurnEnded follows, always."""
 
@@ -426,6 +433,7 @@ class Notice:
 Event = (
     SessionOpened
     | SessionRenamed
+    | SessionForked
     | TurnStarted
     | TurnEnded
     | StepStarted

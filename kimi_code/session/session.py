@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +17,7 @@ from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import (
     Deny,
     Event,
+    MessageCompleted,
     Notice,
     PlanUpdated,
     Record,
@@ -33,7 +34,7 @@ from kimi_code.events import (
     TurnUndone,
 )
 from kimi_code.llm.model import Model, Thinking
-from kimi_code.messages import Usage
+from kimi_code.messages import Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
@@ -43,7 +44,8 @@ from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
-    from kimi_code.session.rewind import Direction, Rewound, Wish
+    from kimi_code.session.rewind import Rewinder, Rewound, Wish
+    from kimi_code.session.timeline import Timeline
 
 T = TypeVar("T")
 
@@ -218,30 +220,51 @@ class Session:
 
         Raises KimiError while a turn runs, when there is nothing to undo, or when another session concerned is open.
         """
-        return await self._rewind("undo", wish)
+        with self._alone():
+            return await self._rewinder().run("undo", wish)
 
     async def redo(self, wish: "Wish") -> "Rewound":
         """Bring back what undo took; raises KimiError as undo does."""
-        return await self._rewind("redo", wish)
+        with self._alone():
+            return await self._rewinder().run("redo", wish)
 
-    async def _rewind(self, direction: "Direction", wish: "Wish") -> "Rewound":
+    @property
+    def timeline(self) -> "Timeline":
+        """The folder's checkpoints, and the ways back to them. Raises KimiError where there are none."""
+        from kimi_code.session.timeline import Timeline
+
+        rewinder = self._rewinder()
+        return Timeline(self.id, rewinder.checkpoints, rewinder, self._alone, self._put_back)
+
+    def _rewinder(self) -> "Rewinder":
         from kimi_code.session.rewind import Conversation, Rewinder
 
-        self._be_idle()
-        checkpoints = self._agent.checkpoints
-        if checkpoints is None:
+        if self._agent.checkpoints is None:
             raise KimiError("There are no checkpoints in this session.")
         own = {self.id: Conversation(self._history, self._bus.publish)}
+        store = Store(self._meta.path.parent.parent)
+        return Rewinder(self._agent.checkpoints(), store, self._to_line, own)
+
+    def _put_back(self, words: str) -> None:
+        """Files are not as the model has seen them."""
+        self._agent.forget()
+        message = Message("user", self._agent.scope.scrub(f"{words} Read before you edit."), source="notice")
+        self._agent.context.add(message)
+        self._bus.publish(MessageCompleted(message))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Generator[None]:
+        self._be_idle()
         self._rewinding = True
         try:
-            store = Store(self._meta.path.parent.parent)
-            return await Rewinder(checkpoints(), store, self._to_line, own).run(direction, wish)
+            yield
         finally:
             self._rewinding = False
 
     def _be_idle(self) -> None:
         if self._running is not None or self._rewinding:
-            raise KimiError("A turn is running." if self._running else "Turns are being taken back.")
+            what = "A turn is running." if self._running else "Files or turns are being put back."
+            raise KimiError(what, hint="Wait for its end, or interrupt it.")
 
     def steer(self, text: str) -> None:
         """Say something to the running turn; the model reads it with its next step."""

@@ -8,7 +8,19 @@ from kimi_code.values import frozen
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-Where = Literal["everywhere", "prompt", "transcript", "approval", "question", "list", "sessions"]
+Where = Literal[
+    "everywhere",
+    "prompt",
+    "transcript",
+    "approval",
+    "question",
+    "list",
+    "sessions",
+    "scroll",
+    "rewind",
+    "timeline",
+    "review",
+]
 
 
 @frozen
@@ -69,6 +81,25 @@ KEYS: tuple[Key, ...] = (
     Key("list.after", "down", "move(1)", "The line after", "list"),
     Key("list.take", "enter", "take", "Take it", "list"),
     Key("list.close", "escape,ctrl+c", "close", "Close", "list"),
+    Key("scroll.up", "pageup", "page(-1)", "A screen up", "scroll"),
+    Key("scroll.down", "pagedown", "page(1)", "A screen down", "scroll"),
+    Key("rewind.resolve", "m", "resolve", "What becomes of files changed since: refuse, merge, overwrite", "rewind"),
+    Key("timeline.diff", "d", "choose('diff')", "What changed since the checkpoint, on a page", "timeline"),
+    Key("timeline.review", "v", "choose('review')", "Review what changed since the checkpoint", "timeline"),
+    Key("review.up", "up,k", "line(-1)", "The line before", "review"),
+    Key("review.down", "down,j", "line(1)", "The line after", "review"),
+    Key("review.next", "n", "hunk(1)", "The next hunk", "review"),
+    Key("review.before", "p", "hunk(-1)", "The hunk before", "review"),
+    Key("review.file_next", "tab,right", "file(1)", "The next file", "review"),
+    Key("review.file_before", "shift+tab,left", "file(-1)", "The file before", "review"),
+    Key("review.accept", "a", "decide('kept')", "Keep the hunk; again: undecided", "review"),
+    Key("review.revert", "r", "decide('reverted')", "Take the hunk back; again: undecided", "review"),
+    Key("review.accept_file", "A", "decide_file('kept')", "Keep the file's changes", "review"),
+    Key("review.revert_file", "R", "decide_file('reverted')", "Take the file's changes back", "review"),
+    Key("review.comment", "c", "comment", "Comment on the line", "review"),
+    Key("review.done", "enter", "done", "Take back what is marked, send the comments", "review"),
+    Key("review.close", "escape,ctrl+c", "close", "Leave without", "review"),
+    Key("sessions.fork", "ctrl+f", "fork", "Fork the session: a new one with its history", "sessions", first=True),
     Key("sessions.rename", "ctrl+n", "rename", "Rename the session", "sessions", first=True),
     Key("sessions.export", "ctrl+e", "export", "Export the session as Markdown", "sessions", first=True),
     Key("sessions.delete", "ctrl+d", "delete", "Delete the session; twice to confirm", "sessions", first=True),
@@ -82,6 +113,10 @@ TITLES: Mapping[Where, str] = {
     "question": "When the model asks",
     "list": "In lists",
     "sessions": "In the list of sessions",
+    "scroll": "In pages to read",
+    "rewind": "Before turns or files are put back",
+    "timeline": "In the timeline",
+    "review": "In a review",
 }
 
 

@@ -184,3 +184,42 @@ def test_a_terminal_that_never_answers_gets_the_screen_too(program: Program) -> 
     with Terminal(program, answers=False) as terminal:
         terminal.wait_for("Ask for something")
         assert leave(terminal) == 0
+
+
+def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
+    file = program.project / "a.txt"
+    program.server.script(
+        call("Write", {"path": "a.txt", "content": "one\n"}),
+        say("The first."),
+        call("Write", {"path": "a.txt", "content": "two\n"}, id="c2"),
+        say("The second."),
+    )
+    with Terminal(program, "-y", "write one", size=(80, 24)) as terminal:
+        terminal.wait_for("The first.")
+        terminal.wait_for("✓ done")
+        terminal.type("write two\r")
+        terminal.wait_for("The second.")
+        terminal.until(lambda: terminal.text.count("✓ done") == 2)
+        terminal.type("/undo\r")
+        terminal.wait_for("Enter do it")
+        assert "~ a.txt" in terminal.text
+        terminal.type("\r")
+        terminal.wait_for("Turn 2 was taken back")
+        assert file.read_text() == "one\n"
+        terminal.wait_for("write two  (taken back)")
+        terminal.type("/redo\r")
+        terminal.wait_for("Enter do it")
+        terminal.type("\r")
+        terminal.wait_for("Turn 2 was brought back")
+        assert file.read_text() == "two\n"
+        terminal.type("/checkpoints\r")
+        terminal.wait_for("end of turn 1")
+        terminal.type("\x1b[B" * 3)
+        terminal.until(lambda: any(line.startswith("›") and "end of turn 1" in line for line in terminal.screen))
+        terminal.type("\r")
+        terminal.wait_for("Enter do it")
+        terminal.type("\r")
+        terminal.wait_for("Restored")
+        assert file.read_text() == "one\n"
+        assert leave(terminal) == 0
+        assert terminal.modes == terminal.modes_before

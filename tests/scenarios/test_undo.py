@@ -330,7 +330,7 @@ def test_nothing_is_undone_while_a_turn_runs(lab: Lab) -> None:
 
     (lab.project / "b").write_text("b")
     asyncio.run(scenario())
-    assert refusals == ["A turn is running."]
+    assert [refusal.splitlines()[0] for refusal in refusals] == ["A turn is running."]
     assert issubclass(KimiError, Exception)
 
 

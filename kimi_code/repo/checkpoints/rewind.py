@@ -1,7 +1,7 @@
 """Undo, redo and restore: what is to become of which files, decided as a whole, then done as a whole or not at all."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from kimi_code.errors import CheckpointError
@@ -22,6 +22,7 @@ from kimi_code.repo.checkpoints.checkpoint_log import (
 from kimi_code.repo.checkpoints.ledger import Ledger, new_id
 from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
+from kimi_code.repo.checkpoints.reversal import Since, take_back
 from kimi_code.repo.checkpoints.states import State, absent, keep_difference, letters, with_changes
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.values import frozen
@@ -164,6 +165,21 @@ class Rewind:
             return Restored(self._operation, time.time(), before, after)
 
         return await self._go(now, saved, [_Leg(move, f"restore of {kept.id}", "", entry)], _chooser(wanted))
+
+    async def revert(self, since: Since, ids: Collection[str]) -> Report:
+        """Take back some of the changes since a checkpoint. Raises CheckpointError, ShadowError and OSError."""
+        self._refuse_while_running()
+        reversal = await take_back(self._ledger, since, ids)
+        if reversal.refused:
+            display = self._ledger.display
+            return Report(conflicts=tuple(Conflict(display(path), why) for path, why in reversal.refused.items()))
+        now, saved = await self._look("before revert", "")
+
+        def entry(before: str, after: str) -> Entry:
+            return Restored(self._operation, time.time(), before, after)
+
+        leg = _Leg(Move(since.seen, reversal.target), f"changes since {since.id} taken back", "", entry)
+        return await self._go(now, saved, [leg], _chooser(()))
 
     # --- Common to all
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from kimi_code.session.session import Session
     from kimi_code.tui.app import KimiApp
     from kimi_code.tui.screens.picker import Row
+
+T = TypeVar("T")
 
 _TWICE = 2.0  # seconds within which a second Ctrl+C leaves
 # What Shift+Tab goes through; "yolo" is for /permissions alone.
@@ -415,6 +417,21 @@ class MainScreen(Screen[None]):
         from kimi_code.tui.screens.line import Line
 
         return await self.app.push_screen_wait(Line(title))
+
+    async def show(self, screen: Screen[T]) -> T | None:
+        return await self.app.push_screen_wait(screen)
+
+    def files_changed(self) -> None:
+        self._files = None
+        self._look_around()
+        self._count_changes()
+
+    @work(exclusive=True, group="changes")
+    async def _count_changes(self) -> None:
+        try:
+            self.sidebar.show_changes(await self.session.timeline.changed())
+        except KimiError:
+            return  # what the records said stays
 
     async def open(self, which: Which) -> None:
         if self.conversation.state == "working":
