@@ -377,6 +377,7 @@ async def _choose(settings: Settings) -> tuple[Choice, list[Notice]]:
 
 def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
     provider = choice.provider
+    scrubber.learn(provider.api_key)  # which may come from where settings do not look
     if provider.kind == "scripted":
         from kimi_code.llm.scripted import ScriptedModel
 

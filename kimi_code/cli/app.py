@@ -35,6 +35,8 @@ COMMANDS = (
     "checkpoints",
     "map",
     "symbols",
+    "login",
+    "logout",
     "doctor",
     "models",
     "sessions",
