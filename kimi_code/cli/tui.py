@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kimi_code.session.store import Store
     from kimi_code.tui.app import KimiApp
     from kimi_code.tui.host import Opened, Place, Preferences, Which
+    from kimi_code.tui.welcome import Household
 
 
 def show_at_once() -> int | None:
@@ -49,7 +50,12 @@ def show(flags: RunFlags, prompt: str = "", *, note: str = "") -> int:
     collect_garbage_again()
     which = Which(newest=flags.continue_last, id=flags.resume)
     app = KimiApp(host, which, prompt=prompt, typed=question.typed, note=note, dark=dark)
-    return run(app)
+    code = run(app)
+    if app.wants_demo:
+        from kimi_code.cli.demo import demo
+
+        return demo(on_screen=True)
+    return code
 
 
 def run(app: "KimiApp") -> int:
@@ -188,6 +194,11 @@ class LocalHost:
         checks = await asyncio.to_thread(lambda: list(examine(self._flags)))
         marks = {"ok": "✓", "note": "·", "broken": "✗"}
         return "\n".join(f"{marks[check.state]} {check.name:<14} {check.state:<7} {check.text}" for check in checks)
+
+    def household(self) -> "Household":
+        from kimi_code.cli.household import LocalHousehold
+
+        return LocalHousehold(self._flags, self._env, self._folder, self._places)
 
     def note(self, text: str) -> Path:
         from kimi_code.repo import git

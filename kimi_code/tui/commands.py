@@ -53,6 +53,10 @@ class Desk(Protocol):
 
     async def choose_session(self) -> None: ...
     def standing_changed(self) -> None: ...
+    async def set_up(self) -> None:
+        """Choose a server and a key again."""
+        ...
+
     def copy(self, text: str) -> None: ...
     def last_answer(self) -> str: ...
     def themes(self) -> Sequence[str]: ...
@@ -240,6 +244,10 @@ def keys_page(own: Mapping[str, str]) -> Content:
     return Content("\n").join(lines)
 
 
+async def _login(desk: Desk, _: str) -> None:
+    await desk.set_up()
+
+
 async def _quit(desk: Desk, _: str) -> None:
     desk.leave()
 
@@ -272,6 +280,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("rename", "Give this session a title", _rename, "[TITLE]"),
     Command("export", "This session as a Markdown file", _export, "[FILE]"),
     Command("copy", "Copy the last answer", _copy),
+    Command("login", "Another server or key: the set-up of the first start", _login),
     Command("doctor", "Check what a run needs", _doctor),
     Command("theme", "Other colours", _theme, "[NAME]", _theme_names),
     Command("keys", "All keys", _keys),

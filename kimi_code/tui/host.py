@@ -14,6 +14,7 @@ from kimi_code.values import frozen
 if TYPE_CHECKING:
     from kimi_code.session.session import Session
     from kimi_code.session.store import Store
+    from kimi_code.tui.welcome import Household
 
 
 @frozen
@@ -90,6 +91,10 @@ class Host(Protocol):
 
     async def examine(self) -> str:
         """What `kimi-code doctor` finds."""
+        ...
+
+    def household(self) -> "Household":
+        """What the set-up works with."""
         ...
 
     def note(self, text: str) -> Path:

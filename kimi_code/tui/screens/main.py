@@ -98,9 +98,15 @@ class MainScreen(Screen[None]):
         panels = (ApprovalPanel(self._host.preferences.keys, id="approval"), QuestionPanel(id="question"))
         await self.query_one("#column").mount(*panels, before="#completions")
         await self.query_one("#body").mount(Sidebar(id="sidebar"))
-        self.run_worker(self.conversation.run(self._which), exit_on_error=True)
+        self.run_worker(self._begin(), exit_on_error=True)
         self.run_worker(self._settle_in())
         self._look_around()
+
+    async def _begin(self) -> None:
+        from kimi_code.tui import doorway
+
+        if await doorway.come_in(self):
+            await self.conversation.run(self._which)
 
     async def _settle_in(self) -> None:
         try:
@@ -429,6 +435,24 @@ class MainScreen(Screen[None]):
         chosen = await self.app.push_screen_wait(Sessions(store, self._host.folder, session.id if session else ""))
         if chosen is not None:
             await self.open(Which(id=chosen))
+
+    def say_with_the_session(self, text: str) -> None:
+        """A line now, and again once the next session is open, which begins with an empty transcript."""
+        self.say(text)
+        self._note_first = f"{self._note_first}\n{text}".strip()
+
+    def make_room(self, asking: bool) -> None:
+        """While the program itself asks, its question stands in the prompt's place."""
+        self.query_one("#prompt-row").display = not asking
+        if asking:
+            self.activity.show("")
+        else:
+            self.prompt.focus()
+
+    async def set_up(self) -> None:
+        from kimi_code.tui import doorway
+
+        await doorway.set_up_again(self)
 
     def copy(self, text: str) -> None:
         self.app.copy_to_clipboard(text)
