@@ -8,7 +8,7 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--image' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
             case ':demo' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':login' ':logout' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
@@ -37,6 +37,7 @@ complete -c kimi-code -n __kimi_code_at -a completions -d 'Completion scripts fo
 complete -c kimi-code -n __kimi_code_at -s p -l prompt -x -d 'Do this, print the answer, exit. `-` reads standard input; with TEXT, a pipe is attached below it.'
 complete -c kimi-code -n __kimi_code_at -l output-format -x -a 'text json jsonl stream-json' -d 'text: the answer. json: one result object. jsonl (or stream-json): every event, the result last.'
 complete -c kimi-code -n __kimi_code_at -l output-schema -r -F -d 'A JSON Schema the answer must satisfy.'
+complete -c kimi-code -n __kimi_code_at -l image -r -F -d 'Show this image to the model with the prompt; repeatable.'
 complete -c kimi-code -n __kimi_code_at -l verify -x -d 'Run this at the end; a failure goes back to the model, three runs at most.'
 complete -c kimi-code -n __kimi_code_at -s C -l directory -x -a '(__fish_complete_directories)' -d 'Work in this folder.'
 complete -c kimi-code -n __kimi_code_at -l add-dir -x -a '(__fish_complete_directories)' -d 'Work in this folder too; repeatable.'

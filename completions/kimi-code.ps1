@@ -10,6 +10,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['']['--prompt'] = @()
     $flags['']['--output-format'] = @('text', 'json', 'jsonl', 'stream-json')
     $flags['']['--output-schema'] = @()
+    $flags['']['--image'] = @()
     $flags['']['--verify'] = @()
     $flags['']['-C'] = @()
     $flags['']['--directory'] = @()

@@ -177,6 +177,7 @@ async def open_session(opening: Opening) -> Assembled:
         permissions=describe_permissions,
     )
 
+    scope.sees = lambda: agent.model.profile.vision
     agent.stages = _stages(opening, agent, meta, background, boundary)
 
     def to_line(record: Record) -> str:

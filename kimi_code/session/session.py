@@ -5,6 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kimi_code.agent.asking import Asker
@@ -13,7 +14,7 @@ from kimi_code.agent.checks import Checks
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
-from kimi_code.errors import CheckpointError, KimiError
+from kimi_code.errors import CheckpointError, KimiError, UsageError
 from kimi_code.events import (
     Deny,
     Event,
@@ -33,7 +34,7 @@ from kimi_code.events import (
     TurnUndone,
 )
 from kimi_code.llm.model import Model, Thinking
-from kimi_code.messages import Usage
+from kimi_code.messages import Image, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
@@ -164,15 +165,35 @@ class Session:
         for notice in notices:
             self._bus.publish(notice)
 
-    async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
-        """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
+    @property
+    def sees(self) -> bool:
+        """Whether the model can be shown images."""
+        return self._agent.model.profile.vision
+
+    async def prompt(self, text: str, checks: TurnChecks | None = None, images: Sequence[Path] = ()) -> TurnEnded:
+        """Run a turn to its end; `images` are files that are shown to the model, and copied, with the prompt.
+
+        Raises KimiError, and nothing has begun, while a turn runs (use steer) and for images that cannot be sent.
+        """
         self._be_idle()
+        pictures = await self._pictures(images) if images else ()
         checks = checks or TurnChecks()
         self._turns += 1
         if news := self._history.news():
             self._agent.notes.append(news)
-        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
+        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers, pictures)
         return await self._run(turn.run())
+
+    async def _pictures(self, files: Sequence[Path]) -> tuple[Image, ...]:
+        if not self.sees:
+            raise UsageError(
+                f"The model {self._agent.model.profile.id} cannot see images; nothing was sent.",
+                hint="Choose one that can (/model or -m), or say that it can: [models.NAME] vision = true.",
+            )
+        from kimi_code.repo.images import read
+
+        folder = self._meta.path / "blobs"
+        return tuple([await asyncio.to_thread(read, file, folder) for file in files])
 
     async def shell(self, command: str) -> None:
         """Run a command of the user's own, unasked and unconfined; the model learns of it with the next prompt.

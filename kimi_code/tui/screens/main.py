@@ -86,6 +86,7 @@ class MainScreen(Screen[None]):
             yield StatusLine(id="status")
 
     def on_mount(self) -> None:
+        self.prompt.folder = self._host.folder
         self.prompt.list_is_open = lambda: self.completions.fits(self.prompt.before_caret)
         if self._typed:
             self.prompt.replace_text(self._typed)
@@ -296,12 +297,12 @@ class MainScreen(Screen[None]):
             self.submit(Job("shell", text[1:].strip()))
         elif text.startswith("#") and len(text) > 1 and "\n" not in text:
             self.run_worker(self._note(text.lstrip("#").strip()))
-        elif not (event.steer and self.conversation.steer(text)):
-            self.submit(Job("prompt", text))
+        elif event.images or not (event.steer and self.conversation.steer(text)):
+            self.submit(Job("prompt", text, event.images))
 
     def _steer_queued(self) -> None:
         job = self.conversation.queue[0]
-        if job.kind == "prompt" and self.conversation.steer(job.text):
+        if job.kind == "prompt" and not job.images and self.conversation.steer(job.text):
             self.conversation.queue.pop(0)
             self._refresh()
 
@@ -376,6 +377,23 @@ class MainScreen(Screen[None]):
                 self.prompt.replace_text(text)
 
         self.app.push_screen(Picker("History", rows, query=self.prompt.text.strip()), chosen)
+
+    @on(Prompt.ImageWanted)
+    @work(exclusive=True, group="clipboard")
+    async def _paste_image(self) -> None:
+        from kimi_code.tui.clipboard import save_image
+
+        file, problem = None, "There is no image in the clipboard."
+        try:
+            file = await asyncio.to_thread(save_image)
+        except KimiError as error:
+            problem = str(error)
+        if file is not None:
+            self.prompt.attach(file)
+        elif self.app.clipboard:  # what was copied here
+            self.prompt.action_paste()
+        else:
+            self.app.notify(problem)
 
     @on(Prompt.EditorWanted)
     @work(exclusive=True, group="editor")
