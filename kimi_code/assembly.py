@@ -87,12 +87,13 @@ class Opening:
 
 @frozen
 class Assembled:
-    """A session, what it has to say first, and the records of its earlier life."""
+    """A session, what it has to say first, the records of its earlier life, and what it knows of the folder."""
 
     session: Session
     opened: SessionOpened
     notices: tuple[Notice, ...]
     history: tuple[Record, ...] = ()
+    indexes: Indexes | None = None
 
 
 async def open_session(opening: Opening) -> Assembled:
@@ -212,7 +213,7 @@ async def open_session(opening: Opening) -> Assembled:
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
-    return Assembled(session, opened, tuple(said), resumed.records if resumed else ())
+    return Assembled(session, opened, tuple(said), resumed.records if resumed else (), indexes)
 
 
 async def _check_commit(opening: Opening) -> None:

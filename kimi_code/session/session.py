@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kimi_code.agent.asking import Asker
 from kimi_code.agent.budget import Budget
 from kimi_code.agent.checks import Checks
+from kimi_code.agent.context import repair
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
@@ -33,8 +34,8 @@ from kimi_code.events import (
     TurnRedone,
     TurnUndone,
 )
-from kimi_code.llm.model import Model, Thinking
-from kimi_code.messages import Image, Usage
+from kimi_code.llm.model import Model, ModelRequest, Thinking
+from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
@@ -47,6 +48,11 @@ if TYPE_CHECKING:
     from kimi_code.session.rewind import Direction, Rewound, Wish
 
 T = TypeVar("T")
+
+_ASIDE = (
+    "(A side question: answer it briefly from what you know of this conversation, in words only. Call no tools, and do "
+    "not go on with the work; neither the question nor your answer will be part of the conversation.)"
+)
 
 
 @frozen
@@ -214,9 +220,29 @@ class Session:
         try:
             await self._run(Asker(agent, budget).compact(agent.model.profile.context))
         finally:
-            cost = budget.cost
-            spent = None if cost is None else (self._meta.cost_usd or 0.0) + cost
-            self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
+            self._note_spent(budget)
+
+    async def aside(self, question: str, heard: Callable[[str], object] = lambda _: None) -> str:
+        """The answer to a question about the conversation that leaves no trace in it, nor in the journal.
+
+        It may be asked while a turn runs. `heard` gets the words as they come. Raises KimiError when there is none.
+        """
+        agent, context = self._agent, self._agent.context
+        budget = Budget(agent.limits, agent.model.profile.price)
+        asked = Message("user", f"{question}\n\n{_ASIDE}", source="notice")
+        messages = [*repair(context.messages), asked]
+        # The tools as in any other request: without them the provider's cache of the conversation would not fit.
+        request = ModelRequest(context.system, messages, context.tools, agent.thinking, context.session_id)
+        try:
+            return self.scrub(await Asker(agent, budget).aside(request, heard))
+        finally:
+            self._note_spent(budget)
+
+    def _note_spent(self, budget: Budget) -> None:
+        """What was asked outside of turns is paid as well."""
+        cost = budget.cost
+        spent = self._meta.cost_usd if cost is None else (self._meta.cost_usd or 0.0) + cost
+        self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         task = self._running = asyncio.create_task(work)

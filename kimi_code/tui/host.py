@@ -45,6 +45,16 @@ class Place:
 
 
 @frozen
+class Symbol:
+    """A definition: its dotted name, what it is, and where (a path relative to the folder, a line from 1)."""
+
+    name: str
+    kind: str
+    path: str
+    line: int
+
+
+@frozen
 class Preferences:
     """The user's choices for the screen. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
 
@@ -83,6 +93,14 @@ class Host(Protocol):
 
     async def files(self) -> Sequence[str]:
         """The folder's files that are not ignored, as relative paths with forward slashes."""
+        ...
+
+    async def symbols(self, query: str) -> Sequence[Symbol]:
+        """Definitions whose names fit, the best first; () while no session is open."""
+        ...
+
+    async def draw_map(self, focus: Sequence[str]) -> str:
+        """What matters in the repository, most of all to these files and names. Raises KimiError without a session."""
         ...
 
     async def models(self) -> Sequence[str]:

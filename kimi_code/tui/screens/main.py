@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from kimi_code.tui.app import KimiApp
     from kimi_code.tui.screens.picker import Row
 
+_PAUSE = 0.06  # seconds without a key before symbols are looked up
 _TWICE = 2.0  # seconds within which a second Ctrl+C leaves
 # What Shift+Tab goes through; "yolo" is for /permissions alone.
 _CYCLE = ("ask", "edits", "auto", "plan")
@@ -346,6 +347,13 @@ class MainScreen(Screen[None]):
                 if self._files is None:
                     self._files = await asyncio.to_thread(Choices, await self._host.files())
                 found = await asyncio.to_thread(completion.files, asked, self._files)
+                if completion.may_be_symbol(asked.word):
+                    self.completions.suggest(found, before)
+                    await asyncio.sleep(_PAUSE)  # while somebody types on, nothing is looked up
+                    symbols = await self._host.symbols(asked.word)
+                    if not symbols or self.completions.moved:
+                        return
+                    found = completion.with_symbols(asked, found, symbols)
         self.completions.suggest(found, before)
 
     @on(Prompt.Key)
@@ -471,6 +479,11 @@ class MainScreen(Screen[None]):
         from kimi_code.tui import doorway
 
         await doorway.set_up_again(self)
+
+    def aside(self, question: str) -> None:
+        from kimi_code.tui.screens.aside import Aside
+
+        self.app.push_screen(Aside(self.session, question))
 
     def copy(self, text: str) -> None:
         self.app.copy_to_clipboard(text)
