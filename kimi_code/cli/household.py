@@ -156,7 +156,7 @@ class LocalHousehold:
                 added = new[len(old) :] if isinstance(old, tuple) else new  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
                 lines.append(f"{key}: also {', '.join(str(entry) for entry in added)}")  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
             else:
-                lines.append(f"{key} = {new}" + (f", instead of {old}" if old not in (None, "") else ""))
+                lines.append(f"{key} = {new}" + (f", instead of {old}" if key in before.origins else ""))
         ignored = [text.removeprefix(f"{file}: ") for text in after.warnings if text.startswith(str(file))]
         return tuple(visible(line) for line in (*lines, *ignored))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SYMBOLS = 12
 _MAP_TOKENS = 4_000
+_MAP_PATIENCE = 10.0  # seconds for a large folder to be read first
 
 
 def show_at_once() -> int | None:
@@ -188,10 +189,10 @@ class LocalHost:
             return ()
         # Not announced: the map of the first message is still to come.
         index = indexes.at(self._folder, announce=False)
-        answer = await index.symbols(query, limit=_SYMBOLS)
+        found = await index.completions(query, _SYMBOLS)
         return [
             Symbol(each.qualified, each.kind, _relative(index.root / each.path, self._folder), each.line)
-            for each in answer.items
+            for each in found
         ]
 
     async def draw_map(self, focus: Sequence[str]) -> str:
@@ -203,6 +204,7 @@ class LocalHost:
         index = self._indexes.at(self._folder)
         files = tuple(str(self._folder / each) for each in focus if (self._folder / each).exists())
         words = tuple(each for each in focus if not (self._folder / each).exists())
+        await index.wait(_MAP_PATIENCE)
         drawn = await index.map(_MAP_TOKENS, estimate_tokens, Focus(words, files))
         partial = "\n\nNot all files have been read yet." if drawn.partial else ""
         return (drawn.text or "No definitions are known here.") + partial

@@ -11,6 +11,8 @@ from kimi_code.tui.screens.picker import Row
 from kimi_code.values import frozen
 
 DEMO = "demo"
+# What is shown of the effects where a small screen must have room for the answers.
+_EFFECTS, _EFFECT = 6, 150
 _LISTED = 12  # models shown to choose from; others are a line away
 
 
@@ -243,15 +245,17 @@ async def ask_for_trust(asker: Asker, household: Household) -> None:
     if files is None:
         return
     lead = "These files changed since you trusted them." if files.changed else "This folder brings its own settings."
-    listing = "\n".join(f"  · {effect}" for effect in files.effects) or "  · nothing"
+    listing = "\n".join(f"· {_cut(effect)}" for effect in files.effects[:_EFFECTS]) or "· nothing"
+    if len(files.effects) > _EFFECTS:
+        listing += f"\n· and {len(files.effects) - _EFFECTS} more"
     question = f"{lead} If you trust {files.folder}, they do this:\n{listing}\nTrust it as it is now?"
     rows = [
         Row("no", "Not now", "nothing of it acts; it is asked again next time"),
         Row("yes", "Trust it", "until these files change"),
-        Row("show", "Show the files"),
+        Row("show", "Show all of it", "the effects, and the files themselves"),
     ]
     while (answer := await asker.choose(question, rows)) == "show":
-        asker.show(files.folder, files.text)
+        asker.show(files.folder, "\n".join((*(f"· {effect}" for effect in files.effects), "", files.text)))
     if answer != "yes":
         return
     try:
@@ -260,6 +264,10 @@ async def ask_for_trust(asker: Asker, household: Household) -> None:
         asker.say(str(error))
     else:
         asker.say(f"Trusted: {files.folder}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _EFFECT else f"{text[: _EFFECT - 1]}…"
 
 
 def _place(server: Server) -> str:

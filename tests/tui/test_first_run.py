@@ -244,7 +244,7 @@ async def test_files_that_are_not_trusted_stay_without_effect(answer: str | None
     house = House(files=ProjectFiles("/p", ("deny: also Bash",), "all of it", "d"))
     person = Person("show", answer)
     await ask_for_trust(person, house)
-    assert person.said == ["all of it"]
+    assert person.said == ["· deny: also Bash\n\nall of it"]
     assert house.trusted is None
     assert "deny: also Bash" in person.questions[0]
 

@@ -48,6 +48,7 @@ _PAUSE = 0.06  # seconds without a key before symbols are looked up
 _TWICE = 2.0  # seconds within which a second Ctrl+C leaves
 # What Shift+Tab goes through; "yolo" is for /permissions alone.
 _CYCLE = ("ask", "edits", "auto", "plan")
+_WELCOME = "Welcome to kimi-code."
 _GREETING = "What shall we do here?  Write it below.\n\n/help commands and keys   @ names a file   ! runs a command"
 
 
@@ -470,6 +471,7 @@ class MainScreen(Screen[None]):
     def make_room(self, asking: bool) -> None:
         """While the program itself asks, its question stands in the prompt's place."""
         self.query_one("#prompt-row").display = not asking
+        self.query_one("#greeting", Static).update(_WELCOME if asking else _GREETING)
         if asking:
             self.activity.show("")
         else:

@@ -71,7 +71,9 @@ class Steps(Vertical):
 
     def _ask(self, question: str, hint: str) -> None:
         self._close(None)
-        self.query_one("#steps-question", Static).update(Content.assemble(("? ", "bold $text-accent"), clean(question)))
+        self.query_one("#steps-question", Static).update(
+            Content.assemble(("? ", "bold $text-accent"), clean(question).replace("\n", "\n  "))
+        )
         self.query_one("#steps-hint", Static).update(Content.styled(hint, MUTED))
         self.display = True
 
