@@ -107,12 +107,20 @@ class Index:
     async def completions(self, name: str, limit: int) -> tuple[Definition, ...]:
         """As `symbols`, for a list while somebody types: of what is known already, and of the closest names only.
 
-        It does not look at the tree but for the first time, and hardly holds the loop up.
+        It looks at the tree only for the first time, hardly holds the loop up, and waits where nothing fits as long
+        as files are being read: cancel it when somebody types on.
         """
-        catalog = self._indexer.catalog
-        if not len(catalog):
-            await self._indexer.refresh(_PATIENCE)
+        found = await self._closest(name, limit)
+        while not found and (not len(self._indexer.catalog) or self._indexer.status().partial):
+            complete = await self._indexer.refresh(_PATIENCE)
+            found = await self._closest(name, limit)
+            if complete:
+                break
+        return found
+
+    async def _closest(self, name: str, limit: int) -> tuple[Definition, ...]:
         container, _, last = name.strip().rpartition(".")
+        catalog = self._indexer.catalog
         numbers, lines = catalog.defined_names()
         matches = await asyncio.to_thread(lambda: list(match_names(last, lines)))
         many = _COMPLETIONS * (10 if container else 1)  # of which most are of other classes

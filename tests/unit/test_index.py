@@ -348,7 +348,6 @@ async def test_completions_are_the_closest_names_of_what_is_known(tmp_path: Path
     (tmp_path / "b.py").write_text("class Other:\n    def settle(self): ...\n")
     index = Index(tmp_path, tmp_path / "cache")
     try:
-        await index.wait()
         names = [found.qualified for found in await index.completions("settle", 10)]
         assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
         assert names[2:] == ["settle_all", "unsettled"]
