@@ -56,6 +56,14 @@ def test_the_environments_key_wins_over_the_kept_one(program: Program) -> None:
     assert program.server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_a_key_in_the_environment_or_in_a_file_needs_no_keyring(program: Program) -> None:
+    program.run("login", "--no-check", input=f"{KEY}\n".encode())
+    broken = {"PYTHON_KEYRING_BACKEND": "no.such.Keyring"}  # whoever asks for it fails
+    program.server.script(say("By the file."), say("By the environment."))
+    assert program.run("-p", "hi", env=broken).stdout == "By the file.\n"
+    assert program.run("-p", "hi", env={**broken, "MINE_API_KEY": KEY}).stdout == "By the environment.\n"
+
+
 def test_a_key_that_the_server_refuses_is_not_kept(program: Program) -> None:
     program.server.models = error(401, message="Invalid Authentication")
     refused = program.run("login", input=f"{KEY}\n".encode())
