@@ -86,7 +86,8 @@ class Read:
         if not media_type(content):
             return None
         if not ctx.sees:
-            raise ToolError(f"{shown} is an image ({size_of(size)}), and you cannot see images. Go on without it.")
+            kind = f"{binary_kind(content)} ({size_of(size)})"
+            raise ToolError(f"{shown} is {kind}, not text, and you cannot see images. Go on without it.")
         try:
             image = keep(content, shown, ctx.spill.parent / "blobs")
         except UsageError as error:
