@@ -4,12 +4,13 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     # by command path: the words it goes on with, and per flag the values it takes ($null: none, @(): any)
     $words = @{}
     $flags = @{}
-    $words[''] = @('demo', 'undo', 'redo', 'checkpoints', 'map', 'symbols', 'doctor', 'models', 'sessions', 'config', 'trust', 'permissions', 'schema', 'completions')
+    $words[''] = @('demo', 'undo', 'redo', 'checkpoints', 'map', 'symbols', 'login', 'logout', 'doctor', 'models', 'sessions', 'config', 'trust', 'permissions', 'schema', 'completions')
     $flags[''] = New-Object System.Collections.Hashtable
     $flags['']['-p'] = @()
     $flags['']['--prompt'] = @()
     $flags['']['--output-format'] = @('text', 'json', 'jsonl', 'stream-json')
     $flags['']['--output-schema'] = @()
+    $flags['']['--image'] = @()
     $flags['']['--verify'] = @()
     $flags['']['-C'] = @()
     $flags['']['--directory'] = @()
@@ -124,6 +125,17 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['symbols']['--json'] = $null
     $flags['symbols']['-h'] = $null
     $flags['symbols']['--help'] = $null
+    $words['login'] = @()
+    $flags['login'] = New-Object System.Collections.Hashtable
+    $flags['login']['--list'] = $null
+    $flags['login']['--no-check'] = $null
+    $flags['login']['--json'] = $null
+    $flags['login']['-h'] = $null
+    $flags['login']['--help'] = $null
+    $words['logout'] = @()
+    $flags['logout'] = New-Object System.Collections.Hashtable
+    $flags['logout']['-h'] = $null
+    $flags['logout']['--help'] = $null
     $words['doctor'] = @()
     $flags['doctor'] = New-Object System.Collections.Hashtable
     $flags['doctor']['--json'] = $null

@@ -87,12 +87,13 @@ class Opening:
 
 @frozen
 class Assembled:
-    """A session, what it has to say first, and the records of its earlier life."""
+    """A session, what it has to say first, the records of its earlier life, and what it knows of the folder."""
 
     session: Session
     opened: SessionOpened
     notices: tuple[Notice, ...]
     history: tuple[Record, ...] = ()
+    indexes: Indexes | None = None
 
 
 async def open_session(opening: Opening) -> Assembled:
@@ -177,6 +178,7 @@ async def open_session(opening: Opening) -> Assembled:
         permissions=describe_permissions,
     )
 
+    scope.sees = lambda: agent.model.profile.vision
     agent.stages = _stages(opening, agent, meta, background, boundary)
 
     def to_line(record: Record) -> str:
@@ -211,7 +213,7 @@ async def open_session(opening: Opening) -> Assembled:
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
-    return Assembled(session, opened, tuple(said), resumed.records if resumed else ())
+    return Assembled(session, opened, tuple(said), resumed.records if resumed else (), indexes)
 
 
 async def _check_commit(opening: Opening) -> None:
@@ -377,6 +379,7 @@ async def _choose(settings: Settings) -> tuple[Choice, list[Notice]]:
 
 def _model(choice: Choice, settings: Settings, scrubber: Scrubber) -> Model:
     provider = choice.provider
+    scrubber.learn(provider.api_key)  # which may come from where settings do not look
     if provider.kind == "scripted":
         from kimi_code.llm.scripted import ScriptedModel
 

@@ -31,7 +31,7 @@ from kimi_code.events import (
     ToolProgressed,
     ToolStarted,
 )
-from kimi_code.messages import Message, ToolCall
+from kimi_code.messages import Image, Message, ToolCall
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
@@ -49,6 +49,7 @@ class CallScope:
     """What calls are run with; one per session. `policy` grows by what is remembered, `keep` remembers it for good.
 
     `each_edit` asks for every edit that no rule allows, also where the mode would let it pass.
+    `sees` says whether the model can be shown images.
     """
 
     tools: Toolset
@@ -60,6 +61,7 @@ class CallScope:
     scrub: Callable[[str], str]
     keep: Callable[[Sequence[str]], object] = lambda _: None
     each_edit: bool = False
+    sees: Callable[[], bool] = lambda: False
 
 
 @frozen
@@ -73,6 +75,7 @@ class CallOutcome:
     summary: str = ""
     blocks: tuple[Block, ...] = ()
     duration_s: float = 0.0
+    images: tuple[Image, ...] = ()
 
     @property
     def message(self) -> Message:
@@ -219,7 +222,8 @@ def _broken(prepared: Prepared, error: Exception) -> CallOutcome:
 
 def _finalise(prepared: Prepared, result: ToolResult) -> CallOutcome:
     status = "done" if result.ok else "failed"
-    return CallOutcome(prepared.call, prepared.title, status, result.text, result.summary, result.blocks)
+    outcome = CallOutcome(prepared.call, prepared.title, status, result.text, result.summary, result.blocks)
+    return replace(outcome, images=result.images)
 
 
 def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
@@ -241,7 +245,8 @@ def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
 
 def _context(prepared: Prepared, scope: CallScope) -> ToolContext:
     call_id = prepared.call.id
-    return ToolContext(scope.workspace, scope.spill, _Front(scope, call_id), call_id, scope.policy.may_read)
+    front = _Front(scope, call_id)
+    return ToolContext(scope.workspace, scope.spill, front, call_id, scope.policy.may_read, sees=scope.sees())
 
 
 @frozen

@@ -35,6 +35,8 @@ COMMANDS = (
     "checkpoints",
     "map",
     "symbols",
+    "login",
+    "logout",
     "doctor",
     "models",
     "sessions",
@@ -173,6 +175,12 @@ def root(
             metavar="FILE",
             help="A JSON Schema the answer must satisfy.",
             rich_help_panel="Prompt",
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Show this image to the model with the prompt; repeatable.", rich_help_panel="Prompt"
         ),
     ] = None,
     verify: Annotated[
@@ -344,6 +352,7 @@ def root(
         output_schema=output_schema,
         no_session=no_session,
         trust=trust,
+        images=tuple(image or ()),
     )
     check_conflicts(flags)
     ctx.obj = flags
@@ -402,6 +411,7 @@ def _for_programs_only(flags: RunFlags) -> str:
         (flags.output_format != "text", "--output-format"),
         (flags.output_schema, "--output-schema"),
         (flags.verify, "--verify"),
+        (flags.images, "--image"),
     )
     return next((f"{name} is for -p" for given, name in asked if given), "")
 

@@ -42,6 +42,7 @@ class RunFlags:
     output_schema: str | None = None
     no_session: bool = False
     trust: bool = False
+    images: tuple[str, ...] = ()
 
 
 @frozen
@@ -52,6 +53,7 @@ class _Prepared:
     prompt: str
     schema: Mapping[str, object] | None
     diff: "TurnDiff | None" = None
+    images: tuple[Path, ...] = ()
 
 
 def run(flags: RunFlags) -> int:
@@ -71,7 +73,7 @@ def run(flags: RunFlags) -> int:
     checks = TurnChecks(flags.verify, prepared.schema)
 
     async def run_and_tell() -> int:
-        code = await Run(prepared.open, prepared.prompt, output_format, checks, prepared.diff).run()
+        code = await Run(prepared.open, prepared.prompt, output_format, checks, prepared.diff, prepared.images).run()
         end_when_stopped()
         return code
 
@@ -121,7 +123,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
 
-    return _Prepared(open_session, prompt, schema, diff)
+    return _Prepared(open_session, prompt, schema, diff, tuple(cwd / Path(each).expanduser() for each in flags.images))
 
 
 def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | None":

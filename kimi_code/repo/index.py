@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from heapq import nsmallest
 from pathlib import Path
 
 from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
@@ -27,6 +28,7 @@ from kimi_code.repo.indexing.relevance import candidate, rank_files
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
+_COMPLETIONS = 60  # names that are looked at for a completion
 _DRAWING = 0.2  # seconds of those that choosing and laying out a map may take
 _CORES_EACH = 4  # processor cores for each parser process
 _WORKERS_MOST = 4
@@ -101,6 +103,29 @@ class Index:
         numbers, lines = catalog.defined_names()
         fits = [(fit, numbers[line]) for fit, line in match_names(name, lines)]
         return Answer(await self._best(fits, container, kind, path, limit), not complete)
+
+    async def completions(self, name: str, limit: int) -> tuple[Definition, ...]:
+        """As `symbols`, for a list while somebody types: of what is known already, and of the closest names only.
+
+        It looks at the tree only for the first time, hardly holds the loop up, and waits where nothing fits as long
+        as files are being read: cancel it when somebody types on.
+        """
+        found = await self._closest(name, limit)
+        while not found and (not len(self._indexer.catalog) or self._indexer.status().partial):
+            complete = await self._indexer.refresh(_PATIENCE)
+            found = await self._closest(name, limit)
+            if complete:
+                break
+        return found
+
+    async def _closest(self, name: str, limit: int) -> tuple[Definition, ...]:
+        container, _, last = name.strip().rpartition(".")
+        catalog = self._indexer.catalog
+        numbers, lines = catalog.defined_names()
+        matches = await asyncio.to_thread(lambda: list(match_names(last, lines)))
+        many = _COMPLETIONS * (10 if container else 1)  # of which most are of other classes
+        closest = nsmallest(many, matches, key=lambda match: (match[0], len(lines.names[match[1]])))
+        return await self._best([(fit, numbers[line]) for fit, line in closest], container, "", "", limit)
 
     async def definitions_of(self, name: str, path: str = "", limit: int = 50) -> Answer[Definition]:
         """Definitions of exactly this name, which may be dotted (`Class.method`); ranked as by `symbols`."""

@@ -5,15 +5,17 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kimi_code.agent.asking import Asker
 from kimi_code.agent.budget import Budget
 from kimi_code.agent.checks import Checks
+from kimi_code.agent.context import repair
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
-from kimi_code.errors import CheckpointError, KimiError
+from kimi_code.errors import CheckpointError, KimiError, UsageError
 from kimi_code.events import (
     Deny,
     Event,
@@ -33,8 +35,8 @@ from kimi_code.events import (
     TurnRedone,
     TurnUndone,
 )
-from kimi_code.llm.model import Model, Thinking
-from kimi_code.messages import Message, Usage
+from kimi_code.llm.model import Model, ModelRequest, Thinking
+from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
@@ -48,6 +50,11 @@ if TYPE_CHECKING:
     from kimi_code.session.timeline import Timeline
 
 T = TypeVar("T")
+
+_ASIDE = (
+    "(A side question: answer it briefly from what you know of this conversation, in words only. Call no tools, and do "
+    "not go on with the work; neither the question nor your answer will be part of the conversation.)"
+)
 
 
 @frozen
@@ -166,15 +173,35 @@ class Session:
         for notice in notices:
             self._bus.publish(notice)
 
-    async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
-        """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
+    @property
+    def sees(self) -> bool:
+        """Whether the model can be shown images."""
+        return self._agent.model.profile.vision
+
+    async def prompt(self, text: str, checks: TurnChecks | None = None, images: Sequence[Path] = ()) -> TurnEnded:
+        """Run a turn to its end; `images` are files that are shown to the model, and copied, with the prompt.
+
+        Raises KimiError, and nothing has begun, while a turn runs (use steer) and for images that cannot be sent.
+        """
         self._be_idle()
+        pictures = await self._pictures(images) if images else ()
         checks = checks or TurnChecks()
         self._turns += 1
         if news := self._history.news():
             self._agent.notes.append(news)
-        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
+        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers, pictures)
         return await self._run(turn.run())
+
+    async def _pictures(self, files: Sequence[Path]) -> tuple[Image, ...]:
+        if not self.sees:
+            raise UsageError(
+                f"The model {self._agent.model.profile.id} cannot see images; nothing was sent.",
+                hint="Choose one that can (/model or -m), or say that it can: [models.NAME] vision = true.",
+            )
+        from kimi_code.repo.images import read
+
+        folder = self._meta.path / "blobs"
+        return tuple([await asyncio.to_thread(read, file, folder) for file in files])
 
     async def shell(self, command: str) -> None:
         """Run a command of the user's own, unasked and unconfined; the model learns of it with the next prompt.
@@ -195,9 +222,29 @@ class Session:
         try:
             await self._run(Asker(agent, budget).compact(agent.model.profile.context))
         finally:
-            cost = budget.cost
-            spent = None if cost is None else (self._meta.cost_usd or 0.0) + cost
-            self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
+            self._note_spent(budget)
+
+    async def aside(self, question: str, heard: Callable[[str], object] = lambda _: None) -> str:
+        """The answer to a question about the conversation that leaves no trace in it, nor in the journal.
+
+        It may be asked while a turn runs. `heard` gets the words as they come. Raises KimiError when there is none.
+        """
+        agent, context = self._agent, self._agent.context
+        budget = Budget(agent.limits, agent.model.profile.price)
+        asked = Message("user", f"{question}\n\n{_ASIDE}", source="notice")
+        messages = [*repair(context.messages), asked]
+        # The tools as in any other request: without them the provider's cache of the conversation would not fit.
+        request = ModelRequest(context.system, messages, context.tools, agent.thinking, context.session_id)
+        try:
+            return self.scrub(await Asker(agent, budget).aside(request, heard))
+        finally:
+            self._note_spent(budget)
+
+    def _note_spent(self, budget: Budget) -> None:
+        """What was asked outside of turns is paid as well."""
+        cost = budget.cost
+        spent = self._meta.cost_usd if cost is None else (self._meta.cost_usd or 0.0) + cost
+        self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         task = self._running = asyncio.create_task(work)

@@ -43,6 +43,7 @@ class KimiApp(App[int], inherit_bindings=False):
         self._focused_at: float | None = None  # None while somebody looks
         self._working: bool | None = None
         self.crash: Exception | None = None
+        self.wants_demo = False  # once the screen has closed
         for made in theme.THEMES:
             self.register_theme(made)
         self.use_theme(host.preferences.theme)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from textual.content import Content
 
+from kimi_code.controls import clean
 from kimi_code.errors import KimiError, UsageError
 from kimi_code.session.session import Session
 from kimi_code.session.standing import LEVELS, MODES, Mode, Thinking
@@ -65,6 +66,14 @@ class Desk(Protocol):
     def standing_changed(self) -> None: ...
     def files_changed(self) -> None:
         """Files or turns were put back: what the screen says of them is old."""
+        ...
+
+    def aside(self, question: str) -> None:
+        """A page with the answer to a question that leaves no trace."""
+        ...
+
+    async def set_up(self) -> None:
+        """Choose a server and a key again."""
         ...
 
     def copy(self, text: str) -> None: ...
@@ -254,6 +263,28 @@ def keys_page(own: Mapping[str, str]) -> Content:
     return Content("\n").join(lines)
 
 
+async def _init(desk: Desk, focus: str) -> None:
+    from kimi_code.tui.prompts import UPDATE_AGENTS, WRITE_AGENTS
+
+    text = UPDATE_AGENTS if (desk.host.folder / "AGENTS.md").exists() else WRITE_AGENTS
+    desk.submit(Job("prompt", f"{text}\n\nThe user adds: {focus}" if focus else text))
+
+
+async def _map(desk: Desk, focus: str) -> None:
+    about = f" of {focus}" if focus else ""
+    desk.read(f"The map{about}", Content(clean(await desk.host.draw_map(focus.split()))))
+
+
+async def _btw(desk: Desk, question: str) -> None:
+    asked = question or await desk.ask_line("A side question, which leaves no trace")
+    if asked and asked.strip():
+        desk.aside(asked.strip())
+
+
+async def _login(desk: Desk, _: str) -> None:
+    await desk.set_up()
+
+
 async def _quit(desk: Desk, _: str) -> None:
     desk.leave()
 
@@ -294,6 +325,10 @@ COMMANDS: tuple[Command, ...] = (
     Command("rename", "Give this session a title", _rename, "[TITLE]"),
     Command("export", "This session as a Markdown file", _export, "[FILE]"),
     Command("copy", "Copy the last answer", _copy),
+    Command("btw", "A side question that leaves no trace", _btw, "[QUESTION]"),
+    Command("init", "Write AGENTS.md from the repository, or bring it up to date", _init, "[WORDS]"),
+    Command("map", "What matters in the repository", _map, "[FILES AND NAMES]"),
+    Command("login", "Another server or key: the set-up of the first start", _login),
     Command("doctor", "Check what a run needs", _doctor),
     Command("theme", "Other colours", _theme, "[NAME]", _theme_names),
     Command("keys", "All keys", _keys),

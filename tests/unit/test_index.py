@@ -339,3 +339,18 @@ async def test_no_process_is_left_behind(project: Path) -> None:
         os.kill(pid, 0)
     with pytest.raises(RuntimeError):
         await index.symbols("x")
+
+
+async def test_completions_are_the_closest_names_of_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "class Ledger:\n    def settle(self): ...\n\ndef settle_all(): ...\n\ndef unsettled(): ...\n"
+    )
+    (tmp_path / "b.py").write_text("class Other:\n    def settle(self): ...\n")
+    index = Index(tmp_path, tmp_path / "cache")
+    try:
+        names = [found.qualified for found in await index.completions("settle", 10)]
+        assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
+        assert names[2:] == ["settle_all", "unsettled"]
+        assert [found.qualified for found in await index.completions("Ledger.set", 10)] == ["Ledger.settle"]
+    finally:
+        await index.close()

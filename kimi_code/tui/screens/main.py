@@ -46,9 +46,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PAUSE = 0.06  # seconds without a key before symbols are looked up
 _TWICE = 2.0  # seconds within which a second Ctrl+C leaves
 # What Shift+Tab goes through; "yolo" is for /permissions alone.
 _CYCLE = ("ask", "edits", "auto", "plan")
+_WELCOME = "Welcome to kimi-code."
 _GREETING = "What shall we do here?  Write it below.\n\n/help commands and keys   @ names a file   ! runs a command"
 
 
@@ -88,6 +90,7 @@ class MainScreen(Screen[None]):
             yield StatusLine(id="status")
 
     def on_mount(self) -> None:
+        self.prompt.folder = self._host.folder
         self.prompt.list_is_open = lambda: self.completions.fits(self.prompt.before_caret)
         if self._typed:
             self.prompt.replace_text(self._typed)
@@ -100,9 +103,15 @@ class MainScreen(Screen[None]):
         panels = (ApprovalPanel(self._host.preferences.keys, id="approval"), QuestionPanel(id="question"))
         await self.query_one("#column").mount(*panels, before="#completions")
         await self.query_one("#body").mount(Sidebar(id="sidebar"))
-        self.run_worker(self.conversation.run(self._which), exit_on_error=True)
+        self.run_worker(self._begin(), exit_on_error=True)
         self.run_worker(self._settle_in())
         self._look_around()
+
+    async def _begin(self) -> None:
+        from kimi_code.tui import doorway
+
+        if await doorway.come_in(self):
+            await self.conversation.run(self._which)
 
     async def _settle_in(self) -> None:
         try:
@@ -292,12 +301,12 @@ class MainScreen(Screen[None]):
             self.submit(Job("shell", text[1:].strip()))
         elif text.startswith("#") and len(text) > 1 and "\n" not in text:
             self.run_worker(self._note(text.lstrip("#").strip()))
-        elif not (event.steer and self.conversation.steer(text)):
-            self.submit(Job("prompt", text))
+        elif event.images or not (event.steer and self.conversation.steer(text)):
+            self.submit(Job("prompt", text, event.images))
 
     def _steer_queued(self) -> None:
         job = self.conversation.queue[0]
-        if job.kind == "prompt" and self.conversation.steer(job.text):
+        if job.kind == "prompt" and not job.images and self.conversation.steer(job.text):
             self.conversation.queue.pop(0)
             self._refresh()
 
@@ -341,6 +350,13 @@ class MainScreen(Screen[None]):
                 if self._files is None:
                     self._files = await asyncio.to_thread(Choices, await self._host.files())
                 found = await asyncio.to_thread(completion.files, asked, self._files)
+                if completion.may_be_symbol(asked.word):
+                    self.completions.suggest(found, before)
+                    await asyncio.sleep(_PAUSE)  # while somebody types on, nothing is looked up
+                    symbols = await self._host.symbols(asked.word)
+                    if not symbols or self.completions.moved:
+                        return
+                    found = completion.with_symbols(asked, found, symbols)
         self.completions.suggest(found, before)
 
     @on(Prompt.Key)
@@ -372,6 +388,23 @@ class MainScreen(Screen[None]):
                 self.prompt.replace_text(text)
 
         self.app.push_screen(Picker("History", rows, query=self.prompt.text.strip()), chosen)
+
+    @on(Prompt.ImageWanted)
+    @work(exclusive=True, group="clipboard")
+    async def _paste_image(self) -> None:
+        from kimi_code.tui.clipboard import save_image
+
+        file, problem = None, "There is no image in the clipboard."
+        try:
+            file = await asyncio.to_thread(save_image)
+        except KimiError as error:
+            problem = str(error)
+        if file is not None:
+            self.prompt.attach(file)
+        elif self.app.clipboard:  # what was copied here
+            self.prompt.action_paste()
+        else:
+            self.app.notify(problem)
 
     @on(Prompt.EditorWanted)
     @work(exclusive=True, group="editor")
@@ -446,6 +479,30 @@ class MainScreen(Screen[None]):
         chosen = await self.app.push_screen_wait(Sessions(store, self._host.folder, session.id if session else ""))
         if chosen is not None:
             await self.open(Which(id=chosen))
+
+    def say_with_the_session(self, text: str) -> None:
+        """A line now, and again once the next session is open, which begins with an empty transcript."""
+        self.say(text)
+        self._note_first = f"{self._note_first}\n{text}".strip()
+
+    def make_room(self, asking: bool) -> None:
+        """While the program itself asks, its question stands in the prompt's place."""
+        self.query_one("#prompt-row").display = not asking
+        self.query_one("#greeting", Static).update(_WELCOME if asking else _GREETING)
+        if asking:
+            self.activity.show("")
+        else:
+            self.prompt.focus()
+
+    async def set_up(self) -> None:
+        from kimi_code.tui import doorway
+
+        await doorway.set_up_again(self)
+
+    def aside(self, question: str) -> None:
+        from kimi_code.tui.screens.aside import Aside
+
+        self.app.push_screen(Aside(self.session, question))
 
     def copy(self, text: str) -> None:
         self.app.copy_to_clipboard(text)

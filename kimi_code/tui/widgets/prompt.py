@@ -8,6 +8,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from kimi_code.tui.input.history import Draft, History
+from kimi_code.tui.input.images import Images, images_in
 from kimi_code.tui.input.pastes import Pastes
 from kimi_code.tui.keys import actions
 
@@ -18,11 +19,11 @@ class Prompt(TextArea):
     """What the user writes. `Submitted` carries the whole text, chips unfolded."""
 
     class Submitted(Message):
-        """Enter, or the key that steers; `steer` says which."""
+        """Enter, or the key that steers; `steer` says which. `images` are the files of the chips in the text."""
 
-        def __init__(self, text: str, *, steer: bool) -> None:
+        def __init__(self, text: str, *, steer: bool, images: tuple[Path, ...] = ()) -> None:
             super().__init__()
-            self.text, self.steer = text, steer
+            self.text, self.steer, self.images = text, steer, images
 
     class Completing(Message):
         """The text before the caret changed: what could follow?"""
@@ -41,6 +42,9 @@ class Prompt(TextArea):
     class HistoryWanted(Message):
         """The user wants to search the history."""
 
+    class ImageWanted(Message):
+        """The user wants the clipboard's image, or its text when there is none."""
+
     class EditorWanted(Message):
         """The user wants to write in an editor of their own."""
 
@@ -54,6 +58,8 @@ class Prompt(TextArea):
         )
         self._actions = actions("prompt", keys)
         self._pastes = Pastes()
+        self._images = Images()
+        self.folder = Path()  # that relative paths are below
         self._history: History | None = None
         self._draft: Draft | None = None
         self._saving = self.set_timer(_DRAFT_PAUSE, self.save_draft, pause=True)
@@ -121,7 +127,15 @@ class Prompt(TextArea):
         """Put it at the caret, folded to a chip where it is long."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         start, end = self.selection
-        self._replace_via_keyboard(self._pastes.fold(text), start, end)
+        if files := images_in(text, self.folder):
+            self.attach(*files)
+        else:
+            self._replace_via_keyboard(self._pastes.fold(text), start, end)
+
+    def attach(self, *files: Path) -> None:
+        """Put images at the caret, as chips."""
+        start, end = self.selection
+        self._replace_via_keyboard("".join(f"{self._images.add(file)} " for file in files), start, end)
 
     # --- Actions ---
 
@@ -138,7 +152,11 @@ class Prompt(TextArea):
     def action_send_now(self) -> None:
         """Send, whatever list is open."""
         # Taken now: what is typed next, before anybody acts on the message, is the next prompt's.
-        self.post_message(self.Submitted(self._take(), steer=False))
+        self._submit(steer=False)
+
+    def _submit(self, *, steer: bool) -> None:
+        text = self._take()
+        self.post_message(self.Submitted(text, steer=steer, images=self._images.named_in(text)))
 
     def complete_with(self, text: str, length: int) -> None:
         """Put `text` in place of the `length` characters before the caret."""
@@ -150,7 +168,10 @@ class Prompt(TextArea):
         self._replace_via_keyboard("\n", start, end)
 
     def action_steer(self) -> None:
-        self.post_message(self.Submitted(self._take(), steer=True))
+        self._submit(steer=True)
+
+    def action_paste_image(self) -> None:
+        self.post_message(self.ImageWanted())
 
     def action_complete(self) -> None:
         self.post_message(self.Key("tab"))
