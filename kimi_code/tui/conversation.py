@@ -26,6 +26,11 @@ class Job:
     kind: Literal["prompt", "shell", "compact"]
     text: str = ""
 
+    @property
+    def typed(self) -> str:
+        """As its owner typed it."""
+        return {"prompt": "", "shell": "!", "compact": "/compact"}[self.kind] + self.text
+
 
 @dataclass(slots=True)
 class Conversation:
