@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from kimi_code.errors import KimiError
 from kimi_code.events import (
+    Approval,
     Record,
     RequestClosed,
     RequestOpened,
@@ -136,7 +137,7 @@ class MainScreen(Screen[None]):
     @property
     def waits(self) -> bool:
         """Whether a request waits for the person; the panels for them come after the first paint."""
-        return any(requests.waiting for requests in self.query(Requests))
+        return any(requests.count for requests in self.query(Requests))
 
     @property
     def status(self) -> StatusLine:
@@ -240,6 +241,15 @@ class MainScreen(Screen[None]):
     @on(QuestionPanel.Replied)
     def _reply(self, event: ApprovalPanel.Replied | QuestionPanel.Replied) -> None:
         self.session.reply(event.request_id, event.reply)
+
+    @on(ApprovalPanel.EditorWanted)
+    def _edit_proposal(self, event: ApprovalPanel.EditorWanted) -> None:
+        self.run_worker(self._reply_edited(event.request_id, event.approval, event.path))
+
+    async def _reply_edited(self, request_id: str, approval: Approval, path: str) -> None:
+        reply = await self.desk.edit_proposal(approval, path)
+        if reply is not None:
+            self.session.reply(request_id, reply)
 
     @on(ApprovalPanel.Scrolled)
     def _scroll(self, event: ApprovalPanel.Scrolled) -> None:

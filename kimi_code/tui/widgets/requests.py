@@ -30,9 +30,14 @@ class Requests(Vertical):
         yield QuestionPanel(id="question")
 
     @property
-    def waiting(self) -> bool:
-        """Whether anything waits."""
-        return bool(self._waiting)
+    def count(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    @property
+    def shown(self) -> Request | None:
+        """The one that is shown."""
+        return self._waiting.get(self._shown)
 
     def add(self, request_id: str, request: Request) -> None:
         """One more waits."""
@@ -53,7 +58,7 @@ class Requests(Vertical):
         """Show the chosen one, or the first, or nothing."""
         if self._shown not in self._waiting:
             self._shown = next(iter(self._waiting), "")
-        request = self._waiting.get(self._shown)
+        request = self.shown
         approval = self.query_one("#approval", ApprovalPanel)
         question = self.query_one("#question", QuestionPanel)
         self.display = request is not None
@@ -63,7 +68,7 @@ class Requests(Vertical):
         match request:
             case Approval():
                 approval.show(self._shown, request, number, count)
-                approval.focus()
+                approval.take_keyboard()
             case Question():
                 question.ask(self._shown, request)
                 question.focus_words()
