@@ -70,6 +70,8 @@ KEYS: tuple[Key, ...] = (
     Key("question.before", "up", "move(-1)", "The option before", "question"),
     Key("question.after", "down", "move(1)", "The option after", "question"),
     Key("question.answer", "enter", "answer", "Answer with the option, or with your words", "question"),
+    Key("question.take", "space", "take", "Take or leave the option, where several can be taken", "question"),
+    Key("question.next", "tab", "walk(1)", "The next request, where several wait", "question", first=True),
     Key("question.decline", "escape", "decline", "Let the model decide", "question"),
     Key("list.before", "up", "move(-1)", "The line before", "list"),
     Key("list.after", "down", "move(1)", "The line after", "list"),

@@ -1,5 +1,6 @@
 """Approvals on the screen: hunks taken and left, commands and files edited, a queue that can be walked."""
 
+import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -180,3 +181,26 @@ def test_what_has_no_hunks_is_taken_or_left_whole() -> None:
     picks.toggle()
     assert picks.reply() == AllowHunks(("d2",))
     assert not picks.split()
+
+
+async def test_a_turns_changes_are_approved_once_by_hunks(stage: Stage) -> None:
+    (stage.project / "a.txt").write_text(TWENTY)
+    subprocess.run(["git", "init", "-q"], cwd=stage.project, check=True)
+    other = {"path": "b.txt", "content": "new\n"}
+    stage.server.script(
+        call("Read", {"path": "a.txt"}, id="c1"),
+        call("Edit", EDITS, id="c2"),
+        call("Write", other, id="c3"),
+        say("Done."),
+    )
+    stage.server.script(say("Done."))
+    async with stage.open(review="turn") as screen:
+        await screen.say("change both")
+        await screen.asked()
+        assert (stage.project / "a.txt").read_text() == TWENTY
+        await screen.pilot.press("j", "j", "space", "j", "enter")
+        await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
+        assert screen.shows("applied: 2 files")
+    text = (stage.project / "a.txt").read_text()
+    assert text == TWENTY.replace("2\n", "two\n", 1).replace("6\n", "six\n", 1)
+    assert (stage.project / "b.txt").read_text() == "new\n"

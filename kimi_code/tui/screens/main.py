@@ -257,7 +257,8 @@ class MainScreen(Screen[None]):
 
     @on(Requests.Emptied)
     def _answered(self) -> None:
-        self.prompt.focus()
+        if not self.waits:  # the next one may have come since
+            self.prompt.focus()
 
     @on(TranscriptView.Broke)
     def _broke(self, event: TranscriptView.Broke) -> None:

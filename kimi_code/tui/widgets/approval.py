@@ -124,7 +124,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         number, count = self._place
         head = Content.assemble(
             ("● ", "$text-warning"),
-            (f"{approval.tool or 'Turn'}  ", "bold"),
+            (f"{approval.tool or 'Review'}  ", "bold"),
             clean(approval.title),
             (f"   {number} of {count} waiting" if count > 1 else "", MUTED),
         )

@@ -27,7 +27,7 @@ class Requests(Vertical):
 
     def compose(self) -> ComposeResult:
         yield ApprovalPanel(self._keys, id="approval")
-        yield QuestionPanel(id="question")
+        yield QuestionPanel(self._keys, id="question")
 
     @property
     def count(self) -> int:
@@ -70,13 +70,14 @@ class Requests(Vertical):
                 approval.show(self._shown, request, number, count)
                 approval.take_keyboard()
             case Question():
-                question.ask(self._shown, request)
+                question.ask(self._shown, request, number, count)
                 question.focus_words()
             case None:
                 self.post_message(self.Emptied())
 
     @on(ApprovalPanel.Walked)
-    def _walk(self, event: ApprovalPanel.Walked) -> None:
+    @on(QuestionPanel.Walked)
+    def _walk(self, event: ApprovalPanel.Walked | QuestionPanel.Walked) -> None:
         event.stop()
         ids = list(self._waiting)
         if self._shown in ids:
