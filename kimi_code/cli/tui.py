@@ -96,7 +96,7 @@ class LocalHost:
         self._folder = folder
         self._places = find_places(self._env, folder)
         chosen = peek(self._places.user_file)
-        self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion)
+        self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion, chosen.vim)
 
     @property
     def folder(self) -> Path:

@@ -43,6 +43,7 @@ from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
+    from kimi_code.repo.checkpoint_log import Scope
     from kimi_code.session.rewind import Direction, Rewound, Wish
 
 T = TypeVar("T")
@@ -223,6 +224,22 @@ class Session:
     async def redo(self, wish: "Wish") -> "Rewound":
         """Bring back what undo took; raises KimiError as undo does."""
         return await self._rewind("redo", wish)
+
+    @property
+    def prompts(self) -> dict[int, str]:
+        """The prompts of the turns that are not taken back, by the turn's number, oldest first."""
+        return {turn: text for turn, text in self._history.prompts.items() if turn not in self._history.undone}
+
+    async def rewind(self, turn: int, scope: "Scope") -> "Rewound":
+        """Take back `turn` of this session and all after it, as far as they are not; raises KimiError as undo does."""
+        from kimi_code.repo.checkpoint_log import without
+        from kimi_code.session.rewind import Wish
+
+        if self._agent.checkpoints is None:
+            raise KimiError("There are no checkpoints in this session.")
+        states = await self._agent.checkpoints().turns(self.id)
+        count = sum(state.turn >= turn and bool(without(scope, state.undone)) for state in states)
+        return await self.undo(Wish(count, self.id, scope=scope))
 
     async def _rewind(self, direction: "Direction", wish: "Wish") -> "Rewound":
         from kimi_code.session.rewind import Conversation, Rewinder

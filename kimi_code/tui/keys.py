@@ -35,7 +35,7 @@ KEYS: tuple[Key, ...] = (
     Key("prompt.newer", "down", "newer", "Newer prompt, from the last line", "prompt"),
     Key("prompt.search", "ctrl+r", "search_history", "Search the history", "prompt"),
     Key("prompt.editor", "ctrl+g", "edit_outside", "Write in $EDITOR", "prompt"),
-    Key("screen.interrupt", "escape", "interrupt", "Close a list, or interrupt", "everywhere"),
+    Key("screen.interrupt", "escape", "interrupt", "Close a list, or interrupt; twice: rewind", "everywhere"),
     Key("screen.leave", "ctrl+c", "leave", "Copy the selection, clear the prompt; twice: leave", "everywhere", True),
     Key("screen.mode", "shift+tab", "cycle_mode", "Next permission mode", "everywhere", first=True),
     Key("screen.fold", "ctrl+o", "toggle_cards", "Unfold or fold all cards", "everywhere", first=True),

@@ -64,7 +64,7 @@ class MainScreen(Screen[None]):
         self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.desk.fail)
         if prompt:
             self.conversation.queue.append(Job("prompt", prompt))
-        self._left_at = float("-inf")
+        self._left_at = self._escaped_at = float("-inf")
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="body"), Vertical(id="column"):
@@ -78,12 +78,14 @@ class MainScreen(Screen[None]):
             yield Completions(id="completions")
             with Horizontal(id="prompt-row"):
                 yield Static("❯", id="prompt-mark", markup=False)
-                yield Prompt(self._host.preferences.keys, id="prompt")
+                yield Prompt(self._host.preferences.keys, vim=self._host.preferences.vim, id="prompt")
             yield StatusLine(id="status")
 
     def on_mount(self) -> None:
         self._completer = Completer(self.desk, self.prompt, self.completions)
         self.prompt.list_is_open = lambda: self.completions.fits(self.prompt.before_caret)
+        if self._host.preferences.vim:
+            self.status.show_mode("insert")
         if self._typed:
             self.prompt.replace_text(self._typed)
         self.status.show_place(Place(short_folder(self._host.folder)))
@@ -299,6 +301,10 @@ class MainScreen(Screen[None]):
     def _list_key(self, event: Prompt.Key) -> None:
         self._completer.press(event.name)
 
+    @on(Prompt.ModeChanged)
+    def _mode_changed(self, event: Prompt.ModeChanged) -> None:
+        self.status.show_mode(event.mode)
+
     @on(Prompt.HistoryWanted)
     def _search_history(self) -> None:
         self.run_worker(self.desk.choose_from_history(self.prompt))
@@ -313,8 +319,22 @@ class MainScreen(Screen[None]):
     # --- Keys ---
 
     def action_interrupt(self) -> None:
-        if not self._completer.close() and not self.conversation.interrupt():
-            self.transcript.clear_cursor()
+        if self._completer.close() or self.conversation.interrupt():
+            return
+        self.transcript.clear_cursor()
+        if time.monotonic() - self._escaped_at < _TWICE:
+            self.action_rewind()
+        else:
+            self._escaped_at = time.monotonic()
+
+    def action_rewind(self) -> None:
+        self._escaped_at = float("-inf")
+        self.run_worker(self._rewind(), exclusive=True, group="rewinding")
+
+    async def _rewind(self) -> None:
+        from kimi_code.tui.rewinding import rewind
+
+        await rewind(self.desk, self.prompt)
 
     def action_leave(self) -> None:
         selected = self.get_selected_text() or self.prompt.selected_text
