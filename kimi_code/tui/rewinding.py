@@ -8,8 +8,7 @@ from kimi_code.tui.screens.picker import Row
 from kimi_code.tui.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
-    from kimi_code.repo.checkpoint import Scope
-    from kimi_code.session.rewind import Rewound
+    from kimi_code.session.rewind import Rewound, Scope
 
 _SCOPES = (
     Row("both", "Conversation and files", "all is as it was before that prompt"),
