@@ -109,7 +109,7 @@ class LocalHost:
         self._places = find_places(self._env, folder)
         chosen = peek(self._places.user_file)
         self._indexes: Indexes | None = None  # of the newest session
-        self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion)
+        self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion, chosen.vim)
 
     @property
     def folder(self) -> Path:

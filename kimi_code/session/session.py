@@ -46,6 +46,7 @@ from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
+    from kimi_code.repo.checkpoints.checkpoint_log import Scope
     from kimi_code.session.rewind import Rewinder, Rewound, Wish
     from kimi_code.session.timeline import Timeline
 
@@ -282,6 +283,22 @@ class Session:
 
         rewinder = self._rewinder()
         return Timeline(self.id, rewinder.checkpoints, rewinder, self._alone, self._put_back)
+
+    @property
+    def prompts(self) -> dict[int, str]:
+        """The prompts of the turns that are not taken back, by the turn's number, oldest first."""
+        return {turn: text for turn, text in self._history.prompts.items() if turn not in self._history.undone}
+
+    async def rewind(self, turn: int, scope: "Scope") -> "Rewound":
+        """Take back `turn` of this session and all after it, as far as they are not; raises KimiError as undo does."""
+        from kimi_code.repo.checkpoints.checkpoint_log import without
+        from kimi_code.session.rewind import Wish
+
+        if self._agent.checkpoints is None:
+            raise KimiError("There are no checkpoints in this session.")
+        states = await self._agent.checkpoints().turns(self.id)
+        count = sum(state.turn >= turn and bool(without(scope, state.undone)) for state in states)
+        return await self.undo(Wish(count, self.id, scope=scope))
 
     def _rewinder(self) -> "Rewinder":
         from kimi_code.session.rewind import Conversation, Rewinder

@@ -236,8 +236,8 @@ class Transcript:
             case TurnRedone():
                 seen = self._see(event.turn) if event.conversation else ()
                 return (*seen, *self._add(Note("info", _rewound(event, "brought back", "brought back"))))
-            case TurnReviewed(status=status, files=files):
-                return self._add(Note("info", f"The turn's changes to {len(files)} files: {status}."))
+            case TurnReviewed():
+                return self._reviewed(event)
             case CommitCreated(commit=commit, message=message):
                 return self._add(Note("info", f"Committed {commit[:10]}: {message.splitlines()[0]}"))
             case SessionForked(session_id=session_id):
@@ -393,7 +393,7 @@ class Transcript:
         self._asked[request_id] = request.call_id
         if isinstance(request, Question):
             return ()
-        index = self._open(request.call_id, request.tool, request.title, at)
+        index = self._open(request.call_id, request.tool or "Review", request.title, at)
         card = self._at(index)
         card.state, card.reason, card.blocks = "asked", request.reason, request.blocks
         return (index,)
@@ -404,6 +404,19 @@ class Transcript:
         if index is None or self._at(index).state != "asked":
             return ()
         self._at(index).state = "running"
+        return (index,)
+
+    def _reviewed(self, event: TurnReviewed) -> tuple[int, ...]:
+        """What a turn made was decided on: the end of the card that showed it, if anybody was asked."""
+        index = self._cards.get("")
+        count = len(event.files)
+        words = f"{event.status}: {count} file{'' if count == 1 else 's'}"
+        if index is None:
+            return self._add(Note("info", f"The turn's changes were {words}."))
+        card = self._at(index)
+        states: dict[str, CardState] = {"applied": "done", "declined": "denied"}
+        card.state = states.get(event.status, "failed")
+        card.summary = words
         return (index,)
 
     # --- Turns ---

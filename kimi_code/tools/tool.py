@@ -21,6 +21,10 @@ class Params(BaseModel):
         """Whether the call asks to run unconfined, which is decided on as if nothing could be confined."""
         return False
 
+    def edited(self, text: str) -> "Params | None":
+        """The call with `text` as the command it runs; None where it runs none."""
+        return None
+
 
 @frozen
 class ToolResult:

@@ -28,6 +28,11 @@ class Job:
     text: str = ""
     images: tuple[Path, ...] = ()
 
+    @property
+    def typed(self) -> str:
+        """As its owner typed it."""
+        return {"prompt": "", "shell": "!", "compact": "/compact"}[self.kind] + self.text
+
 
 @dataclass(slots=True)
 class Conversation:

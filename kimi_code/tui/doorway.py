@@ -23,7 +23,7 @@ async def come_in(main: "MainScreen") -> bool:
             return False
         await welcome.ask_for_trust(_Asker(main), household)
     except KimiError as error:
-        main.fail(error)  # opening the session says what follows from it
+        main.desk.fail(error)  # opening the session says what follows from it
     return True
 
 
@@ -32,16 +32,16 @@ async def set_up_again(main: "MainScreen") -> None:
     if main.conversation.state == "working":
         raise KimiError("A turn is running.", hint="Interrupt it with Esc first.")
     if await _set_up(main, main.host.household()):
-        await main.open(Which())
+        await main.desk.open(Which())
 
 
 async def _set_up(main: "MainScreen", household: "welcome.Household") -> bool | None:
     done = await welcome.set_up(_Asker(main), household)
     if done is None:
         main.app.wants_demo = True
-        main.leave()
+        main.desk.leave()
     elif not done:
-        main.say("Nothing was set up. /login asks again.")
+        main.desk.say("Nothing was set up. /login asks again.")
     return done
 
 
@@ -79,16 +79,16 @@ class _Asker:
         self._main.say_with_the_session(text)
 
     def fail(self, error: Exception) -> None:
-        self._main.fail(error)
+        self._main.desk.fail(error)
 
     def doing(self, words: str) -> None:
         self._main.activity.show(words)
 
     def show(self, title: str, text: str) -> None:
-        self._main.read(title, Content(text))
+        self._main.desk.read(title, Content(text))
 
     def themes(self) -> Sequence[str]:
-        return self._main.themes()
+        return self._main.desk.themes()
 
     def use_theme(self, name: str) -> None:
-        self._main.use_theme(name)
+        self._main.desk.use_theme(name)

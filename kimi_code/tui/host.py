@@ -62,6 +62,7 @@ class Preferences:
     keys: Mapping[str, str] = field(default_factory=dict[str, str])
     notify: bool = True
     reduced_motion: bool = False
+    vim: bool = False
 
 
 class Host(Protocol):

@@ -10,6 +10,7 @@ from textual.widgets import TextArea
 from kimi_code.tui.input.history import Draft, History
 from kimi_code.tui.input.images import Images, images_in
 from kimi_code.tui.input.pastes import Pastes
+from kimi_code.tui.input.vim import Mode, Vim, location_of, offset_of
 from kimi_code.tui.keys import actions
 
 _DRAFT_PAUSE = 0.5  # seconds of silence after which what was typed is on the disk
@@ -45,11 +46,18 @@ class Prompt(TextArea):
     class ImageWanted(Message):
         """The user wants the clipboard's image, or its text when there is none."""
 
+    class ModeChanged(Message):
+        """Vim's other mode."""
+
+        def __init__(self, mode: Mode) -> None:
+            super().__init__()
+            self.mode: Mode = mode
+
     class EditorWanted(Message):
         """The user wants to write in an editor of their own."""
 
-    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
-        """`keys` are the user's own, by the ids of bindings."""
+    def __init__(self, keys: Mapping[str, str], *, vim: bool = False, id: str | None = None) -> None:
+        """`keys` are the user's own, by the ids of bindings; `vim` for Vim's keys besides."""
         super().__init__(
             id=id,
             compact=True,
@@ -57,6 +65,7 @@ class Prompt(TextArea):
             placeholder="Ask for something.  / commands   @ files   ! shell",
         )
         self._actions = actions("prompt", keys)
+        self._vim = Vim() if vim else None
         self._pastes = Pastes()
         self._images = Images()
         self.folder = Path()  # that relative paths are below
@@ -98,6 +107,9 @@ class Prompt(TextArea):
             self._history.add(text)
         self.load_text("")
         self._pastes.clear()
+        if self._vim is not None and self._vim.mode == "normal":
+            self._vim.mode = "insert"  # the next prompt is typed
+            self.post_message(self.ModeChanged("insert"))
         self.save_draft()
         return text
 
@@ -107,11 +119,50 @@ class Prompt(TextArea):
             self._draft.save(self._pastes.unfold(self.text))
 
     async def _on_key(self, event: events.Key) -> None:
+        if self._vim is not None and not self.list_is_open() and self._press_in_vim(self._vim, event):
+            event.stop()
+            event.prevent_default()
+            return
         action = next((self._actions[name] for name in (event.key, *event.aliases) if name in self._actions), None)
         if action is not None:
             event.stop()
             event.prevent_default()
             await self.run_action(action)
+
+    def _press_in_vim(self, vim: Vim, event: events.Key) -> bool:
+        """Whether the key was Vim's: then it has done its work."""
+        mode, key = vim.mode, event.character if event.is_printable and event.character else event.key
+        at = offset_of(self.text, self.cursor_location)
+        done = vim.press(key, self.text, at)
+        if done is None:
+            if mode == "normal" and key in ("j", "k"):
+                self.action_newer() if key == "j" else self.action_older()
+                return True
+            return False
+        if done.undo:
+            self.undo()
+        else:
+            self._become(done.text)
+            self.move_cursor(location_of(done.text, done.at))
+        if vim.mode != mode:
+            self.post_message(self.ModeChanged(vim.mode))
+        return True
+
+    def _become(self, text: str) -> None:
+        """Other text, by the least of a change: undo takes it back, and the rest is not drawn anew."""
+        before = self.text
+        if text == before:
+            return
+        head = _common(before, text)
+        tail = _common(before[head:][::-1], text[head:][::-1])
+        start, end = (location_of(before, at) for at in (head, len(before) - tail))
+        self.history.checkpoint()
+        self._replace_via_keyboard(text[head : len(text) - tail], start, end)
+
+    def shelve(self) -> None:
+        """Keep what is written among the older prompts."""
+        if self._history is not None:
+            self._history.add(self._pastes.unfold(self.text))
 
     def on_text_area_changed(self) -> None:
         self._saving.reset()
@@ -200,3 +251,8 @@ class Prompt(TextArea):
 
     def action_edit_outside(self) -> None:
         self.post_message(self.EditorWanted())
+
+
+def _common(a: str, b: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
