@@ -12,7 +12,7 @@ from kimi_code.repo.checkpoints.survey import Survey
 from kimi_code.repo.shadow import USUALLY_IGNORED
 
 # Ignored files are looked at one by one; more of them say little to a person, and cost time at every checkpoint.
-_IGNORED_AT_MOST = 2_000
+IGNORED_AT_MOST = 2_000
 
 TEMPORARY = re.compile(r"\.[0-9a-f]{12}\.kimi-code\.tmp")
 """Names of the files we write before they take their place; in a tree they are litter of a process that was killed."""
@@ -266,7 +266,7 @@ def _entries(worktree: str, folder: str) -> "list[os.DirEntry[str]] | None":
 
 def _looks(worktree: str, paths: Iterable[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """The nearest files first, without what is made anew at any time (caches, dependencies)."""
-    queue, left = deque(sorted(paths)), _IGNORED_AT_MOST
+    queue, left = deque(sorted(paths)), IGNORED_AT_MOST
     while queue and left:
         path = queue.popleft()
         if path.rpartition("/")[2] in _JUNK or path.endswith(".pyc"):
