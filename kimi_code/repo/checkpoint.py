@@ -101,7 +101,8 @@ class Checkpoints:
             if begun is None or begun.ended:
                 begun = self._begin(ledger, session, turn, "")
             before = ledger.history.newest
-            state, notes = await ledger.look()
+            # What a turn starts from, and what it ends with, is looked at thoroughly: undo depends on it.
+            state, notes = await ledger.look(quick=bool(begun.before))
             kept, found = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
             entries = [kept] if kept is not before else []
             started = [Started(begun.id, kept.id)] if changing and not begun.before else []

@@ -24,6 +24,7 @@ from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
 from kimi_code.repo.checkpoints.reversal import Since, take_back
 from kimi_code.repo.checkpoints.states import State, absent, keep_difference, letters, with_changes
+from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.values import frozen
 
@@ -271,14 +272,19 @@ class Rewind:
 
     def _notes(self, plan: Plan, target: State) -> list[str]:
         ignored = ignored_changes(plan, target)
+        apart = {path for path in plan.state.skipped if path.endswith("/")}
         told = [
+            (apart, "is a repository of its own; what changed in it stays"),
             (plan.skipped, "is left as it is: too large or unreadable for a checkpoint"),
             (plan.unknown, "stays: no turn created it"),
             (ignored, "is ignored, so that it is in no checkpoint and stays as it is"),
         ]
-        return [
+        said = [
             f"{_listed(self._ledger.display(path) for path in sorted(paths))} {why}" for paths, why in told if paths
         ]
+        many = max(len(state.survey.ignored) for state in (plan.state, target)) >= IGNORED_AT_MOST
+        more = f"of the ignored files only {IGNORED_AT_MOST:,} were looked at; others may have changed, and stay so"
+        return [*said, *([more] if many else [])]
 
 
 def _listed(names: Iterable[str]) -> str:
