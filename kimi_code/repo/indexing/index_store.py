@@ -38,7 +38,13 @@ _IN_TEXT = "surrogatepass"
 # What a cached answer depends on besides the file: its own code and queries, and the grammars.
 _CODE = (
     *("symbols", "syntax", "indexing/analysis", "indexing/definitions", "indexing/visibility", "indexing/comments"),
-    *("indexing/import_statements", "indexing/languages", "indexing/plain_outline", "indexing/facts"),
+    *(
+        "indexing/import_statements",
+        "indexing/languages",
+        "indexing/plain_outline",
+        "indexing/facts",
+        "indexing/token_uses",
+    ),
 )
 
 
