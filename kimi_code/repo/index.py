@@ -10,7 +10,7 @@ No question waits for all files to be read: it is answered with what is known, `
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from kimi_code.repo.indexing.indexer import Indexer
 from kimi_code.repo.indexing.parser_process import ParserProcess
 from kimi_code.repo.indexing.rank import Graph
 from kimi_code.repo.indexing.reference_graph import Imports, Uses, connect, is_resolved, unpack
-from kimi_code.repo.indexing.relevance import candidate, rank_files
+from kimi_code.repo.indexing.relevance import Ranking, candidate, rank_files
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
@@ -97,9 +97,7 @@ class Index:
         ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob."""
         complete = await self._indexer.refresh(_PATIENCE)
         container, _, name = query.strip().rpartition(".")
-        catalog = self._indexer.catalog
-        numbers, lines = catalog.defined_names()
-        fits = [(fit, numbers[line]) for fit, line in match_names(name, lines)]
+        fits = await asyncio.to_thread(_fitting, self._indexer.catalog, name)
         return Answer(await self._best(fits, container, kind, path, limit), not complete)
 
     async def definitions_of(self, name: str, path: str = "", limit: int = 50) -> Answer[Definition]:
@@ -114,7 +112,8 @@ class Index:
         self, fits: Iterable[tuple[Closeness, int]], container: str, kind: str, path: str, limit: int
     ) -> tuple[Definition, ...]:
         """The definitions of the names that fit, as far as they are in such a container."""
-        ranked = self._ranked(fits, kind, _path_test(self._inside(path) if path else "", path))
+        accepts = _path_test(self._inside(path) if path else "", path)
+        ranked = await asyncio.to_thread(_ranked, self._indexer.catalog, fits, kind, accepts)
         found: list[Definition] = []
         step = max(limit, 20)
         for start in range(0, len(ranked), step):
@@ -127,26 +126,6 @@ class Index:
             if len(found) >= limit:
                 break
         return tuple(found[:limit])
-
-    def _ranked(self, fits: Iterable[tuple[Closeness, int]], kind: str, accepts: Callable[[str], bool]) -> list[Ranked]:
-        catalog = self._indexer.catalog
-        definers = catalog.definers()
-        users = catalog.user_counts()
-        ranked: list[tuple[tuple[object, ...], Ranked]] = []
-        for fit, number in fits:
-            length = len(catalog.names[number])
-            for entry in definers.get(number, ()):
-                if not accepts(entry.path):
-                    continue
-                for place, name in enumerate(entry.defined):
-                    if name != number:
-                        continue
-                    own_kind, exported = entry.kind(place)
-                    if not kind or kind == own_kind:
-                        key = (fit, not exported, -users.get(number, 0), length, entry.path, place)
-                        ranked.append((key, (entry, place)))
-        ranked.sort(key=lambda pair: pair[0])
-        return [pair[1] for pair in ranked]
 
     async def outline(self, path: Path | str) -> FileOutline | None:
         """The definitions of one file as it is now, in the order of lines; None when it is not a file in the tree.
@@ -226,14 +205,10 @@ class Index:
         uses, graph = await self._connected()
         given = tuple(inside for path in focus.files if (inside := self._inside(path)))
         about, within = Focus(focus.words, given), self._inside(folder) or ""
-        ranking = rank_files(self._indexer.catalog, uses, graph, about, self._indexer.recent, within)
+        catalog, recent = self._indexer.catalog, self._indexer.recent
+        ranking = await asyncio.to_thread(rank_files, catalog, uses, graph, about, recent, within)
         details = await self._indexer.details(entry.path for entry, _ in ranking.files)
-        candidates = [
-            candidate(entry, rank, detail.definitions, ranking)
-            for entry, rank in ranking.files
-            if (detail := details.get(entry.path)) and len(detail.definitions) == len(entry.defined)
-        ]
-        return draw(candidates, tokens, count, partial=not complete)
+        return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
 
     async def _read_first(self, focus: Focus) -> None:
         """Have the files read now that a focus names, or that look as if they define what it names."""
@@ -269,14 +244,39 @@ class Index:
             uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
             if uses is None:
                 imports = await self._resolved_imports()
-                for made in connect(catalog, imports):
-                    uses = made
-                    await asyncio.sleep(0)
-                assert uses is not None
+                uses = await asyncio.to_thread(connect, catalog, imports)
                 if not self._indexer.status().partial and key == _key(catalog, files, manifests):
                     await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
-            self._uses = (key, uses, uses.graph())
+            self._uses = (key, uses, await asyncio.to_thread(uses.graph))
             return self._uses[1:]
+
+
+def _fitting(catalog: Catalog, name: str) -> list[tuple[Closeness, int]]:
+    """How closely the defined names fit one; in a thread: there may be a hundred thousand."""
+    numbers, lines = catalog.defined_names()
+    return [(fit, numbers[line]) for fit, line in match_names(name, lines)]
+
+
+def _ranked(
+    catalog: Catalog, fits: Iterable[tuple[Closeness, int]], kind: str, accepts: Callable[[str], bool]
+) -> list[Ranked]:
+    definers = catalog.definers()
+    users = catalog.user_counts()
+    ranked: list[tuple[tuple[object, ...], Ranked]] = []
+    for fit, number in fits:
+        length = len(catalog.names[number])
+        for entry in definers.get(number, ()):
+            if not accepts(entry.path):
+                continue
+            for place, name in enumerate(entry.defined):
+                if name != number:
+                    continue
+                own_kind, exported = entry.kind(place)
+                if not kind or kind == own_kind:
+                    key = (fit, not exported, -users.get(number, 0), length, entry.path, place)
+                    ranked.append((key, (entry, place)))
+    ranked.sort(key=lambda pair: pair[0])
+    return [pair[1] for pair in ranked]
 
 
 def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
@@ -285,6 +285,15 @@ def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
         entry = catalog.get(path)
         digest.update(os.fsencode(path) + (entry.digest.encode() if entry else b"") + b"\n")
     return digest.hexdigest()
+
+
+def _drawn(ranking: Ranking, details: Mapping[str, Detail], tokens: int, count: Count, partial: bool) -> RepoMap:
+    candidates = [
+        candidate(entry, rank, detail.definitions, ranking)
+        for entry, rank in ranking.files
+        if (detail := details.get(entry.path)) and len(detail.definitions) == len(entry.defined)
+    ]
+    return draw(candidates, tokens, count, partial=partial)
 
 
 def _path_test(inside: str | None, path: str) -> Callable[[str], bool]:

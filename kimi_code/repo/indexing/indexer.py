@@ -5,6 +5,7 @@ One event loop owns it; what blocks (SQLite, the status of each file) runs in th
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -334,29 +335,27 @@ class Indexer:
 
     async def details(self, paths: Iterable[str]) -> dict[str, Detail]:
         """The details of files in the catalog; a file that has none any more is missing."""
-        found: dict[str, Detail] = {}
-        asked: list[str] = []
-        for path in dict.fromkeys(paths):
-            kept = self._unsaved.get(path) or self._saving.get(path)
-            if not (kept and self._read(found, path, kept[0].digest, kept[1])):
-                asked.append(path)
-        if asked:
-            for path, (digest, body) in (await asyncio.to_thread(self.store.details, asked)).items():
-                self._read(found, path, digest, body)
-        missing = [path for path in asked if path not in found and self.catalog.get(path) is not None]
+        digests = {path: entry.digest for path in paths if (entry := self.catalog.get(path)) is not None}
+        kept = {
+            path: (digest, each[1])
+            for path, digest in digests.items()
+            if (each := self._unsaved.get(path) or self._saving.get(path)) and each[0].digest == digest
+        }
+        found = await asyncio.to_thread(self._decoded, digests, kept)
+        missing = [path for path in digests if path not in found and self.catalog.get(path) is not None]
         for path, result in (await self.read_now(missing)).items():
             found[path] = read_detail(path, result[1])
         return found
 
-    def _read(self, found: dict[str, Detail], path: str, digest: str, body: bytes) -> bool:
-        entry = self.catalog.get(path)
-        if entry is None or entry.digest != digest:
-            return False
-        try:
-            found[path] = read_detail(path, body)
-        except ValueError:
-            return False
-        return True
+    def _decoded(self, digests: Mapping[str, str], kept: Mapping[str, tuple[str, bytes]]) -> dict[str, Detail]:
+        """In a thread: those of these digests, `kept` or on disk."""
+        asked = [path for path in digests if path not in kept]
+        found: dict[str, Detail] = {}
+        for path, (digest, body) in {**(self.store.details(asked) if asked else {}), **kept}.items():
+            if digest == digests[path]:
+                with suppress(ValueError):
+                    found[path] = read_detail(path, body)
+        return found
 
     async def read_next(self, paths: Sequence[str], patience: float) -> None:
         """Read these files before all others, in this order; returns when the first few of them are read."""
