@@ -27,6 +27,7 @@ from kimi_code.repo.indexing.relevance import Ranking, candidate, rank_files
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
+_LISTING = 1.0  # seconds for the first look at a tree
 _DRAWING = 0.2  # seconds of those that choosing and laying out a map may take
 _CORES_EACH = 4  # processor cores for each parser process
 _WORKERS_MOST = 4
@@ -194,13 +195,22 @@ class Index:
     async def map(self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "") -> RepoMap:
         """The map of at most `tokens` tokens as `count` counts; only of `folder` (relative) if it is given.
 
-        While files are still being read, those that `focus` speaks of come first, for at most half a second.
+        While files are still being read, those that `focus` speaks of come first, for at most half a second. A tree
+        that nothing is known of is listed before that, for at most a second: without, there is no answer at all.
         """
+        is_new = self._indexer.is_new
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE
-        complete = await self._indexer.listed(_PATIENCE)
-        if self._indexer.waiting():
-            await self._read_first(focus)
+        words = [word for word in re.findall(r"\w{3,}", " ".join(focus.words)) if not word.isdigit()]
+        searching = asyncio.create_task(self._defining(words)) if words and is_new else None
+        try:
+            complete = await self._indexer.listed(_LISTING if is_new else _PATIENCE)
+            if self._indexer.waiting():
+                defining = await (searching or self._defining(words)) if words else []
+                await self._read_first(focus, words, defining)
+        finally:
+            if searching is not None:
+                searching.cancel()
         complete = await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
         uses, graph = await self._connected()
         given = tuple(inside for path in focus.files if (inside := self._inside(path)))
@@ -210,15 +220,14 @@ class Index:
         details = await self._indexer.details(entry.path for entry, _ in ranking.files)
         return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
 
-    async def _read_first(self, focus: Focus) -> None:
+    async def _read_first(self, focus: Focus, words: Sequence[str], defining: Sequence[str]) -> None:
         """Have the files read now that a focus names, or that look as if they define what it names."""
         waiting = set(self._indexer.waiting())
         named = [path for path in map(self._inside, focus.files) if path in waiting]
-        words = [word for word in re.findall(r"\w{3,}", " ".join(focus.words)) if not word.isdigit()]
         stems = [word.lower().rstrip("s") for word in words]
         by_path = [path for path in waiting if any(stem in path.rpartition("/")[2].lower() for stem in stems)]
-        defining = [path for path in await self._defining(words) if path in waiting] if words else []
-        first = dict.fromkeys((*named, *defining, *sorted(by_path)[:_FOCUSED_MOST]))
+        found = [path for path in defining if path in waiting]
+        first = dict.fromkeys((*named, *found, *sorted(by_path)[:_FOCUSED_MOST]))
         await self._indexer.read_next(list(first)[:_FOCUSED_MOST], _PATIENCE)
 
     async def _defining(self, words: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -339,3 +340,16 @@ async def test_no_process_is_left_behind(project: Path) -> None:
         os.kill(pid, 0)
     with pytest.raises(RuntimeError):
         await index.symbols("x")
+
+
+async def test_maps_are_laid_out_beside_the_event_loop(project: Path) -> None:
+    threads: set[int] = set()
+
+    def counted(text: str) -> int:
+        threads.add(threading.get_ident())
+        return count(text)
+
+    async with opened(project) as index:
+        assert await index.wait(60)
+        assert (await index.map(200, counted)).files
+    assert threads and threading.get_ident() not in threads

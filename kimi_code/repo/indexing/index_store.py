@@ -75,6 +75,11 @@ class IndexStore:
         self._db: sqlite3.Connection | None = None
         self.note = ""
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever kept of this root."""
+        return not self._folder.exists()
+
     def load(self) -> list[Facts]:
         """All files that were ever kept."""
         return self._do(_load, [])

@@ -85,6 +85,11 @@ class Indexer:
         return tuple(pid for parser in self._parsers if (pid := parser.pid) is not None)
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing of the tree was ever kept, so that all is to be read."""
+        return not self._loaded and self.store.is_new
+
+    @property
     def complete(self) -> bool:
         """Whether the tree was looked at and nothing is left to read."""
         return self._looks > 0 and not self._jobs and not self._reading and not self._looking.locked()
@@ -156,25 +161,37 @@ class Indexer:
                 else:
                     async with asyncio.TaskGroup() as group:
                         listed = group.create_task(list_files(self.root))
+                        recent = group.create_task(self._recent())
                         group.create_task(self._load())
-                    listing = listed.result()
+                    listing, self.recent = listed.result(), recent.result()
                 await self._compare(listing)
             finally:
                 self._settle()
 
+    async def _recent(self) -> tuple[str, ...]:
+        """For the order in which a tree is read that nothing is known of."""
+        return await recently_committed(self.root) if self.store.is_new else ()
+
     async def _load(self) -> None:
+        is_new = self.store.is_new
+        if is_new:
+            self._start_parsers(at_once=True)  # while the tree is listed
         known = await asyncio.to_thread(self.store.load)
-        for parser in self._parsers:
-            self._start(self._parse(parser, at_once=not known))
+        if not is_new:
+            self._start_parsers(at_once=not known)
         for number, facts in enumerate(known):
             self._put(facts)
             if number % _PAUSE == 0:
                 await asyncio.sleep(0)
         self._loaded = True
 
+    def _start_parsers(self, *, at_once: bool) -> None:
+        for parser in self._parsers:
+            self._start(self._parse(parser, at_once=at_once))
+
     async def _compare(self, listing: Listing) -> None:
         if listing is not self.listing:
-            self._wanted = tuple(path for path in listing.paths if is_indexed(path))
+            self._wanted = await asyncio.to_thread(_indexed, listing.paths)
             self._wanted_set = frozenset(self._wanted)
             self._strangers.clear()
         self.listing = listing
@@ -398,6 +415,10 @@ class Indexer:
             await asyncio.wait({self._saver})
         await self._save()
         await asyncio.to_thread(self.store.close)
+
+
+def _indexed(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(path for path in paths if is_indexed(path))
 
 
 def _most_important_last(paths: Iterable[str], recent: Iterable[str]) -> list[str]:
