@@ -27,7 +27,7 @@ from kimi_code.repo.indexing.relevance import Ranking, candidate, rank_files
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
-_LISTING = 1.0  # seconds for the first look at a tree
+_LISTING = 1.0  # seconds for the first look at a tree, and for the search beside it
 _DRAWING = 0.2  # seconds of those that choosing and laying out a map may take
 _CORES_EACH = 4  # processor cores for each parser process
 _WORKERS_MOST = 4
@@ -236,7 +236,7 @@ class Index:
 
         pattern = rf"\b(?:{_SUBJECTS})\s+(?:{'|'.join(map(re.escape, words))})\b"
         try:
-            found = await Search(timeout=_PATIENCE).grep(self.root, Query(pattern, "files"))
+            found = await Search(timeout=_LISTING).grep(self.root, Query(pattern, "files"))
         except ToolError:
             return []
         return [hit.path.removeprefix("./") for hit in found.hits]
