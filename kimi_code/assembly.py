@@ -121,7 +121,7 @@ async def open_session(opening: Opening) -> Assembled:
     files = FileMemory()
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
-    if resumed is None:
+    if resumed is None and choice.provider.kind != "scripted":  # a script's words are known already
         first_map.start()
     # A copy of the tree is not indexed, and answers about the user's own would mislead there.
     indexed = () if settings.review == "turn" else boundary.roots

@@ -102,7 +102,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
     import_sdk_meanwhile(settings)
     diff = _turn_diff(flags, settings, cwd)
-    first_map = None if flags.resume or flags.continue_last else _draw_map_meanwhile(settings, cwd)
+    first_map = None if flags.resume or flags.continue_last or is_scripted(settings) else _draw_map(settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
     prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
 
@@ -150,9 +150,14 @@ def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | 
     return TurnDiff(flags.apply, target)
 
 
+def is_scripted(settings: "Settings") -> bool:
+    """Whether the words of the model are known already: they need neither an SDK nor a map."""
+    return settings.model.startswith("scripted:")
+
+
 def import_sdk_meanwhile(settings: "Settings") -> None:
     """Import the SDK in a thread: the longest part of starting up, and it needs nothing of the rest."""
-    if settings.model.startswith("scripted:"):
+    if is_scripted(settings):
         return
     import threading
 
@@ -161,8 +166,8 @@ def import_sdk_meanwhile(settings: "Settings") -> None:
     threading.Thread(target=preload, name="import-sdk", daemon=True).start()
 
 
-def _draw_map_meanwhile(settings: "Settings", cwd: Path) -> "FirstMap":
-    # In a process of its own, which has until the SDK is imported.
+def _draw_map(settings: "Settings", cwd: Path) -> "FirstMap":
+    # Meanwhile, in a process of its own, which has until the SDK is imported.
     from kimi_code.agent.first_map import FirstMap
     from kimi_code.repo.git import find_root
 

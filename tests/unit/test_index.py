@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -354,3 +355,16 @@ async def test_completions_are_the_closest_names_of_what_is_known(tmp_path: Path
         assert [found.qualified for found in await index.completions("Ledger.set", 10)] == ["Ledger.settle"]
     finally:
         await index.close()
+
+
+async def test_maps_are_laid_out_beside_the_event_loop(project: Path) -> None:
+    threads: set[int] = set()
+
+    def counted(text: str) -> int:
+        threads.add(threading.get_ident())
+        return count(text)
+
+    async with opened(project) as index:
+        assert await index.wait(60)
+        assert (await index.map(200, counted)).files
+    assert threads and threading.get_ident() not in threads
