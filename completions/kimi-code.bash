@@ -8,14 +8,15 @@ _kimi_code() {
         if [[ $word == "=" ]]; then continue; fi
         if [[ -n $pending ]]; then pending=""; continue; fi
         case "$path:$word" in
-            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | ":--max-agents" | ":--rollout" | "swarm run:--plan" | "swarm run:--max-agents" | "swarm run:--rollout" | "swarm run:--output-format" | "swarm resume:--max-agents" | "swarm resume:--rollout" | "swarm resume:--output-format" | "swarm report:--svg" | "swarm report:--html" | "swarm report:--rollout" | "undo:--paths" | "undo:-r" | "undo:--resume" | "undo:-C" | "undo:--directory" | "redo:-r" | "redo:--resume" | "redo:-C" | "redo:--directory" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
-            ":demo" | ":swarm" | "swarm:run" | "swarm:resume" | "swarm:status" | "swarm:cancel" | "swarm:report" | ":undo" | ":redo" | ":checkpoints" | "checkpoints:list" | "checkpoints:show" | "checkpoints:diff" | "checkpoints:restore" | "checkpoints:prune" | ":map" | ":symbols" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
+            ":-p" | ":--prompt" | ":--output-format" | ":--output-schema" | ":--image" | ":--verify" | ":-C" | ":--directory" | ":--add-dir" | ":-m" | ":--model" | ":--thinking" | ":-r" | ":--resume" | ":--permission-mode" | ":--allow" | ":--deny" | ":--review" | ":--patch-out" | ":--branch" | ":--max-steps" | ":--max-tokens" | ":--max-cost" | ":--timeout" | ":--max-agents" | ":--rollout" | "swarm run:--plan" | "swarm run:--max-agents" | "swarm run:--rollout" | "swarm run:--output-format" | "swarm resume:--max-agents" | "swarm resume:--rollout" | "swarm resume:--output-format" | "swarm report:--svg" | "swarm report:--html" | "swarm report:--rollout" | "undo:--paths" | "undo:-r" | "undo:--resume" | "undo:-C" | "undo:--directory" | "redo:-r" | "redo:--resume" | "redo:-C" | "redo:--directory" | "map:--tokens" | "map:--focus" | "symbols:--kind" | "sessions export:--format" | "sessions export:-o" | "sessions export:--output" | "permissions test:--allow" | "permissions test:--ask" | "permissions test:--deny" | "permissions test:--permission-mode") pending=$word ;;
+            ":demo" | ":swarm" | "swarm:run" | "swarm:resume" | "swarm:status" | "swarm:cancel" | "swarm:report" | ":undo" | ":redo" | ":checkpoints" | "checkpoints:list" | "checkpoints:show" | "checkpoints:diff" | "checkpoints:restore" | "checkpoints:prune" | ":map" | ":symbols" | ":login" | ":logout" | ":doctor" | ":models" | ":sessions" | "sessions:list" | "sessions:show" | "sessions:export" | "sessions:fork" | "sessions:delete" | ":config" | "config:show" | "config:path" | "config:schema" | ":trust" | ":permissions" | "permissions:allow" | "permissions:test" | ":schema" | "schema:events" | ":completions" | "completions:show" | "completions:install") path=${path:+$path }$word ;;
         esac
     done
     if [[ $cur == "=" ]]; then cur=""; fi
     case "$path:$pending" in
         ":--output-format") COMPREPLY=($(compgen -W "text json jsonl stream-json" -- "$cur")); return ;;
         ":--output-schema") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        ":--image") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -f -- "$cur")); return ;;
         ":-C" | ":--directory") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         ":--add-dir") compopt -o filenames 2>/dev/null; local IFS=$'\n'; COMPREPLY=($(compgen -d -- "$cur")); return ;;
         ":--thinking") COMPREPLY=($(compgen -W "off on low high max" -- "$cur")); return ;;
@@ -40,7 +41,7 @@ _kimi_code() {
         *:?*) return ;;
     esac
     case "$path" in
-        "") words="demo swarm undo redo checkpoints map symbols doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout --max-agents --plan-first --rollout -V --version -h --help" ;;
+        "") words="demo swarm undo redo checkpoints map symbols login logout doctor models sessions config trust permissions schema completions"; flags="-p --prompt --output-format --output-schema --image --verify -C --directory --add-dir -m --model --thinking -c --continue -r --resume --no-session --permission-mode -y --yolo --net --allow --deny --review --apply --patch-out --commit --branch --trust --max-steps --max-tokens --max-cost --timeout --max-agents --plan-first --rollout -V --version -h --help" ;;
         "demo") words="--live --fast --plain -h --help"; flags="--live --fast --plain -h --help" ;;
         "swarm") words="run resume status cancel report"; flags="-h --help" ;;
         "swarm run") words="--plan -y --yolo --apply --max-agents --plan-first --rollout --output-format -h --help"; flags="--plan -y --yolo --apply --max-agents --plan-first --rollout --output-format -h --help" ;;
@@ -58,12 +59,15 @@ _kimi_code() {
         "checkpoints prune") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "map") words="--tokens --focus --no-wait --json -h --help"; flags="--tokens --focus --no-wait --json -h --help" ;;
         "symbols") words="--kind --json -h --help"; flags="--kind --json -h --help" ;;
+        "login") words="--list --no-check --json -h --help"; flags="--list --no-check --json -h --help" ;;
+        "logout") words="-h --help"; flags="-h --help" ;;
         "doctor") words="--json -h --help"; flags="--json -h --help" ;;
         "models") words="--json -h --help"; flags="--json -h --help" ;;
-        "sessions") words="list show export delete"; flags="-h --help" ;;
+        "sessions") words="list show export fork delete"; flags="-h --help" ;;
         "sessions list") words="--all --json -h --help"; flags="--all --json -h --help" ;;
         "sessions show") words="-h --help"; flags="-h --help" ;;
         "sessions export") words="--format -o --output -h --help"; flags="--format -o --output -h --help" ;;
+        "sessions fork") words="-h --help"; flags="-h --help" ;;
         "sessions delete") words="-y --yes -h --help"; flags="-y --yes -h --help" ;;
         "config") words="show path schema"; flags="-h --help" ;;
         "config show") words="--json -h --help"; flags="--json -h --help" ;;

@@ -8,9 +8,9 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' ':--max-agents' ':--rollout' 'swarm run:--plan' 'swarm run:--max-agents' 'swarm run:--rollout' 'swarm run:--output-format' 'swarm resume:--max-agents' 'swarm resume:--rollout' 'swarm resume:--output-format' 'swarm report:--svg' 'swarm report:--html' 'swarm report:--rollout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--image' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' ':--max-agents' ':--rollout' 'swarm run:--plan' 'swarm run:--max-agents' 'swarm run:--rollout' 'swarm run:--output-format' 'swarm resume:--max-agents' 'swarm resume:--rollout' 'swarm resume:--output-format' 'swarm report:--svg' 'swarm report:--html' 'swarm report:--rollout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
-            case ':demo' ':swarm' 'swarm:run' 'swarm:resume' 'swarm:status' 'swarm:cancel' 'swarm:report' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
+            case ':demo' ':swarm' 'swarm:run' 'swarm:resume' 'swarm:status' 'swarm:cancel' 'swarm:report' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':login' ':logout' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:fork' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
         end
     end
@@ -25,9 +25,11 @@ complete -c kimi-code -n __kimi_code_at -a redo -d 'Bring back what the last und
 complete -c kimi-code -n __kimi_code_at -a checkpoints -d 'List, compare, restore and prune saved states of the files'
 complete -c kimi-code -n __kimi_code_at -a map -d 'Show what matters in a repository'
 complete -c kimi-code -n __kimi_code_at -a symbols -d 'Find definitions by name'
+complete -c kimi-code -n __kimi_code_at -a login -d 'Keep an API key, so that it need not be in the environment'
+complete -c kimi-code -n __kimi_code_at -a logout -d 'Remove a key that `kimi-code login` or the screen kept'
 complete -c kimi-code -n __kimi_code_at -a doctor -d 'Check what a run needs'
 complete -c kimi-code -n __kimi_code_at -a models -d 'List the models the server offers'
-complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export and delete sessions'
+complete -c kimi-code -n __kimi_code_at -a sessions -d 'List, show, export, fork and delete sessions'
 complete -c kimi-code -n __kimi_code_at -a config -d 'Show settings, where they come from, their files'
 complete -c kimi-code -n __kimi_code_at -a trust -d 'Use a project\'s own settings, after showing them'
 complete -c kimi-code -n __kimi_code_at -a permissions -d 'What may run, and why'
@@ -36,6 +38,7 @@ complete -c kimi-code -n __kimi_code_at -a completions -d 'Completion scripts fo
 complete -c kimi-code -n __kimi_code_at -s p -l prompt -x -d 'Do this, print the answer, exit. `-` reads standard input; with TEXT, a pipe is attached below it.'
 complete -c kimi-code -n __kimi_code_at -l output-format -x -a 'text json jsonl stream-json' -d 'text: the answer. json: one result object. jsonl (or stream-json): every event, the result last.'
 complete -c kimi-code -n __kimi_code_at -l output-schema -r -F -d 'A JSON Schema the answer must satisfy.'
+complete -c kimi-code -n __kimi_code_at -l image -r -F -d 'Show this image to the model with the prompt; repeatable.'
 complete -c kimi-code -n __kimi_code_at -l verify -x -d 'Run this at the end; a failure goes back to the model, three runs at most.'
 complete -c kimi-code -n __kimi_code_at -s C -l directory -x -a '(__fish_complete_directories)' -d 'Work in this folder.'
 complete -c kimi-code -n __kimi_code_at -l add-dir -x -a '(__fish_complete_directories)' -d 'Work in this folder too; repeatable.'
@@ -143,6 +146,11 @@ complete -c kimi-code -n '__kimi_code_at map' -s h -l help -d 'Show this message
 complete -c kimi-code -n '__kimi_code_at symbols' -l kind -x -a 'class interface struct enum trait type module function method macro constant variable property heading block' -d 'Only classes, functions, ...'
 complete -c kimi-code -n '__kimi_code_at symbols' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at symbols' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at login' -l list -d 'Which keys are kept, and where.'
+complete -c kimi-code -n '__kimi_code_at login' -l no-check -d 'Do not ask the server whether it takes the key.'
+complete -c kimi-code -n '__kimi_code_at login' -l json -d 'With --list: as JSON.'
+complete -c kimi-code -n '__kimi_code_at login' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at logout' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at doctor' -l json -d 'As JSON.'
 complete -c kimi-code -n '__kimi_code_at doctor' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at models' -l json -d 'As JSON.'
@@ -150,6 +158,7 @@ complete -c kimi-code -n '__kimi_code_at models' -s h -l help -d 'Show this mess
 complete -c kimi-code -n '__kimi_code_at sessions' -a list -d 'The sessions of this folder, newest first'
 complete -c kimi-code -n '__kimi_code_at sessions' -a show -d 'The session\'s conversation, readable'
 complete -c kimi-code -n '__kimi_code_at sessions' -a export -d 'The session as Markdown or as JSON lines, without secrets'
+complete -c kimi-code -n '__kimi_code_at sessions' -a fork -d 'A new session that begins with this one\'s history; prints its id, for `-r`. The first stays as it is'
 complete -c kimi-code -n '__kimi_code_at sessions' -a delete -d 'Delete sessions for good'
 complete -c kimi-code -n '__kimi_code_at sessions' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at sessions list' -l all -d 'Of all folders, not of this one only.'
@@ -159,6 +168,7 @@ complete -c kimi-code -n '__kimi_code_at sessions show' -s h -l help -d 'Show th
 complete -c kimi-code -n '__kimi_code_at sessions export' -l format -x -a 'markdown jsonl' -d 'markdown or jsonl.'
 complete -c kimi-code -n '__kimi_code_at sessions export' -s o -l output -r -F -d 'Write here instead of standard output.'
 complete -c kimi-code -n '__kimi_code_at sessions export' -s h -l help -d 'Show this message and exit.'
+complete -c kimi-code -n '__kimi_code_at sessions fork' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at sessions delete' -s y -l yes -d 'Do not ask.'
 complete -c kimi-code -n '__kimi_code_at sessions delete' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at config' -a show -d 'Every setting, its value, and where it comes from. Keys are masked'

@@ -4,12 +4,13 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     # by command path: the words it goes on with, and per flag the values it takes ($null: none, @(): any)
     $words = @{}
     $flags = @{}
-    $words[''] = @('demo', 'swarm', 'undo', 'redo', 'checkpoints', 'map', 'symbols', 'doctor', 'models', 'sessions', 'config', 'trust', 'permissions', 'schema', 'completions')
+    $words[''] = @('demo', 'swarm', 'undo', 'redo', 'checkpoints', 'map', 'symbols', 'login', 'logout', 'doctor', 'models', 'sessions', 'config', 'trust', 'permissions', 'schema', 'completions')
     $flags[''] = New-Object System.Collections.Hashtable
     $flags['']['-p'] = @()
     $flags['']['--prompt'] = @()
     $flags['']['--output-format'] = @('text', 'json', 'jsonl', 'stream-json')
     $flags['']['--output-schema'] = @()
+    $flags['']['--image'] = @()
     $flags['']['--verify'] = @()
     $flags['']['-C'] = @()
     $flags['']['--directory'] = @()
@@ -171,6 +172,17 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['symbols']['--json'] = $null
     $flags['symbols']['-h'] = $null
     $flags['symbols']['--help'] = $null
+    $words['login'] = @()
+    $flags['login'] = New-Object System.Collections.Hashtable
+    $flags['login']['--list'] = $null
+    $flags['login']['--no-check'] = $null
+    $flags['login']['--json'] = $null
+    $flags['login']['-h'] = $null
+    $flags['login']['--help'] = $null
+    $words['logout'] = @()
+    $flags['logout'] = New-Object System.Collections.Hashtable
+    $flags['logout']['-h'] = $null
+    $flags['logout']['--help'] = $null
     $words['doctor'] = @()
     $flags['doctor'] = New-Object System.Collections.Hashtable
     $flags['doctor']['--json'] = $null
@@ -181,7 +193,7 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['models']['--json'] = $null
     $flags['models']['-h'] = $null
     $flags['models']['--help'] = $null
-    $words['sessions'] = @('list', 'show', 'export', 'delete')
+    $words['sessions'] = @('list', 'show', 'export', 'fork', 'delete')
     $flags['sessions'] = New-Object System.Collections.Hashtable
     $flags['sessions']['-h'] = $null
     $flags['sessions']['--help'] = $null
@@ -202,6 +214,10 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['sessions export']['--output'] = @()
     $flags['sessions export']['-h'] = $null
     $flags['sessions export']['--help'] = $null
+    $words['sessions fork'] = @()
+    $flags['sessions fork'] = New-Object System.Collections.Hashtable
+    $flags['sessions fork']['-h'] = $null
+    $flags['sessions fork']['--help'] = $null
     $words['sessions delete'] = @()
     $flags['sessions delete'] = New-Object System.Collections.Hashtable
     $flags['sessions delete']['-y'] = $null

@@ -51,12 +51,13 @@ from kimi_code.wiring.toolset import build_toolset, with_search
 
 @frozen
 class Assembled:
-    """A session, what it has to say first, and the records of its earlier life."""
+    """A session, what it has to say first, the records of its earlier life, and what it knows of the folder."""
 
     session: Session
     opened: SessionOpened
     notices: tuple[Notice, ...]
     history: tuple[Record, ...] = ()
+    indexes: Indexes | None = None
 
 
 async def open_session(opening: Opening) -> Assembled:
@@ -85,7 +86,7 @@ async def open_session(opening: Opening) -> Assembled:
     files = FileMemory()
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
     first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
-    if resumed is None:
+    if resumed is None and choice.provider.kind != "scripted":  # a script's words are known already
         first_map.start()
     # A copy of the tree is not indexed, and answers about the user's own would mislead there.
     indexed = () if settings.review == "turn" else boundary.roots
@@ -143,6 +144,8 @@ async def open_session(opening: Opening) -> Assembled:
         permissions=permissions,
     )
 
+    scope.sees = lambda: agent.model.profile.vision
+
     def to_line(record: Record) -> str:
         return scrubber.scrub(encode(record))
 
@@ -181,7 +184,7 @@ async def open_session(opening: Opening) -> Assembled:
     said += [Notice("warning", text) for text in (*settings.warnings, *instructions.notices)]
     if settings.permission_mode == "auto" and settings.sandbox != "off" and not sandbox.usable:
         said.append(Notice("warning", _unconfined(sandbox)))
-    return Assembled(session, opened, tuple(said), resumed.records if resumed else ())
+    return Assembled(session, opened, tuple(said), resumed.records if resumed else (), indexes)
 
 
 async def _check_commit(opening: Opening) -> None:

@@ -27,7 +27,8 @@ class Hunk:
     """Lines of a unified diff: each starts with ' ', '-' or '+'; starts count from 1.
 
     `id` names it in a reply to an approval. It follows from the path, the place in the old text and the content, never
-    from other hunks, so that it holds when those are left out. A hunk without one goes with its whole file.
+    from other hunks, so that it holds when those are left out. A hunk without one goes with its whole file. Where
+    it has several runs of changed lines, each can be named too: the id of the hunk, a dot, and its number from 1.
     """
 
     old_start: int
@@ -73,11 +74,20 @@ Block = Text | Diff | Output
 
 
 @frozen
+class CommandPart:
+    """One simple command or redirection of a command line, and why it may run or is asked for."""
+
+    text: str
+    decision: Literal["allow", "ask", "deny"]
+    reason: str
+
+
+@frozen
 class Approval:
     """May this call run? `reason` says why it is asked, `blocks` show what it would do.
 
     `rules` are those that would allow exactly this; () when none can be that narrow. `tool` is "" for the changes of a
-    whole turn (`--review turn`), where `call_id` is "" too.
+    whole turn (`--review turn`), where `call_id` is "" too. `parts` are those of a command line, in order.
     """
 
     call_id: str
@@ -86,16 +96,23 @@ class Approval:
     reason: str
     blocks: tuple[Block, ...] = ()
     rules: tuple[str, ...] = ()
+    parts: tuple[CommandPart, ...] = ()
     kind: Literal["approval"] = "approval"
 
 
 @frozen
 class Question:
-    """The model asks the person; `options` may be empty for a free answer."""
+    """The model asks the person; `options` may be empty for a free answer.
+
+    `details` say what each option means, in their order, "" where there is nothing to say. With `several`, an answer
+    can be more than one of them, a line each.
+    """
 
     call_id: str
     text: str
     options: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    several: bool = False
     kind: Literal["question"] = "question"
 
 
@@ -109,7 +126,7 @@ class Allow:
 
 @frozen
 class AllowHunks:
-    """Reply to an Approval that shows diffs: only these, by the ids of hunks or of whole diffs; none is a denial."""
+    """Reply to an Approval that shows diffs: only these, by the ids of hunks, parts, whole diffs; none is a denial."""
 
     ids: tuple[str, ...]
     words: str = ""
@@ -120,7 +137,8 @@ class AllowHunks:
 class AllowEdited:
     """Reply to an Approval that shows diffs: `text` as the whole content of `path` instead, all else as proposed.
 
-    `path` is as the diff has it; "" where the approval shows one file only.
+    `path` is as the diff has it; "" where the approval shows one file only. Of a command it is the command that runs
+    in place of the one that was asked for.
     """
 
     text: str
@@ -217,6 +235,13 @@ class SessionRenamed:
     """The person gave the session another title; between turns or inside one."""
 
     title: str
+
+
+@frozen
+class SessionForked:
+    """All before this is another session's history, which goes on by itself; what was spent there counts there."""
+
+    session_id: str
 
 
 @frozen
@@ -568,6 +593,7 @@ class Notice:
 Event = (
     SessionOpened
     | SessionRenamed
+    | SessionForked
     | TurnStarted
     | TurnEnded
     | StepStarted

@@ -21,12 +21,23 @@ class ToolCall:
 
 
 @frozen
+class Image:
+    """A picture in a user message. `file` is an absolute path to a copy of the session's own; sizes are in pixels."""
+
+    file: str
+    media_type: str
+    name: str
+    width: int = 0
+    height: int = 0
+
+
+@frozen
 class Message:
     """One entry of the conversation.
 
     `preface` is what the harness puts before the user's own words (date, git state, instructions).
     `thought` is the model's reasoning; None means none was sent, "" that an empty one was (some servers want it back).
-    `call_id` names the tool call that a tool message answers.
+    `call_id` names the tool call that a tool message answers. `images` belong to user messages.
     """
 
     role: Role
@@ -36,6 +47,7 @@ class Message:
     thought: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str = ""
+    images: tuple[Image, ...] = ()
 
 
 @frozen

@@ -48,10 +48,15 @@ class Scrubber:
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values: tuple[str, ...] = ()
+        self.learn(*values)
+
+    def learn(self, *values: str) -> None:
+        """Replace these too from now on."""
         known = {value for value in values if len(value) >= _SHORTEST and value not in PLACEHOLDER}
         # The same value looks different inside JSON when it has quotes, backslashes or letters beyond ASCII.
         known |= {json.dumps(value, ensure_ascii=ascii)[1:-1] for value in known for ascii in (True, False)}
-        self._values = tuple(sorted(known, key=lambda value: (-len(value), value)))
+        self._values = tuple(sorted({*self._values, *known}, key=lambda value: (-len(value), value)))
 
     def scrub(self, text: str) -> str:
         """`text` without its secrets."""

@@ -14,10 +14,13 @@ from tests.server import FakeServer
 # As in an activated environment: commands that run confined may use this Python wherever it is, below /tmp too.
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
+# No keyring: that of the machine tests run on is its owner's.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+
 # The same examples in every run: a run that fails says something about the change, not about luck.
 # To look for new ones: HYPOTHESIS_PROFILE=explore.
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("explore", max_examples=300)
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 

@@ -66,6 +66,7 @@ class Lab:
         schema: Mapping[str, object] | None = None,
         meanwhile: Any = None,
         diff: TurnDiff | None = None,
+        images: tuple[Path, ...] = (),
         **opening: Any,
     ) -> Ran:
         """One headless run. `meanwhile(session)` is called once the session is open."""
@@ -80,7 +81,7 @@ class Lab:
 
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            code = await Run(open_session, prompt, output_format, TurnChecks(verify, schema), diff).run()
+            code = await Run(open_session, prompt, output_format, TurnChecks(verify, schema), diff, images).run()
         return Ran(code, out.getvalue(), err.getvalue(), records)
 
 

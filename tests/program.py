@@ -107,6 +107,8 @@ def make_program(server: FakeServer, folder: Path) -> Program:
         "KIMI_BASE_URL": server.url,
         "KIMI_API_KEY": KEY,
         "LC_ALL": "C.UTF-8",
+        # No keyring: that of the machine tests run on is its owner's.
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
         "PYTHONPATH": str(Path(__file__).parent.parent),
     }
     return Program(server, project.resolve(), folder / "kimi" / "data", env)

@@ -110,6 +110,14 @@ class Terminal:
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"waited for {what or condition}; the screen was:\n" + self.text)
 
+    def type_slowly(self, text: str) -> None:
+        """Keys with so much time before each that none is taken for typed ahead."""
+        for key in text:
+            until = time.monotonic() + 0.4
+            while (left := until - time.monotonic()) > 0:
+                self._read(left)
+            self.type(key)
+
     def end(self) -> int:
         """Wait for the end; returns the exit code."""
         deadline = time.monotonic() + PATIENCE

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kimi_code.agent import compaction
@@ -65,9 +66,12 @@ class Asker:
                 self.retrying = False
                 return self._account(completion)
 
-    async def aside(self, request: ModelRequest) -> str:
-        """The answer to a question beside the conversation, asked once; nothing of it is shown, its usage is spent."""
-        return self._account(await self._stream(request, silent=True), calibrate=False).text
+    async def aside(self, request: ModelRequest, heard: Callable[[str], object] = lambda _: None) -> str:
+        """The answer to a question beside the conversation, asked once; its usage is spent.
+
+        Nothing of it is published; `heard` gets its words as they come.
+        """
+        return self._account(await self._stream(request, heard), calibrate=False).text
 
     async def _pause(self, seconds: float) -> None:
         self.agent.hurry.clear()
@@ -101,7 +105,8 @@ class Asker:
         self.agent.publish(ContextCompacted(before, context.tokens, tuple(history)))
         return True
 
-    async def _stream(self, request: ModelRequest, *, silent: bool = False) -> Completion:
+    async def _stream(self, request: ModelRequest, heard: Callable[[str], object] | None = None) -> Completion:
+        """The whole answer; published as it comes, unless somebody else is to hear it."""
         publish = self.agent.publish
         stream = self.agent.model.stream(request)
         completion: Completion | None = None
@@ -109,10 +114,12 @@ class Asker:
             async for chunk in stream:
                 match chunk:
                     case TextChunk(text=text):
-                        if not silent:
+                        if heard is None:
                             publish(TextDelta(text))
+                        else:
+                            heard(text)
                     case ThoughtChunk(text=text):
-                        if not silent:
+                        if heard is None:
                             publish(ThoughtDelta(text))
                     case Completion():
                         completion = chunk
@@ -173,7 +180,7 @@ class Asker:
         messages = compaction.ask_for_state(context.messages, limit)
         request = ModelRequest(context.system, messages, context.tools, self.agent.thinking, context.session_id)
         try:
-            completion = await self._stream(request, silent=True)
+            completion = await self._stream(request, lambda _: None)
         except ModelError as error:
             self.agent.publish(Notice("warning", f"The model could not sum up the conversation: {error.message}"))
             return ""

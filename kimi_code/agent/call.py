@@ -19,6 +19,7 @@ from kimi_code.events import (
     Approval,
     Block,
     CallStatus,
+    CommandPart,
     Deny,
     Effect,
     Event,
@@ -31,7 +32,7 @@ from kimi_code.events import (
     ToolProgressed,
     ToolStarted,
 )
-from kimi_code.messages import Message, ToolCall
+from kimi_code.messages import Image, Message, ToolCall
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
@@ -49,6 +50,7 @@ class CallScope:
     """What calls are run with; one per session. `policy` grows by what is remembered, `keep` remembers it for good.
 
     `each_edit` asks for every edit that no rule allows, also where the mode would let it pass.
+    `sees` says whether the model can be shown images.
     """
 
     tools: Toolset
@@ -60,6 +62,7 @@ class CallScope:
     scrub: Callable[[str], str]
     keep: Callable[[Sequence[str]], object] = lambda _: None
     each_edit: bool = False
+    sees: Callable[[], bool] = lambda: False
 
 
 @frozen
@@ -73,6 +76,7 @@ class CallOutcome:
     summary: str = ""
     blocks: tuple[Block, ...] = ()
     duration_s: float = 0.0
+    images: tuple[Image, ...] = ()
 
     @property
     def message(self) -> Message:
@@ -180,6 +184,9 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     decided = await _decide(prepared, targets, scope)
     if isinstance(decided, CallOutcome):
         return finish(decided, scope)
+    if decided.instead is not None:
+        prepared = decided.instead
+        targets = prepared.tool.targets(prepared.params)
     ctx = replace(
         _context(prepared, scope), confined=decided.confined, approved=decided.approved, targets=tuple(targets)
     )
@@ -200,7 +207,8 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
         raise
     except Exception as error:
         outcome = _broken(prepared, error)
-    return finish(replace(outcome, duration_s=time.monotonic() - started), scope)
+    text = outcome.text if decided.instead is None else f"{_told(prepared)}\n{outcome.text}"
+    return finish(replace(outcome, text=text, duration_s=time.monotonic() - started), scope)
 
 
 INTERRUPTED = "Interrupted by the user before it ended; it may have taken effect in part."
@@ -219,7 +227,8 @@ def _broken(prepared: Prepared, error: Exception) -> CallOutcome:
 
 def _finalise(prepared: Prepared, result: ToolResult) -> CallOutcome:
     status = "done" if result.ok else "failed"
-    return CallOutcome(prepared.call, prepared.title, status, result.text, result.summary, result.blocks)
+    outcome = CallOutcome(prepared.call, prepared.title, status, result.text, result.summary, result.blocks)
+    return replace(outcome, images=result.images)
 
 
 def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
@@ -241,15 +250,20 @@ def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
 
 def _context(prepared: Prepared, scope: CallScope) -> ToolContext:
     call_id = prepared.call.id
-    return ToolContext(scope.workspace, scope.spill, _Front(scope, call_id), call_id, scope.policy.may_read)
+    front = _Front(scope, call_id)
+    return ToolContext(scope.workspace, scope.spill, front, call_id, scope.policy.may_read, sees=scope.sees())
 
 
 @frozen
 class _Go:
-    """The call may run: confined, and with as much of its changes as was approved (None: all)."""
+    """The call may run: confined, and with as much of its changes as was approved (None: all).
+
+    `instead` is the call with the user's own command in the place of the model's.
+    """
 
     confined: bool = False
     approved: AllowHunks | AllowEdited | None = None
+    instead: Prepared | None = None
 
 
 _ENCLOSED = (
@@ -290,12 +304,15 @@ async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) 
         return _denied(prepared, verdict.reason)
     blocks = await _preview(prepared, scope)
     rules = policy.suggest(tool.effect, targets)
-    approval = Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules)
+    parts = tuple(CommandPart(scope.scrub(part.text), part.decision, part.reason) for part in verdict.parts)
+    approval = Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules, parts)
     match await scope.ask(approval):
         case Allow(remember=remember):
             if remember:
                 _remember(scope, rules, for_good=remember == "always")
             return _Go()
+        case AllowEdited(text=text) if (params := prepared.params.edited(text.strip())) is not None:
+            return _instead(prepared, params, policy)
         case AllowHunks() | AllowEdited() as reply:
             approved = fit(approval, reply)
             if isinstance(approved, str):
@@ -305,6 +322,21 @@ async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) 
             return _denied(prepared, f"{verdict.reason}; {words}" if words else f"{verdict.reason}; the user said no")
         case Answer(text=text):
             return _denied(prepared, f"{verdict.reason}; the user said: {text}")
+
+
+def _instead(prepared: Prepared, params: Params, policy: Policy) -> _Go | CallOutcome:
+    """The user's own command may run, unless a rule of theirs forbids it."""
+    edited = replace(prepared, params=params, title=_one_line(prepared.tool.title(params)))
+    verdict = policy.decide(prepared.tool.name, prepared.effect, prepared.tool.targets(params))
+    if verdict.decision == "deny":
+        return _denied(edited, f"the user put another command in its place, and that is not allowed: {verdict.reason}")
+    return _Go(instead=edited)
+
+
+def _told(prepared: Prepared) -> str:
+    """What the model hears of a command that the user put in the place of its own."""
+    ran = "\n".join(prepared.tool.targets(prepared.params))
+    return f"The user changed the command before it ran. This ran in its place, by their decision:\n{ran}\n---"
 
 
 def _remember(scope: CallScope, rules: Sequence[str], *, for_good: bool) -> None:

@@ -57,7 +57,7 @@ def ask_for_state(messages: Sequence[Message], limit: int) -> list[Message]:
     asked = Message("user", REQUEST, source="notice")
     history = list(messages)
     if _size(history) + estimate(asked) > limit:
-        history = [_shorten(message) for message in history]
+        history = [_without_images(_shorten(message)) for message in history]
     size = _size(history) + estimate(asked)
     drop = 0
     while size > limit and drop < len(history):
@@ -75,14 +75,14 @@ def compact(
     """
     start = keep_from(messages, int(limit * _KEPT_SHARE))
     dropped, kept = messages[:start], list(messages[start:])
-    own = [replace(m, preface="") for m in dropped if m.role == "user" and m.source == "prompt"]
+    own = [_without_images(replace(m, preface="")) for m in dropped if m.role == "user" and m.source == "prompt"]
     summary = Message("user", _summary(messages, state, todo), preface=preface, source="summary")
     return repair([summary, *own, *kept])
 
 
 def shorten_results(messages: Iterable[Message]) -> list[Message]:
     """Every tool result cut to its head and tail: the last resort before giving up."""
-    return [_shorten(message) for message in messages]
+    return [_without_images(_shorten(message)) for message in messages]
 
 
 def _size(messages: Iterable[Message]) -> int:
@@ -95,6 +95,15 @@ def _shorten(message: Message) -> Message:
     half = _CUT_RESULT // 2
     cut = len(message.text) - 2 * half
     return replace(message, text=f"{message.text[:half]}\n[{cut} characters cut]\n{message.text[-half:]}")
+
+
+def _without_images(message: Message) -> Message:
+    """A picture costs as much as two pages of words; that there was one is still said."""
+    if not message.images:
+        return message
+    names = ", ".join(image.name for image in message.images)
+    text = f"{message.text}\n[no longer shown here: {names}]".lstrip("\n")
+    return replace(message, text=text, images=())
 
 
 def _summary(messages: Sequence[Message], state: str, todo: Sequence[TodoItem]) -> str:

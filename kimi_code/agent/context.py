@@ -8,6 +8,7 @@ from kimi_code.messages import Message, Usage
 
 # Every message costs a few tokens of framing whatever it says.
 _FRAME = 4
+_IMAGE = 2_000  # tokens; providers count by size, and none of the usual sizes costs more
 LOST_RESULT = (
     "No result: the call was interrupted before it ended. It may have taken effect in part; check before repeating."
 )
@@ -17,7 +18,7 @@ def estimate(message: Message) -> int:
     """Tokens in a message, roughly."""
     texts = [message.text, message.preface, message.thought or ""]
     texts += [call.name + call.arguments for call in message.tool_calls]
-    return _FRAME + sum(estimate_tokens(text) for text in texts if text)
+    return _FRAME + _IMAGE * len(message.images) + sum(estimate_tokens(text) for text in texts if text)
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def is_whole(messages: Sequence[Message]) -> bool:
                 return False
             open_calls.discard(message.call_id)
             continue
-        if open_calls or not (message.text or message.tool_calls or message.preface):
+        if open_calls or not (message.text or message.tool_calls or message.preface or message.images):
             return False
         if message.tool_calls:
             open_calls.update(call.id for call in message.tool_calls)
@@ -125,7 +126,7 @@ def repair(messages: Iterable[Message]) -> list[Message]:
                 waiting[message.call_id] = message
             continue
         settle()
-        if message.text or message.tool_calls or message.preface:
+        if message.text or message.tool_calls or message.preface or message.images:
             whole.append(message)
             waiting.update({call.id: None for call in message.tool_calls})
     settle()
@@ -140,6 +141,7 @@ def strict(messages: Iterable[Message]) -> list[Message]:
         if merged and message.role == "user" and merged[-1].role == "user":
             before = merged.pop()
             joined = [before.text, message.preface, message.text]
-            message = replace(before, text="\n\n".join(text for text in joined if text))
+            images = (*before.images, *message.images)
+            message = replace(before, text="\n\n".join(text for text in joined if text), images=images)
         merged.append(message)
     return merged

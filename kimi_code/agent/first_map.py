@@ -19,7 +19,8 @@ from kimi_code.controls import clean
 from kimi_code.repo.indexing.languages import language_of
 from kimi_code.repo.process import command_environment
 
-TINY = 10  # files with code: fewer are seen at a glance
+TINY = 25  # files with code: fewer are seen by one listing
+HUGE = 50_000  # files: a map would not be ready before the session is over
 _NOT_CODE = ("", "json", "yaml", "toml", "markdown", "css")
 _FOLDERS_MOST = 60  # looked into for that
 _WORDS_MOST = 20_000  # characters of a prompt
@@ -33,7 +34,8 @@ class FirstMap:
 
     def __init__(self, root: Path, folder: Path, tokens: int) -> None:
         self._root = root
-        self._command = (sys.executable, "-P", "-c", _PROGRAM, str(_PACKAGE), str(root), str(folder), str(tokens))
+        told = (str(_PACKAGE), str(root), str(folder), str(tokens), str(HUGE))
+        self._command = (sys.executable, "-P", "-c", _PROGRAM, *told)
         self._wanted = tokens > 0
         self._process: subprocess.Popen[bytes] | None = None
         self._answer: Future[bytes] = Future()
@@ -41,7 +43,7 @@ class FirstMap:
 
     def start(self) -> None:
         """Begin, where a map is of use; returns at once. Needs no event loop: the earlier the better."""
-        if not self._wanted or self._process is not None or is_tiny(self._root):
+        if not self._wanted or self._process is not None or is_tiny(self._root) or is_huge(self._root):
             return
         with suppress(OSError):  # without a map then
             self._process = subprocess.Popen(
@@ -126,6 +128,14 @@ class FirstMap:
             *parts,
             "</map>",
         ))  # fmt: skip
+
+
+def is_huge(root: Path) -> bool:
+    """Whether git tracks too many files: its index says how many in its first bytes (gitformat-index)."""
+    with suppress(OSError), (root / ".git" / "index").open("rb") as index:
+        head = index.read(12)
+        return head[:4] == b"DIRC" and int.from_bytes(head[8:12], "big") > HUGE
+    return False
 
 
 def is_tiny(root: Path) -> bool:

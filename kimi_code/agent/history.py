@@ -38,6 +38,7 @@ class History:
     """The fold of events; follow them in order. Costs a few references a turn."""
 
     plan: tuple[TodoItem, ...] = ()
+    prompts: dict[int, str] = field(default_factory=dict[int, str])  # of all turns that ever began
     _messages: list[Message] = field(default_factory=list[Message])
     _starts: dict[int, _Mark] = field(default_factory=dict[int, _Mark])
     _undone: list[tuple[int, _Mark]] = field(default_factory=list[tuple[int, _Mark]])
@@ -53,7 +54,8 @@ class History:
                 self._messages = list(messages)
             case PlanUpdated(items=items):
                 self.plan = items
-            case TurnStarted(turn=turn):
+            case TurnStarted(turn=turn, prompt=prompt):
+                self.prompts[turn] = prompt
                 self._starts[turn] = self._mark()
                 self._undone.clear()
                 self._news.clear()

@@ -35,7 +35,7 @@ from kimi_code.events import (
     TurnStarted,
 )
 from kimi_code.llm.model import Completion
-from kimi_code.messages import Message, ToolCall, Usage
+from kimi_code.messages import Image, Message, ToolCall, Usage
 
 _NUDGE_AFTER = 3
 _GIVE_UP_AFTER = 5
@@ -44,14 +44,16 @@ _EMPTY_ANSWERS = 3
 
 @dataclass(slots=True)
 class Turn:
-    """One turn's state. `steers` are the user's words that came in meanwhile."""
+    """One turn's state. `steers` are the user's words that came in meanwhile, `images` go with the prompt."""
 
     agent: Agent
     number: int
     prompt: str
     checks: Checks = field(default_factory=Checks)
     steers: deque[str] = field(default_factory=deque[str])
+    images: tuple[Image, ...] = ()
     text: str = ""
+    _seen: list[Image] = field(default_factory=list[Image])  # by the calls of this step
 
     async def run(self) -> TurnEnded:
         """The whole turn; ends in TurnEnded whatever happens, cancellation included."""
@@ -141,7 +143,7 @@ class Turn:
         request = schema_request(schema) if schema is not None else ""
         preface = "\n\n".join(part for part in (preface, *agent.notes, request) if part)
         agent.notes.clear()
-        self._add(Message("user", self.prompt, preface=preface))
+        self._add(Message("user", self.prompt, preface=preface, images=self.images))
         empty = 0
         while True:
             agent.check()
@@ -218,6 +220,11 @@ class Turn:
             else:
                 for item in batch:
                     self._close(await self._run(item, changes, step), failures)
+        if self._seen:
+            # Behind all results: few servers take images inside of one.
+            names = ", ".join(image.name for image in self._seen)
+            self._add(Message("user", f"Images that were read: {names}", source="notice", images=tuple(self._seen)))
+            self._seen.clear()
 
     async def _run(self, item: Prepared | CallOutcome, changes: ChangeWatch, step: int) -> CallOutcome:
         scope = self.agent.scope
@@ -231,6 +238,7 @@ class Turn:
         return outcome
 
     def _close(self, outcome: CallOutcome, failures: "Failures") -> None:
+        self._seen += outcome.images
         message = outcome.message
         nudge = failures.note(outcome, changed=self._changes_something(outcome))
         if nudge:

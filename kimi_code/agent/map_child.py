@@ -7,11 +7,10 @@ import sys
 import threading
 from pathlib import Path
 
-from kimi_code.llm.model import estimate_tokens
+from kimi_code.llm.tokens import estimate_tokens
 from kimi_code.repo.index import Index
 from kimi_code.repo.outline import Focus, mentions, render_file
 
-HUGE = 50_000  # files
 _PRIORITY = 10
 
 
@@ -20,12 +19,12 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(_PRIORITY)  # where cores are scarce, the session comes first and goes without a map
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # nobody listens
-    *_, root, folder, tokens = sys.argv
-    asyncio.run(_serve(Path(root), Path(folder), int(tokens)))
+    *_, root, folder, tokens, most = sys.argv
+    asyncio.run(_serve(Path(root), Path(folder), int(tokens), int(most)))
     os._exit(0)  # whatever still waits for input
 
 
-async def _serve(root: Path, folder: Path, tokens: int) -> None:
+async def _serve(root: Path, folder: Path, tokens: int, most: int) -> None:
     prompts: asyncio.Queue[str | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
@@ -39,7 +38,7 @@ async def _serve(root: Path, folder: Path, tokens: int) -> None:
     try:
         reading = asyncio.create_task(index.wait())
         prompt = await prompts.get()
-        if prompt is None or index.status.files > HUGE:
+        if prompt is None or index.status.files > most:
             return
         drawn = await index.map(tokens, estimate_tokens, Focus(mentions(prompt)))
         files = [(file.path, render_file(file).partition("\n")[2]) for file in drawn.files]

@@ -36,6 +36,8 @@ COMMANDS = (
     "checkpoints",
     "map",
     "symbols",
+    "login",
+    "logout",
     "doctor",
     "models",
     "sessions",
@@ -174,6 +176,12 @@ def root(
             metavar="FILE",
             help="A JSON Schema the answer must satisfy.",
             rich_help_panel="Prompt",
+        ),
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Show this image to the model with the prompt; repeatable.", rich_help_panel="Prompt"
         ),
     ] = None,
     verify: Annotated[
@@ -360,6 +368,7 @@ def root(
         max_agents=max_agents,
         plan_first=plan_first,
         rollout=rollout,
+        images=tuple(image or ()),
     )
     check_conflicts(flags)
     ctx.obj = flags
@@ -423,6 +432,7 @@ def _for_programs_only(flags: RunFlags) -> str:
         (flags.output_format != "text", "--output-format"),
         (flags.output_schema, "--output-schema"),
         (flags.verify, "--verify"),
+        (flags.images, "--image"),
     )
     return next((f"{name} is for -p" for given, name in asked if given), "")
 

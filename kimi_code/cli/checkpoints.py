@@ -132,9 +132,13 @@ def prune(
 ) -> None:
     """Drop checkpoints that are older or take more room than [checkpoints] in config.toml allows.
 
-    Those of running sessions stay. With --all it is done by itself once a day.
+    Those of running sessions stay. The files that isolated copies are made from go after a week without use. With
+    --all it is done by itself once a day.
     """
+    from kimi_code.repo.checkouts.claims import delete
+    from kimi_code.repo.checkouts.frozen_base import set_aside_old
     from kimi_code.repo.checkpoints.report import Pruned
+    from kimi_code.repo.checkpoints.retention import size_of
     from kimi_code.repo.checkpoints.stores import forget_gone, worktrees
     from kimi_code.session.checkpoints import store_folder
 
@@ -153,6 +157,9 @@ def prune(
                 raise
             continue  # the next day is soon enough for a folder that somebody is at work in
         dropped, freed = dropped + pruned.checkpoints, freed + pruned.freed
+    for old in set_aside_old(settings.data_dir / "checkouts"):
+        freed += size_of(old)
+        delete(old)
     if as_json:
         say_json({"checkpoints": dropped, "freed": freed})
     else:

@@ -95,9 +95,16 @@ def _model(settings: Settings) -> Iterator[Check]:
         state = "ok" if Path(choice.model_id).is_file() else "broken"
         yield Check("model", state, f"the words are scripted: {choice.model_id}")
         return
-    origin = settings.origins.get(f"providers.{provider.name}.api_key", "")
+    origin = settings.origins.get(f"providers.{provider.name}.api_key", "") or _kept_where(settings, provider.name)
     yield Check("key", "ok", f"{mask(provider.api_key)} from {origin}" if provider.api_key else "none, none needed")
     yield _server(choice)
+
+
+def _kept_where(settings: Settings, provider: str) -> str:
+    from kimi_code.config.keystore import Keystore
+
+    kept = Keystore(settings.data_dir).where(provider)
+    return kept.where if kept else ""
 
 
 def _local_server(settings: Settings) -> Check | None:

@@ -60,7 +60,7 @@ def show_map(
 
 
 async def _draw(folder: Path, cwd: Path, tokens: int, focus: Sequence[str], *, wait: bool) -> "RepoMap":
-    from kimi_code.llm.model import estimate_tokens
+    from kimi_code.llm.tokens import estimate_tokens
     from kimi_code.repo.outline import Focus, render_file
 
     async with index_at(folder) as index:

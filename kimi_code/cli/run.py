@@ -51,6 +51,7 @@ class RunFlags:
     swarm_plan: str | None = None
     swarm_resume: str | None = None
     swarms: bool = False
+    images: tuple[str, ...] = ()
 
 
 @frozen
@@ -61,6 +62,7 @@ class _Prepared:
     prompt: str
     schema: Mapping[str, object] | None
     diff: "TurnDiff | None" = None
+    images: tuple[Path, ...] = ()
 
 
 def run(flags: RunFlags) -> int:
@@ -80,7 +82,7 @@ def run(flags: RunFlags) -> int:
     checks = TurnChecks(flags.verify, prepared.schema)
 
     async def run_and_tell() -> int:
-        code = await Run(prepared.open, prepared.prompt, output_format, checks, prepared.diff).run()
+        code = await Run(prepared.open, prepared.prompt, output_format, checks, prepared.diff, prepared.images).run()
         end_when_stopped()
         return code
 
@@ -109,7 +111,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
     import_sdk_meanwhile(settings)
     diff = _turn_diff(flags, settings, cwd)
-    first_map = None if flags.resume or flags.continue_last else _draw_map_meanwhile(settings, cwd)
+    first_map = None if flags.resume or flags.continue_last or is_scripted(settings) else _draw_map(settings, cwd)
     schema = _read_schema(flags.output_schema, cwd)
     plan = _read_plan(flags.swarm_plan, cwd)
     left = _find_left(flags.swarm_resume, settings, cwd)
@@ -134,7 +136,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
 
-    return _Prepared(open_session, prompt, schema, diff)
+    return _Prepared(open_session, prompt, schema, diff, tuple(cwd / Path(each).expanduser() for each in flags.images))
 
 
 def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | None":
@@ -220,9 +222,14 @@ def _find_left(given: str | None, settings: "Settings", cwd: Path) -> "Kept | No
     return left
 
 
+def is_scripted(settings: "Settings") -> bool:
+    """Whether the words of the model are known already: they need neither an SDK nor a map."""
+    return settings.model.startswith("scripted:")
+
+
 def import_sdk_meanwhile(settings: "Settings") -> None:
     """Import the SDK in a thread: the longest part of starting up, and it needs nothing of the rest."""
-    if settings.model.startswith("scripted:"):
+    if is_scripted(settings):
         return
     import threading
 
@@ -231,8 +238,8 @@ def import_sdk_meanwhile(settings: "Settings") -> None:
     threading.Thread(target=preload, name="import-sdk", daemon=True).start()
 
 
-def _draw_map_meanwhile(settings: "Settings", cwd: Path) -> "FirstMap":
-    # In a process of its own, which has until the SDK is imported.
+def _draw_map(settings: "Settings", cwd: Path) -> "FirstMap":
+    # Meanwhile, in a process of its own, which has until the SDK is imported.
     from kimi_code.agent.first_map import FirstMap
     from kimi_code.repo.git import find_root
 

@@ -1,4 +1,4 @@
-"""`kimi-code sessions`: list, show, export and delete what was done."""
+"""`kimi-code sessions`: list, show, export, fork and delete what was done."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kimi_code.events import Record
     from kimi_code.session.store import SessionMeta, Store
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, export and delete sessions.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, show, export, fork and delete sessions.")
 
 SessionId = Annotated[str, typer.Argument(metavar="ID", help="The session's id, or the beginning of it.")]
 
@@ -123,6 +123,13 @@ def export(
         return
     output.write_text(text, encoding="utf-8", errors="backslashreplace")
     say(f"Written to {output}", to=sys.stderr)
+
+
+@app.command()
+def fork(ctx: typer.Context, session: SessionId) -> None:
+    """A new session that begins with this one's history; prints its id, for `-r`. The first stays as it is."""
+    store = _store(ctx.find_root().obj)
+    say(store.fork(store.find(session)).id)
 
 
 @app.command()

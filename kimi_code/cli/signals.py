@@ -1,5 +1,6 @@
 """Signals while no turn runs: before it, a process ends with a result; after it, at once."""
 
+import os
 import signal
 from types import FrameType
 
@@ -25,6 +26,27 @@ def end_when_stopped() -> None:
     for number in _stopping():
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
+
+
+def cancel_when_stopped(numbers: list[int]) -> None:
+    """From now on, while this loop runs, SIGTERM and SIGHUP cancel the task that called, and are noted in `numbers`.
+
+    Ctrl-C does so by itself. Where there are no such signals, or in another thread than the main one, nothing changes.
+    """
+    import asyncio
+    import threading
+
+    task = asyncio.current_task()
+    if os.name == "nt" or task is None or threading.current_thread() is not threading.main_thread():
+        return
+
+    def cancel(number: int) -> None:
+        numbers.append(number)
+        task.cancel()
+
+    for number in _stopping():
+        if number is not signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, cancel, number)
 
 
 def _stopping() -> list[signal.Signals]:

@@ -14,9 +14,16 @@ from kimi_code.tui import terminal
 
 if TYPE_CHECKING:
     from kimi_code.config import Settings
+    from kimi_code.repo.indexing.indexes import Indexes
     from kimi_code.session.store import Store
     from kimi_code.tui.app import KimiApp
-    from kimi_code.tui.host import Opened, Place, Preferences, Which
+    from kimi_code.tui.host import Opened, Place, Preferences, Symbol, Which
+    from kimi_code.tui.welcome import Household
+
+
+_SYMBOLS = 12
+_MAP_TOKENS = 4_000
+_MAP_PATIENCE = 10.0  # seconds for a large folder to be read first
 
 
 def show_at_once() -> int | None:
@@ -49,7 +56,12 @@ def show(flags: RunFlags, prompt: str = "", *, note: str = "") -> int:
     collect_garbage_again()
     which = Which(newest=flags.continue_last, id=flags.resume)
     app = KimiApp(host, which, prompt=prompt, typed=question.typed, note=note, dark=dark)
-    return run(app)
+    code = run(app)
+    if app.wants_demo:
+        from kimi_code.cli.demo import demo
+
+        return demo(on_screen=True)
+    return code
 
 
 def run(app: "KimiApp") -> int:
@@ -96,7 +108,8 @@ class LocalHost:
         self._folder = folder
         self._places = find_places(self._env, folder)
         chosen = peek(self._places.user_file)
-        self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion)
+        self._indexes: Indexes | None = None  # of the newest session
+        self._preferences = Preferences(chosen.theme, chosen.keys, chosen.notify, chosen.reduced_motion, chosen.vim)
 
     @property
     def folder(self) -> Path:
@@ -127,6 +140,7 @@ class LocalHost:
                 swarms=swarm_start(self._flags, self._folder),
             )
         )
+        self._indexes = made.indexes
         return Opened(made.session, made.opened, made.notices, made.history)
 
     def _prepare(self) -> "Settings":
@@ -170,6 +184,34 @@ class LocalHost:
 
         return (await Search().files(self._folder, "**")).paths
 
+    async def symbols(self, query: str) -> "Sequence[Symbol]":
+        from kimi_code.tui.host import Symbol
+
+        indexes = self._indexes
+        if indexes is None or not indexes.roots:
+            return ()
+        # Not announced: the map of the first message is still to come.
+        index = indexes.at(self._folder, announce=False)
+        found = await index.completions(query, _SYMBOLS)
+        return [
+            Symbol(each.qualified, each.kind, _relative(index.root / each.path, self._folder), each.line)
+            for each in found
+        ]
+
+    async def draw_map(self, focus: Sequence[str]) -> str:
+        from kimi_code.llm.model import estimate_tokens
+        from kimi_code.repo.outline import Focus
+
+        if self._indexes is None:
+            raise KimiError("There is no open session yet.")
+        index = self._indexes.at(self._folder)
+        files = tuple(str(self._folder / each) for each in focus if (self._folder / each).exists())
+        words = tuple(each for each in focus if not (self._folder / each).exists())
+        await index.wait(_MAP_PATIENCE)
+        drawn = await index.map(_MAP_TOKENS, estimate_tokens, Focus(words, files))
+        partial = "\n\nNot all files have been read yet." if drawn.partial else ""
+        return (drawn.text or "No definitions are known here.") + partial
+
     async def models(self) -> Sequence[str]:
         from kimi_code.cli.models import list_models
         from kimi_code.config import choose
@@ -192,6 +234,11 @@ class LocalHost:
         marks = {"ok": "✓", "note": "·", "broken": "✗"}
         return "\n".join(f"{marks[check.state]} {check.name:<14} {check.state:<7} {check.text}" for check in checks)
 
+    def household(self) -> "Household":
+        from kimi_code.cli.household import LocalHousehold
+
+        return LocalHousehold(self._flags, self._env, self._folder, self._places)
+
     def note(self, text: str) -> Path:
         from kimi_code.repo import git
 
@@ -201,3 +248,7 @@ class LocalHost:
         with file.open("a", encoding="utf-8") as out:
             out.write(f"{gap}- {text}\n")
         return file
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return os.path.relpath(path, folder).replace(os.sep, "/")

@@ -116,10 +116,26 @@ async def _rewind(flags: RunFlags, direction: "Direction", asked: Asked) -> "Rew
 
 
 def run_now(work: "Coroutine[Any, Any, T]") -> T:
-    """What `work` returns; Ctrl-C cancels it, and it leaves all as it was."""
+    """What `work` returns; Ctrl-C and signals that ask the process to end cancel it, and it leaves all as it was.
+
+    Raises KeyboardInterrupt then: an exception at any point, as signals raise it elsewhere, could tear a file.
+    """
     import asyncio
 
-    return asyncio.run(work)
+    from kimi_code.cli.signals import Stopped, cancel_when_stopped
+
+    stopped: list[int] = []
+
+    async def run() -> T:
+        cancel_when_stopped(stopped)
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        if stopped:
+            raise Stopped(stopped[0]) from None
+        raise
 
 
 def open_checkpoints(flags: RunFlags) -> "Checkpoints":

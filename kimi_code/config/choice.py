@@ -1,8 +1,9 @@
 """Which server and which model a run uses, and whether it has the key for it."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
+from kimi_code.config.keystore import Keystore
 from kimi_code.config.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, ProviderSettings, Settings
 from kimi_code.errors import AuthError, UsageError
 from kimi_code.values import frozen
@@ -26,11 +27,18 @@ class Choice:
 def choose(settings: Settings) -> Choice:
     """What `settings.model` and `settings.provider` mean.
 
+    A key that neither the environment nor a file gives is looked up where `kimi-code login` keeps it.
+
     Raises:
         AuthError: the server needs a key and there is none; the hint says how to go on.
+        ConfigError: the key is in a keyring that does not give it.
         UsageError: no model is chosen and the provider has no default one.
     """
     choice = _resolve(settings)
+    provider = choice.provider
+    if provider.kind != "scripted" and not provider.api_key:
+        key = Keystore(settings.data_dir).find(provider.name, provider.base_url)
+        choice = replace(choice, provider=replace(provider, api_key=key))
     if needs_key(choice.provider):
         raise _no_key(settings, choice.provider)
     return choice
@@ -83,8 +91,9 @@ def is_local(base_url: str) -> bool:
 
 def is_unconfigured(settings: Settings) -> bool:
     """Whether nobody chose a server or a model and there is no key: the moment to look for a local server."""
+    provider = settings.providers[DEFAULT_PROVIDER]
     untouched = not settings.model and not settings.provider
-    return untouched and needs_key(settings.providers[DEFAULT_PROVIDER])
+    return untouched and needs_key(provider) and not Keystore(settings.data_dir).has(provider.name, provider.base_url)
 
 
 def _no_key(settings: Settings, provider: ProviderSettings) -> AuthError:
@@ -95,7 +104,7 @@ def _no_key(settings: Settings, provider: ProviderSettings) -> AuthError:
         f"There is no API key for {provider.name} ({provider.base_url}).",
         hint=(
             "Three ways to go on:\n"
-            f"  1. export {variable}=...   with a key of yours\n"
+            f"  1. export {variable}=...   with a key of yours, or `kimi-code login`, which keeps it\n"
             "  2. start a local server, such as Ollama, and choose its model: -m ollama/MODEL\n"
             "  3. kimi-code demo          shows the whole thing with scripted words, no key needed" + spare
         ),

@@ -121,6 +121,8 @@ class ScreenTable(_Table):
     """Whether it rings and notifies when it waits or is done while nobody looks."""
     reduced_motion: bool = False
     """Whether nothing turns while it works."""
+    vim: bool = False
+    """Whether the prompt has Vim's keys; Esc leads to its normal mode."""
 
 
 class ConfigFile(_Table):

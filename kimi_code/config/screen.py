@@ -16,7 +16,7 @@ def peek(user_file: Path) -> ScreenSettings:
     given = tables.get("screen")
     table = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     chosen: dict[str, Any] = {}
-    for name, kind in (("theme", str), ("notify", bool), ("reduced_motion", bool)):
+    for name, kind in (("theme", str), ("notify", bool), ("reduced_motion", bool), ("vim", bool)):
         if isinstance(table.get(name), kind):
             chosen[name] = table[name]
     keys = table.get("keys")

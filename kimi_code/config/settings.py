@@ -70,12 +70,16 @@ class CheckoutSettings:
 
 @frozen
 class ScreenSettings:
-    """How the screen looks and behaves. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
+    """How the screen looks and behaves. `theme` is a name or "auto"; `keys` maps ids of bindings to keys.
+
+    `vim` is whether the prompt has Vim's keys.
+    """
 
     theme: str = "auto"
     keys: Mapping[str, str] = field(default_factory=dict[str, str])
     notify: bool = True
     reduced_motion: bool = False
+    vim: bool = False
 
 
 @frozen

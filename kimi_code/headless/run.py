@@ -86,13 +86,14 @@ class TurnDiff:
 
 @dataclass(slots=True)
 class Run:
-    """One headless run. `diff` is None where the agent works in the tree itself."""
+    """One headless run. `diff` is None where the agent works in the tree itself, `images` go with the prompt."""
 
     open: Callable[[], Awaitable[Opened]]
     prompt: str
     output_format: OutputFormat = "text"
     checks: TurnChecks = field(default_factory=TurnChecks)
     diff: TurnDiff | None = None
+    images: tuple[Path, ...] = ()
     _session: Session | None = None
     _denied: list[DeniedCall] = field(default_factory=list[DeniedCall])
     _rules: list[str] = field(default_factory=list[str])
@@ -123,7 +124,7 @@ class Run:
         try:
             self._listen(session)
             session.open(opened.opened, opened.notices)
-            self._ended = await session.prompt(self.prompt, self.checks)
+            self._ended = await session.prompt(self.prompt, self.checks, self.images)
             return self._result(session, self._ended)
         finally:
             await session.close()

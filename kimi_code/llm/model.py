@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import field
 from typing import Literal, Protocol
 
+from kimi_code.llm.tokens import estimate_tokens as estimate_tokens
 from kimi_code.messages import Message, ToolCall, Usage
 from kimi_code.values import frozen
 
@@ -132,9 +133,3 @@ class Model(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-def estimate_tokens(text: str) -> int:
-    """Tokens in `text`, roughly, Chinese included: ASCII characters / 4 + one for every other character."""
-    ascii_only = len(text.encode("ascii", "ignore"))
-    return (ascii_only + 3) // 4 + len(text) - ascii_only

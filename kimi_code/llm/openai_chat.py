@@ -129,6 +129,7 @@ class OpenAIChat:
             request.tools,
             echo=kimi.echo_for(self._profile, request.thinking),
             history=request.session_id,
+            vision=self._profile.vision,
         )
         response = await self._send("POST", "/chat/completions", body)
         decoder = Decoder(kimi.trace_of(response.headers))

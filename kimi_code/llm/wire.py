@@ -3,16 +3,18 @@
 import json
 import os
 import re
+from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress, count
 from operator import is_not
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from kimi_code.errors import ModelUnavailable
 from kimi_code.llm.model import Chunk, Completion, FinishReason, TextChunk, ThoughtChunk, ToolSchema
-from kimi_code.messages import Message, ToolCall, Usage
+from kimi_code.messages import Image, Message, ToolCall, Usage
 
 _T = TypeVar("_T")
 
@@ -52,10 +54,17 @@ class Encoder:
         *,
         echo: Echo = "none",
         history: str = "",
+        vision: bool = False,
     ) -> bytes:
-        """A request body of `fields`, messages and tools. `history` names whose messages these are."""
+        """A request body of `fields`, messages and tools. `history` names whose messages these are.
+
+        Without `vision` (always the same for an encoder) a message says that it has images, and has none.
+        """
         kept = self._kept.pop((history, echo), None)
-        said, offered = kept or (_Encoded(lambda message: message_fields(message, echo)), _Encoded(tool_fields))
+        said, offered = kept or (
+            _Encoded(lambda message: message_fields(message, echo, vision=vision)),
+            _Encoded(tool_fields),
+        )
         self._kept[history, echo] = said, offered
         if len(self._kept) > KEPT_HISTORIES:
             self._kept.popitem(last=False)
@@ -96,13 +105,13 @@ def _array(name: str, entries: Sequence[bytes]) -> list[bytes]:
     return [b',"%b":[' % name.encode(), *first, *entries[1:], b"]"]
 
 
-def message_fields(message: Message, echo: Echo = "none") -> dict[str, object]:
+def message_fields(message: Message, echo: Echo = "none", *, vision: bool = False) -> dict[str, object]:
     """One message as the dialect has it; text is never empty, and an assistant's calls without text omit it."""
     if message.role == "tool":
         return {"role": "tool", "tool_call_id": message.call_id, "content": message.text or "(no output)"}
     if message.role == "user":
         words = "\n\n".join(part for part in (message.preface, message.text) if part)
-        return {"role": "user", "content": words or "(nothing)"}
+        return {"role": "user", "content": _with_images(words, message.images, vision=vision) or "(nothing)"}
     fields: dict[str, object] = {"role": "assistant"}
     if message.text or not message.tool_calls:
         fields["content"] = message.text or "(no answer)"
@@ -113,6 +122,25 @@ def message_fields(message: Message, echo: Echo = "none") -> dict[str, object]:
             {"id": call.id, "type": "function", "function": _function(call)} for call in message.tool_calls
         ]
     return fields
+
+
+def _with_images(words: str, images: Sequence[Image], *, vision: bool) -> str | list[dict[str, object]]:
+    """The words, followed by the images as data URLs; in their place a line where one cannot be sent."""
+    parts: list[dict[str, object]] = []
+    for image in images:
+        try:
+            content = Path(image.file).read_bytes() if vision else b""
+        except OSError:
+            content = b""
+        if content:
+            url = f"data:{image.media_type};base64,{b64encode(content).decode()}"
+            parts.append({"type": "image_url", "image_url": {"url": url}})
+        else:
+            why = "is not there any more" if vision else "cannot be seen by this model"
+            words = f"{words}\n[the image {image.name} {why}]".lstrip("\n")
+    if not parts:
+        return words
+    return [{"type": "text", "text": words}, *parts] if words else parts
 
 
 def _function(call: ToolCall) -> dict[str, str]:

@@ -4,10 +4,10 @@ One store per working tree, shared by all sessions in it. The user's repository 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import pairwise
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kimi_code.errors import CheckpointError
 from kimi_code.events import FileChange
@@ -18,6 +18,9 @@ from kimi_code.repo.checkpoints.states import Letters, letters, quiet_letters
 from kimi_code.repo.shadow import Shadow
 from kimi_code.repo.snapshot import Snapshot, Snapshots
 from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from kimi_code.repo.checkpoints.reversal import Since
 
 __all__ = [
     "Action",
@@ -98,7 +101,8 @@ class Checkpoints:
             if begun is None or begun.ended:
                 begun = self._begin(ledger, session, turn, "")
             before = ledger.history.newest
-            state, notes = await ledger.look()
+            # What a turn starts from, and what it ends with, is looked at thoroughly: undo depends on it.
+            state, notes = await ledger.look(quick=bool(begun.before))
             kept, found = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
             entries = [kept] if kept is not before else []
             started = [Started(begun.id, kept.id)] if changing and not begun.before else []
@@ -184,6 +188,13 @@ class Checkpoints:
             named = ("--", *(path.rstrip("/") or "." for path in wanted)) if wanted else ()
             return await ledger.shadow.ask(*diff, "--no-ext-diff", "--no-textconv", before.tree, tree, *named)
 
+    async def since(self, id: str) -> "Since":
+        """What differs from checkpoint `id` to the files as they are now, as diffs to pick from."""
+        from kimi_code.repo.checkpoints.reversal import look_since
+
+        async with self._door.open() as ledger:
+            return await look_since(ledger, id)
+
     async def _changes(self, ledger: Ledger, before: Kept, after: Kept) -> tuple[FileChange, ...]:
         if before.kept == after.kept and before.tree == after.tree:
             return ()
@@ -235,6 +246,13 @@ class Checkpoints:
 
         async with self._door.open() as ledger:
             return await Rewind(ledger, resolve=resolve, dry_run=dry_run).restore(id, paths)
+
+    async def revert(self, since: "Since", ids: Collection[str]) -> Report:
+        """Take back the changes that `ids` of `since` name. A file that was changed since it was seen is a conflict."""
+        from kimi_code.repo.checkpoints.rewind import Rewind
+
+        async with self._door.open() as ledger:
+            return await Rewind(ledger).revert(since, ids)
 
     # --- Retention
 

@@ -57,7 +57,7 @@ class Comparison:
         """The text when only what `ids` name is done (hunks, or the whole diff); byte for byte old or new elsewhere."""
         if file_id(self.path) in ids:
             return self.new
-        picked = [span for hunk, group in self._pieces() if hunk.id in ids for span in group]
+        picked = [span for hunk, group in self._pieces() for span in _wanted(hunk, group, ids)]
         if self.change != "modified":  # one hunk, or none: there is no half of a file that comes or goes
             return self.new if picked else self.old
         parts: list[str] = []
@@ -74,6 +74,36 @@ class Comparison:
             id = _hunk_id(self.path, self.before, self.after, group)
             taken[id] += 1
             yield replace(hunk, id=f"{id}-{taken[id]}" if taken[id] > 1 else id), group
+
+
+def _wanted(hunk: Hunk, group: Sequence[Span], ids: Collection[str]) -> Sequence[Span]:
+    if hunk.id in ids:
+        return group
+    return [span for number, span in enumerate(group, 1) if _part_id(hunk, number) in ids]
+
+
+def _part_id(hunk: Hunk, number: int) -> str:
+    return f"{hunk.id}.{number}"
+
+
+def parts(hunk: Hunk) -> tuple[Hunk, ...]:
+    """The hunk as one hunk for each run of changed lines, with ids that `pick` takes; () where it cannot be split."""
+    changed = [index for index, line in enumerate(hunk.lines) if line[:1] in "+-"]
+    ends = [index for index in changed if index + 1 not in changed]
+    starts = [index for index in changed if index - 1 not in changed]
+    if len(starts) < 2 or not hunk.id:
+        return ()
+    edges = zip([0, *(end + 1 for end in ends)], starts, ends, [*starts[1:], len(hunk.lines)], strict=False)
+    return tuple(_part(hunk, number, *edge) for number, edge in enumerate(edges, 1))
+
+
+def _part(hunk: Hunk, number: int, after: int, start: int, end: int, before: int) -> Hunk:
+    """The lines from `start` to `end`, with context that reaches neither `after` nor `before`, its neighbours."""
+    first, last = max(after, start - _CONTEXT), min(before, end + 1 + _CONTEXT)
+    skipped = hunk.lines[:first]
+    old = sum(line[:1] != "+" for line in skipped)
+    new = sum(line[:1] != "-" for line in skipped)
+    return Hunk(hunk.old_start + old, hunk.new_start + new, hunk.lines[first:last], _part_id(hunk, number))
 
 
 def compare(path: str, old: str | None, new: str | None) -> Comparison:

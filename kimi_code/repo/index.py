@@ -10,8 +10,9 @@ No question waits for all files to be read: it is answered with what is known, `
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from heapq import nsmallest
 from pathlib import Path
 
 from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
@@ -23,10 +24,12 @@ from kimi_code.repo.indexing.indexer import Indexer
 from kimi_code.repo.indexing.parser_process import ParserProcess
 from kimi_code.repo.indexing.rank import Graph
 from kimi_code.repo.indexing.reference_graph import Imports, Uses, connect, is_resolved, unpack
-from kimi_code.repo.indexing.relevance import candidate, rank_files
+from kimi_code.repo.indexing.relevance import Ranking, candidate, rank_files
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
+_COMPLETIONS = 60  # names that are looked at for a completion
+_LISTING = 1.0  # seconds for the first look at a tree, and for the search beside it
 _DRAWING = 0.2  # seconds of those that choosing and laying out a map may take
 _CORES_EACH = 4  # processor cores for each parser process
 _WORKERS_MOST = 4
@@ -97,10 +100,31 @@ class Index:
         ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob."""
         complete = await self._indexer.refresh(_PATIENCE)
         container, _, name = query.strip().rpartition(".")
+        fits = await asyncio.to_thread(_fitting, self._indexer.catalog, name)
+        return Answer(await self._best(fits, container, kind, path, limit), not complete)
+
+    async def completions(self, name: str, limit: int) -> tuple[Definition, ...]:
+        """As `symbols`, for a list while somebody types: of what is known already, and of the closest names only.
+
+        It looks at the tree only for the first time, hardly holds the loop up, and waits where nothing fits as long
+        as files are being read: cancel it when somebody types on.
+        """
+        found = await self._closest(name, limit)
+        while not found and (not len(self._indexer.catalog) or self._indexer.status().partial):
+            complete = await self._indexer.refresh(_PATIENCE)
+            found = await self._closest(name, limit)
+            if complete:
+                break
+        return found
+
+    async def _closest(self, name: str, limit: int) -> tuple[Definition, ...]:
+        container, _, last = name.strip().rpartition(".")
         catalog = self._indexer.catalog
         numbers, lines = catalog.defined_names()
-        fits = [(fit, numbers[line]) for fit, line in match_names(name, lines)]
-        return Answer(await self._best(fits, container, kind, path, limit), not complete)
+        matches = await asyncio.to_thread(lambda: list(match_names(last, lines)))
+        many = _COMPLETIONS * (10 if container else 1)  # of which most are of other classes
+        closest = nsmallest(many, matches, key=lambda match: (match[0], len(lines.names[match[1]])))
+        return await self._best([(fit, numbers[line]) for fit, line in closest], container, "", "", limit)
 
     async def definitions_of(self, name: str, path: str = "", limit: int = 50) -> Answer[Definition]:
         """Definitions of exactly this name, which may be dotted (`Class.method`); ranked as by `symbols`."""
@@ -114,7 +138,8 @@ class Index:
         self, fits: Iterable[tuple[Closeness, int]], container: str, kind: str, path: str, limit: int
     ) -> tuple[Definition, ...]:
         """The definitions of the names that fit, as far as they are in such a container."""
-        ranked = self._ranked(fits, kind, _path_test(self._inside(path) if path else "", path))
+        accepts = _path_test(self._inside(path) if path else "", path)
+        ranked = await asyncio.to_thread(_ranked, self._indexer.catalog, fits, kind, accepts)
         found: list[Definition] = []
         step = max(limit, 20)
         for start in range(0, len(ranked), step):
@@ -127,26 +152,6 @@ class Index:
             if len(found) >= limit:
                 break
         return tuple(found[:limit])
-
-    def _ranked(self, fits: Iterable[tuple[Closeness, int]], kind: str, accepts: Callable[[str], bool]) -> list[Ranked]:
-        catalog = self._indexer.catalog
-        definers = catalog.definers()
-        users = catalog.user_counts()
-        ranked: list[tuple[tuple[object, ...], Ranked]] = []
-        for fit, number in fits:
-            length = len(catalog.names[number])
-            for entry in definers.get(number, ()):
-                if not accepts(entry.path):
-                    continue
-                for place, name in enumerate(entry.defined):
-                    if name != number:
-                        continue
-                    own_kind, exported = entry.kind(place)
-                    if not kind or kind == own_kind:
-                        key = (fit, not exported, -users.get(number, 0), length, entry.path, place)
-                        ranked.append((key, (entry, place)))
-        ranked.sort(key=lambda pair: pair[0])
-        return [pair[1] for pair in ranked]
 
     async def outline(self, path: Path | str) -> FileOutline | None:
         """The definitions of one file as it is now, in the order of lines; None when it is not a file in the tree.
@@ -215,35 +220,39 @@ class Index:
     async def map(self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "") -> RepoMap:
         """The map of at most `tokens` tokens as `count` counts; only of `folder` (relative) if it is given.
 
-        While files are still being read, those that `focus` speaks of come first, for at most half a second.
+        While files are still being read, those that `focus` speaks of come first, for at most half a second. A tree
+        that nothing is known of is listed before that, for at most a second: without, there is no answer at all.
         """
+        is_new = self._indexer.is_new
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE
-        complete = await self._indexer.listed(_PATIENCE)
-        if self._indexer.waiting():
-            await self._read_first(focus)
+        words = [word for word in re.findall(r"\w{3,}", " ".join(focus.words)) if not word.isdigit()]
+        searching = asyncio.create_task(self._defining(words)) if words and is_new else None
+        try:
+            complete = await self._indexer.listed(_LISTING if is_new else _PATIENCE)
+            if self._indexer.waiting():
+                defining = await (searching or self._defining(words)) if words else []
+                await self._read_first(focus, words, defining)
+        finally:
+            if searching is not None:
+                searching.cancel()
         complete = await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
         uses, graph = await self._connected()
         given = tuple(inside for path in focus.files if (inside := self._inside(path)))
         about, within = Focus(focus.words, given), self._inside(folder) or ""
-        ranking = rank_files(self._indexer.catalog, uses, graph, about, self._indexer.recent, within)
+        catalog, recent = self._indexer.catalog, self._indexer.recent
+        ranking = await asyncio.to_thread(rank_files, catalog, uses, graph, about, recent, within)
         details = await self._indexer.details(entry.path for entry, _ in ranking.files)
-        candidates = [
-            candidate(entry, rank, detail.definitions, ranking)
-            for entry, rank in ranking.files
-            if (detail := details.get(entry.path)) and len(detail.definitions) == len(entry.defined)
-        ]
-        return draw(candidates, tokens, count, partial=not complete)
+        return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
 
-    async def _read_first(self, focus: Focus) -> None:
+    async def _read_first(self, focus: Focus, words: Sequence[str], defining: Sequence[str]) -> None:
         """Have the files read now that a focus names, or that look as if they define what it names."""
         waiting = set(self._indexer.waiting())
         named = [path for path in map(self._inside, focus.files) if path in waiting]
-        words = [word for word in re.findall(r"\w{3,}", " ".join(focus.words)) if not word.isdigit()]
         stems = [word.lower().rstrip("s") for word in words]
         by_path = [path for path in waiting if any(stem in path.rpartition("/")[2].lower() for stem in stems)]
-        defining = [path for path in await self._defining(words) if path in waiting] if words else []
-        first = dict.fromkeys((*named, *defining, *sorted(by_path)[:_FOCUSED_MOST]))
+        found = [path for path in defining if path in waiting]
+        first = dict.fromkeys((*named, *found, *sorted(by_path)[:_FOCUSED_MOST]))
         await self._indexer.read_next(list(first)[:_FOCUSED_MOST], _PATIENCE)
 
     async def _defining(self, words: Sequence[str]) -> list[str]:
@@ -252,7 +261,7 @@ class Index:
 
         pattern = rf"\b(?:{_SUBJECTS})\s+(?:{'|'.join(map(re.escape, words))})\b"
         try:
-            found = await Search(timeout=_PATIENCE).grep(self.root, Query(pattern, "files"))
+            found = await Search(timeout=_LISTING).grep(self.root, Query(pattern, "files"))
         except ToolError:
             return []
         return [hit.path.removeprefix("./") for hit in found.hits]
@@ -269,14 +278,39 @@ class Index:
             uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
             if uses is None:
                 imports = await self._resolved_imports()
-                for made in connect(catalog, imports):
-                    uses = made
-                    await asyncio.sleep(0)
-                assert uses is not None
+                uses = await asyncio.to_thread(connect, catalog, imports)
                 if not self._indexer.status().partial and key == _key(catalog, files, manifests):
                     await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
-            self._uses = (key, uses, uses.graph())
+            self._uses = (key, uses, await asyncio.to_thread(uses.graph))
             return self._uses[1:]
+
+
+def _fitting(catalog: Catalog, name: str) -> list[tuple[Closeness, int]]:
+    """How closely the defined names fit one; in a thread: there may be a hundred thousand."""
+    numbers, lines = catalog.defined_names()
+    return [(fit, numbers[line]) for fit, line in match_names(name, lines)]
+
+
+def _ranked(
+    catalog: Catalog, fits: Iterable[tuple[Closeness, int]], kind: str, accepts: Callable[[str], bool]
+) -> list[Ranked]:
+    definers = catalog.definers()
+    users = catalog.user_counts()
+    ranked: list[tuple[tuple[object, ...], Ranked]] = []
+    for fit, number in fits:
+        length = len(catalog.names[number])
+        for entry in definers.get(number, ()):
+            if not accepts(entry.path):
+                continue
+            for place, name in enumerate(entry.defined):
+                if name != number:
+                    continue
+                own_kind, exported = entry.kind(place)
+                if not kind or kind == own_kind:
+                    key = (fit, not exported, -users.get(number, 0), length, entry.path, place)
+                    ranked.append((key, (entry, place)))
+    ranked.sort(key=lambda pair: pair[0])
+    return [pair[1] for pair in ranked]
 
 
 def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
@@ -285,6 +319,15 @@ def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
         entry = catalog.get(path)
         digest.update(os.fsencode(path) + (entry.digest.encode() if entry else b"") + b"\n")
     return digest.hexdigest()
+
+
+def _drawn(ranking: Ranking, details: Mapping[str, Detail], tokens: int, count: Count, partial: bool) -> RepoMap:
+    candidates = [
+        candidate(entry, rank, detail.definitions, ranking)
+        for entry, rank in ranking.files
+        if (detail := details.get(entry.path)) and len(detail.definitions) == len(entry.defined)
+    ]
+    return draw(candidates, tokens, count, partial=partial)
 
 
 def _path_test(inside: str | None, path: str) -> Callable[[str], bool]:

@@ -12,6 +12,7 @@ from kimi_code.values import frozen
 Count = Callable[[str], int]
 
 _SIGNATURE_MOST = 110  # characters
+_FIRST_TRY = 64  # definitions; as many as fit may be few of thousands, which are not laid out then
 _CROWD = 6  # after as many of a file's symbols, others' come first unless they matter clearly more
 
 
@@ -95,7 +96,10 @@ def draw(candidates: Iterable[Candidate], budget: int, count: Count, *, partial:
     order = _in_order(ranked)
     parents = [parents_of(file.definitions) for file in ranked]
     fits, fitting = 0, RepoMap("", 0, (), partial)
-    low, high = 1, len(order)
+    low, high = 1, min(_FIRST_TRY, len(order))
+    while high < len(order) and (drawn := _draw(ranked, parents, order[:high], count, partial)).tokens <= budget:
+        fits, fitting = high, drawn
+        low, high = high + 1, min(2 * high, len(order))
     while low <= high:
         middle = (low + high) // 2
         drawn = _draw(ranked, parents, order[:middle], count, partial)

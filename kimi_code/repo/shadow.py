@@ -173,6 +173,13 @@ def _exclude_text(shadow: Shadow, exclude: tuple[Path, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def ignore_rules(shadow: Shadow) -> str:
+    """The file with what the person ignores everywhere, which need not exist."""
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    usual = f"{home}/git/ignore"
+    return os.path.expanduser(shadow.config.get("core.excludesfile", usual))  # noqa: PTH111  (never raises)
+
+
 def _pattern(path: Path) -> str:
     """An ignore pattern for exactly this path; one with a newline cannot be said, and is not."""
     special = "\\*?[! #"

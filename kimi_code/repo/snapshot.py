@@ -6,17 +6,18 @@ The user's repository lends its objects and its list of ignored files; nothing o
 import asyncio
 import hashlib
 import os
-import posixpath
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import field
 from pathlib import Path
-from typing import Literal
 from uuid import uuid4
 
 from kimi_code.events import FileChange
-from kimi_code.repo.checkpoints.survey import Survey, Surveyor
+from kimi_code.repo.checkpoints.raw_diff import parse_diff
+from kimi_code.repo.checkpoints.survey import Survey
+from kimi_code.repo.checkpoints.surveyor import Surveyor
 from kimi_code.repo.git import GitFolders, GitOutput, find_folders, find_root, run_git
 from kimi_code.repo.shadow import (
     USUALLY_IGNORED,
@@ -24,6 +25,7 @@ from kimi_code.repo.shadow import (
     ShadowError,
     add_names,
     build,
+    ignore_rules,
     is_whole,
     read_config,
     seed,
@@ -70,22 +72,54 @@ class _TooMuch(Exception):
     """More than the limits allow."""
 
 
+@frozen
+class _Last:
+    """What the last snapshot left: its index, by time (ns) and size, the tree it makes, and what is not in there; None
+    where that is not known."""
+
+    at: int
+    size: int
+    tree: str
+    untracked: tuple[str, ...] | None
+
+
+@frozen
+class _Listing:
+    """What git says of the files beside an index, from the time `at` (ns) on; `familiar` when no name came or went
+    since the last survey."""
+
+    untracked: tuple[str, ...]
+    modified: tuple[str, ...]
+    familiar: bool
+    at: int
+
+
 class Snapshots:
     """Snapshots of the working tree that `root` lies in (its repository's, or `root` itself without one).
 
     `store` is where shadow repositories live, one per working tree, shared by all sessions; `exclude` are folders whose
-    content is never looked at, such as our own data when they lie inside. Nothing here raises but for cancellation.
+    content is never looked at, such as our own data when they lie inside. `clock` gives the time in ns. Nothing here
+    raises but for cancellation.
     """
 
-    def __init__(self, root: Path, store: Path, *, exclude: Sequence[Path] = (), limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        store: Path,
+        *,
+        exclude: Sequence[Path] = (),
+        limits: Limits | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._root = root.resolve()
         self._store = store.resolve()
         self._exclude = tuple(path.resolve() for path in (store, *exclude))
         self._limits = limits or Limits()
+        self._clock = clock
         self._turn = asyncio.Lock()
         self._shadow: Shadow | None = None
         self._surveyor: Surveyor | None = None
-        self._last: tuple[int, int, str] | None = None  # of the index that we left, and the tree it makes
+        self._last: _Last | None = None
         self._reason = ""
         self._hopeless = False
 
@@ -104,10 +138,11 @@ class Snapshots:
         """Why the last snapshot could not be made or compared, for a person; empty when it could."""
         return self._reason
 
-    async def take(self, *, full: bool = False) -> Snapshot | None:
+    async def take(self, *, full: bool = False, quick: bool = False) -> Snapshot | None:
         """The files as they are now, None with a `reason`. After a failure for size or time it is not tried again.
 
-        A `full` one has a survey.
+        A `full` one has a survey. A `quick` one trusts the times of folders to tell where names came or went, as odd
+        file systems do not, and costs half.
         """
         async with self._turn:
             if self._hopeless:
@@ -115,7 +150,7 @@ class Snapshots:
             self._reason = ""
             try:
                 async with asyncio.timeout(self._limits.seconds):
-                    return await self._take(full=full)
+                    return await self._take(full=full, quick=full and quick)
             except TimeoutError:
                 return self._fail(f"looking at all files took longer than {self._limits.seconds:g} s", hopeless=True)
             except _TooMuch as error:
@@ -145,14 +180,17 @@ class Snapshots:
     def _fail(self, reason: str, *, hopeless: bool = False) -> None:
         self._reason, self._hopeless = reason, hopeless
 
-    async def _take(self, *, full: bool) -> Snapshot:
+    async def _take(self, *, full: bool, quick: bool) -> Snapshot:
         fresh = self._shadow is None
         shadow = await self._opened()
+        listing = await self._list(shadow, shadow.index, quick=True) if quick else None
+        if listing is not None and (unchanged := await self._again(shadow, listing)):
+            return unchanged
         index = shadow.folder / f"index.{uuid4().hex}"
         try:
             await seed(shadow, index, fresh=fresh)
             try:
-                snapshot = await self._record(shadow, index, full=full)
+                snapshot, unknown = await self._record(shadow, index, listing, full=full)
             except ShadowError:
                 if not shadow.index.exists():
                     raise
@@ -160,47 +198,77 @@ class Snapshots:
                 shadow.index.unlink(missing_ok=True)
                 index.unlink(missing_ok=True)
                 await seed(shadow, index, fresh=True)
-                snapshot = await self._record(shadow, index, full=full)
+                snapshot, unknown = await self._record(shadow, index, None, full=full)
             if not await is_whole(shadow, snapshot.tree):
                 await seed_names(shadow, index)
-                snapshot = await self._record(shadow, index, full=full)
+                snapshot, unknown = await self._record(shadow, index, None, full=full)
             if index.exists():
                 index.replace(shadow.index)
                 found = shadow.index.stat()
-                self._last = (found.st_mtime_ns, found.st_size, snapshot.tree)
+                self._last = _Last(found.st_mtime_ns, found.st_size, snapshot.tree, unknown)
             return snapshot
         finally:
             index.unlink(missing_ok=True)
             index.with_name(f"{index.name}.lock").unlink(missing_ok=True)
 
-    async def _record(self, shadow: Shadow, index: Path, *, full: bool) -> Snapshot:
+    async def _list(self, shadow: Shadow, index: Path, *, quick: bool) -> _Listing:
+        at = self._clock()
+        known = self._last.untracked if quick and self._last and self._is_last(index) else None
+        if known is not None and not (self._surveyor and await asyncio.to_thread(self._surveyor.is_familiar)):
+            known = None
         async with asyncio.TaskGroup() as group:
-            new = group.create_task(shadow.git(*_UNTRACKED, "--exclude-standard", index=index))
             dirty = group.create_task(shadow.git("diff-files", "-z", "--name-only", index=index))
-        untracked, modified = _names(_checked(new.result())), _names(_checked(dirty.result()))
-        opaque, adopted = await self._adopt(shadow, index, [path for path in untracked if path.endswith("/")])
-        modified += adopted
-        if len(opaque) < sum(path.endswith("/") for path in untracked):
+            others = (*_UNTRACKED, "--exclude-standard")
+            new = group.create_task(shadow.git(*others, index=index)) if known is None else None
+        untracked = _names(_checked(new.result())) if new else known or ()
+        return _Listing(tuple(untracked), tuple(_names(_checked(dirty.result()))), known is not None, at)
+
+    async def _again(self, shadow: Shadow, listing: _Listing) -> Snapshot | None:
+        """The last snapshot, if that is what the files are: nothing is copied or written."""
+        if not listing.familiar or listing.modified or listing.untracked or not self._last or not self._surveyor:
+            return None
+        if not await is_whole(shadow, self._last.tree):
+            return None
+        survey, litter = await asyncio.to_thread(self._surveyor.renew, ())
+        return Snapshot(self._last.tree, survey=survey, litter=tuple(litter))
+
+    async def _record(
+        self, shadow: Shadow, index: Path, listing: _Listing | None, *, full: bool
+    ) -> tuple[Snapshot, tuple[str, ...] | None]:
+        """Also returns what is in no index after it, None where that is not known."""
+        listing = listing or await self._list(shadow, index, quick=False)
+        nested = [path for path in listing.untracked if path.endswith("/")]
+        opaque, adopted = await self._adopt(shadow, index, nested)
+        modified, untracked = [*listing.modified, *adopted], listing.untracked
+        if len(opaque) < len(nested):
             untracked = _names(await shadow.ask(*_UNTRACKED, "--exclude-standard", index=index))
         untracked = [path for path in untracked if not path.endswith("/")]
         excluded = opaque | self._left_out(shadow.worktree, untracked, modified)
         notes = tuple(f"{path} {why}" for path, why in excluded.items())
         # Only the survey needs to know the ignored files: it goes on beside what git writes.
-        surveying = asyncio.create_task(self._survey(shadow, index, opaque, modified)) if full else None
+        familiar = listing.familiar and not adopted
+        survey = self._renew(modified) if familiar else self._survey(shadow, index, opaque, modified, listing.at)
+        surveying = asyncio.create_task(survey) if full else survey.close()
+        unread: tuple[str, ...] = ()
         try:
             if fresh := [path for path in dict.fromkeys((*modified, *untracked)) if path not in excluded]:
-                notes += await _add(shadow, index, fresh, excluded)
-            tree = self._last[2] if self._last and not (fresh or opaque or adopted) and self._is_last(index) else ""
+                unread = await _add(shadow, index, fresh, excluded)
+            tree = self._last.tree if self._last and not (fresh or opaque or adopted) and self._is_last(index) else ""
             tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
             surveyed, litter = await surveying if surveying else (None, [])
         finally:
             if surveying is not None and not surveying.done():
                 surveying.cancel()
                 await asyncio.wait({surveying})
-        return Snapshot(tree, notes, tuple(excluded), surveyed, tuple(litter))
+        unknown = None if unread else (*opaque, *(path for path in untracked if path in excluded))
+        return Snapshot(tree, (*notes, *unread), tuple(excluded), surveyed, tuple(litter)), unknown
+
+    async def _renew(self, modified: Sequence[str]) -> tuple[Survey, list[str]]:
+        assert self._surveyor is not None
+        return await asyncio.to_thread(self._surveyor.renew, modified)
 
     async def _survey(
-        self, shadow: Shadow, index: Path, opaque: Iterable[str], modified: Sequence[str]
+        self, shadow: Shadow, index: Path, opaque: Iterable[str], modified: Sequence[str], since: int
     ) -> tuple[Survey, list[str]]:
         """What git does not keep of the files that an index knows; the index may be changed meanwhile."""
         copy = index.with_name(f"{index.name}.survey")
@@ -211,8 +279,10 @@ class Snapshots:
         finally:
             copy.unlink(missing_ok=True)
         ignored, closed = ([path.rstrip("/") for path in paths] for paths in (_names(listing), opaque))
-        self._surveyor = self._surveyor or Surveyor(str(shadow.worktree))
-        return await asyncio.to_thread(self._surveyor.survey, ignored, closed, modified)
+        self._surveyor = surveyor = self._surveyor or Surveyor(
+            str(shadow.worktree), [ignore_rules(shadow)], self._clock
+        )
+        return await asyncio.to_thread(surveyor.survey, ignored, closed, modified, since=since)
 
     def _is_last(self, index: Path) -> bool:
         """Whether an index is a copy, with its time, of the one we left."""
@@ -220,7 +290,7 @@ class Snapshots:
             found = index.stat()
         except OSError:
             return False
-        return self._last is not None and self._last[:2] == (found.st_mtime_ns, found.st_size)
+        return self._last is not None and (self._last.at, self._last.size) == (found.st_mtime_ns, found.st_size)
 
     async def _adopt(self, shadow: Shadow, index: Path, nested: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         """Make git look into nested repositories: a file of each, and those it must not look into, with the reason.
@@ -365,38 +435,5 @@ def _walk(root: Path, skipped: set[str], exclude: tuple[Path, ...]) -> "Iterator
             continue
 
 
-# --- Reading git's answers ----------------------------------------------------------------------------------------
-
-
 def _names(listing: bytes) -> list[str]:
     return [os.fsdecode(name) for name in listing.split(b"\0") if name]
-
-
-def parse_diff(output: bytes, prefix: str) -> tuple[FileChange, ...]:
-    """Reads `diff-tree -z --raw --numstat`: first `:modes ids STATUS\\0path[\\0new path]` for each, then counts."""
-    fields = iter(os.fsdecode(output).split("\0"))
-    changes: dict[str, FileChange] = {}
-    for entry in fields:
-        if entry.startswith(":"):
-            letter = entry.rpartition(" ")[2][0]
-            path = next(fields)
-            path = next(fields) if letter == "R" else path
-            changes[path] = FileChange(_relative(path, prefix), _CHANGES.get(letter, "modified"))
-        elif entry:
-            added, removed, path = entry.split("\t", 2)
-            if not path:  # a rename: its old and new name follow
-                next(fields)
-                path = next(fields)
-            changes[path] = replace(changes[path], added=_count(added), removed=_count(removed))
-    return tuple(changes.values())
-
-
-_CHANGES: Mapping[str, Literal["created", "deleted", "renamed"]] = {"A": "created", "D": "deleted", "R": "renamed"}
-
-
-def _count(text: str) -> int:
-    return 0 if text == "-" else int(text)
-
-
-def _relative(path: str, prefix: str) -> str:
-    return path if prefix == "." else posixpath.relpath(path, prefix)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from kimi_code.events import FileChange
+from kimi_code.repo.checkpoints.raw_diff import parse_diff
 from kimi_code.repo.git import run_git
 from kimi_code.repo.shadow import Shadow, ShadowError
-from kimi_code.repo.snapshot import parse_diff
 from kimi_code.values import frozen
 
 Mode = Literal["file", "executable", "symlink"]

@@ -11,7 +11,8 @@ from typing import Literal, TypedDict
 from kimi_code.agent.history import History
 from kimi_code.errors import KimiError, UsageError
 from kimi_code.events import Change, Event, FileChange, Record, TurnRedone, TurnUndone
-from kimi_code.repo.checkpoint import Action, Checkpoints, Report, Resolve, Scope, TurnState
+from kimi_code.repo.checkpoint import Action, Checkpoints, Report, Resolve, TurnState
+from kimi_code.repo.checkpoint import Scope as Scope
 from kimi_code.session.bus import Bus
 from kimi_code.session.journal import RECORDS, Journal
 from kimi_code.session.resume import resume

@@ -3,20 +3,23 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kimi_code.agent.asking import Asker
 from kimi_code.agent.budget import Budget
 from kimi_code.agent.checks import Checks
+from kimi_code.agent.context import repair
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
-from kimi_code.errors import CheckpointError, KimiError
+from kimi_code.errors import CheckpointError, KimiError, UsageError
 from kimi_code.events import (
     Deny,
     Event,
+    MessageCompleted,
     Notice,
     PlanUpdated,
     Record,
@@ -32,8 +35,8 @@ from kimi_code.events import (
     TurnRedone,
     TurnUndone,
 )
-from kimi_code.llm.model import Model, Thinking
-from kimi_code.messages import Usage
+from kimi_code.llm.model import Model, ModelRequest, Thinking
+from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
@@ -44,9 +47,16 @@ from kimi_code.session.swarms import SwarmDesk
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
-    from kimi_code.session.rewind import Direction, Rewound, Wish
+    from kimi_code.repo.checkpoints.checkpoint_log import Scope
+    from kimi_code.session.rewind import Rewinder, Rewound, Wish
+    from kimi_code.session.timeline import Timeline
 
 T = TypeVar("T")
+
+_ASIDE = (
+    "(A side question: answer it briefly from what you know of this conversation, in words only. Call no tools, and do "
+    "not go on with the work; neither the question nor your answer will be part of the conversation.)"
+)
 
 
 @frozen
@@ -172,15 +182,35 @@ class Session:
         for notice in notices:
             self._bus.publish(notice)
 
-    async def prompt(self, text: str, checks: TurnChecks | None = None) -> TurnEnded:
-        """Run a turn to its end; a second prompt while one runs is refused with KimiError (use steer)."""
+    @property
+    def sees(self) -> bool:
+        """Whether the model can be shown images."""
+        return self._agent.model.profile.vision
+
+    async def prompt(self, text: str, checks: TurnChecks | None = None, images: Sequence[Path] = ()) -> TurnEnded:
+        """Run a turn to its end; `images` are files that are shown to the model, and copied, with the prompt.
+
+        Raises KimiError, and nothing has begun, while a turn runs (use steer) and for images that cannot be sent.
+        """
         self._be_idle()
+        pictures = await self._pictures(images) if images else ()
         checks = checks or TurnChecks()
         self._turns += 1
         if news := self._history.news():
             self._agent.notes.append(news)
-        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers)
+        turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers, pictures)
         return await self._run(turn.run())
+
+    async def _pictures(self, files: Sequence[Path]) -> tuple[Image, ...]:
+        if not self.sees:
+            raise UsageError(
+                f"The model {self._agent.model.profile.id} cannot see images; nothing was sent.",
+                hint="Choose one that can (/model or -m), or say that it can: [models.NAME] vision = true.",
+            )
+        from kimi_code.repo.images import read
+
+        folder = self._meta.path / "blobs"
+        return tuple([await asyncio.to_thread(read, file, folder) for file in files])
 
     async def shell(self, command: str) -> None:
         """Run a command of the user's own, unasked and unconfined; the model learns of it with the next prompt.
@@ -201,9 +231,29 @@ class Session:
         try:
             await self._run(Asker(agent, budget).compact(agent.model.profile.context))
         finally:
-            cost = budget.cost
-            spent = None if cost is None else (self._meta.cost_usd or 0.0) + cost
-            self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
+            self._note_spent(budget)
+
+    async def aside(self, question: str, heard: Callable[[str], object] = lambda _: None) -> str:
+        """The answer to a question about the conversation that leaves no trace in it, nor in the journal.
+
+        It may be asked while a turn runs. `heard` gets the words as they come. Raises KimiError when there is none.
+        """
+        agent, context = self._agent, self._agent.context
+        budget = Budget(agent.limits, agent.model.profile.price)
+        asked = Message("user", f"{question}\n\n{_ASIDE}", source="notice")
+        messages = [*repair(context.messages), asked]
+        # The tools as in any other request: without them the provider's cache of the conversation would not fit.
+        request = ModelRequest(context.system, messages, context.tools, agent.thinking, context.session_id)
+        try:
+            return self.scrub(await Asker(agent, budget).aside(request, heard))
+        finally:
+            self._note_spent(budget)
+
+    def _note_spent(self, budget: Budget) -> None:
+        """What was asked outside of turns is paid as well."""
+        cost = budget.cost
+        spent = self._meta.cost_usd if cost is None else (self._meta.cost_usd or 0.0) + cost
+        self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         task = self._running = asyncio.create_task(work)
@@ -226,30 +276,67 @@ class Session:
 
         Raises KimiError while a turn runs, when there is nothing to undo, or when another session concerned is open.
         """
-        return await self._rewind("undo", wish)
+        with self._alone():
+            return await self._rewinder().run("undo", wish)
 
     async def redo(self, wish: "Wish") -> "Rewound":
         """Bring back what undo took; raises KimiError as undo does."""
-        return await self._rewind("redo", wish)
+        with self._alone():
+            return await self._rewinder().run("redo", wish)
 
-    async def _rewind(self, direction: "Direction", wish: "Wish") -> "Rewound":
+    @property
+    def timeline(self) -> "Timeline":
+        """The folder's checkpoints, and the ways back to them. Raises KimiError where there are none."""
+        from kimi_code.session.timeline import Timeline
+
+        rewinder = self._rewinder()
+        return Timeline(self.id, rewinder.checkpoints, rewinder, self._alone, self._put_back)
+
+    @property
+    def prompts(self) -> dict[int, str]:
+        """The prompts of the turns that are not taken back, by the turn's number, oldest first."""
+        return {turn: text for turn, text in self._history.prompts.items() if turn not in self._history.undone}
+
+    async def rewind(self, turn: int, scope: "Scope") -> "Rewound":
+        """Take back `turn` of this session and all after it, as far as they are not; raises KimiError as undo does."""
+        from kimi_code.repo.checkpoints.checkpoint_log import without
+        from kimi_code.session.rewind import Wish
+
+        if self._agent.checkpoints is None:
+            raise KimiError("There are no checkpoints in this session.")
+        states = await self._agent.checkpoints().turns(self.id)
+        count = sum(state.turn >= turn and bool(without(scope, state.undone)) for state in states)
+        return await self.undo(Wish(count, self.id, scope=scope))
+
+    def _rewinder(self) -> "Rewinder":
         from kimi_code.session.rewind import Conversation, Rewinder
 
-        self._be_idle()
-        checkpoints = self._agent.checkpoints
-        if checkpoints is None:
+        if self._agent.checkpoints is None:
             raise KimiError("There are no checkpoints in this session.")
         own = {self.id: Conversation(self._history, self._bus.publish)}
+        store = Store(self._meta.path.parent.parent)
+        return Rewinder(self._agent.checkpoints(), store, self._to_line, own)
+
+    def _put_back(self, words: str) -> None:
+        """Files are not as the model has seen them."""
+        self._agent.forget()
+        message = Message("user", self._agent.scope.scrub(f"{words} Read before you edit."), source="notice")
+        self._agent.context.add(message)
+        self._bus.publish(MessageCompleted(message))
+
+    @contextlib.contextmanager
+    def _alone(self) -> Generator[None]:
+        self._be_idle()
         self._rewinding = True
         try:
-            store = Store(self._meta.path.parent.parent)
-            return await Rewinder(checkpoints(), store, self._to_line, own).run(direction, wish)
+            yield
         finally:
             self._rewinding = False
 
     def _be_idle(self) -> None:
         if self._running is not None or self._rewinding:
-            raise KimiError("A turn is running." if self._running else "Turns are being taken back.")
+            what = "A turn is running." if self._running else "Files or turns are being put back."
+            raise KimiError(what, hint="Wait for its end, or interrupt it.")
 
     def steer(self, text: str) -> None:
         """Say something to the running turn; the model reads it with its next step."""

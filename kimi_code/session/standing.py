@@ -54,7 +54,7 @@ def _by_author(messages: Iterable[Message]) -> dict[str, int]:
         elif message.role == "assistant":
             sizes["answers and calls"] += size
         elif message.source == "prompt":
-            own = estimate(Message("user", message.text))
+            own = estimate(Message("user", message.text, images=message.images))
             sizes["your words"] += own
             sizes["instructions and notes"] += size - own
         else:

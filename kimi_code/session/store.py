@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from kimi_code.errors import UsageError
-from kimi_code.events import Record, SessionOpened, SessionRenamed, TurnEnded, TurnStarted
+from kimi_code.events import Event, Record, SessionForked, SessionOpened, SessionRenamed, TurnEnded, TurnStarted
 from kimi_code.session import journal
 from kimi_code.session.codec import encode
 from kimi_code.values import frozen
 
 _META = "meta.json"
+_OUTPUTS = "outputs"  # what was too long for the model, by paths it was told
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"
 
 
@@ -49,6 +50,8 @@ def follow(meta: SessionMeta, record: Record) -> SessionMeta:
             return replace(meta, turns=turn, title=meta.title or _title(prompt))
         case SessionRenamed(title=title):
             return replace(meta, title=_title(title))
+        case SessionForked():
+            return replace(meta, title=f"{meta.title[:72]} (fork)", created=record.at, cost_usd=None, tokens=0)
         case TurnEnded(cost_usd=cost, usage=usage):
             paid = meta.cost_usd if cost is None else (meta.cost_usd or 0.0) + cost
             return replace(meta, cost_usd=paid, tokens=meta.tokens + usage.total)
@@ -108,18 +111,51 @@ class Store:
 
     def rename(self, meta: SessionMeta, title: str) -> None:
         """Give a session that nobody has open another title. Raises UsageError when somebody has."""
-        last = max((record.seq for record in journal.read(meta.journal).records), default=0)
-        record = Record(last + 1, "main", time.time(), SessionRenamed(title))
-        writer = journal.Journal(meta.path, encode)
+        _add(meta.path, SessionRenamed(title))
+
+    def fork(self, meta: SessionMeta) -> SessionMeta:
+        """A new session that begins with the history of another, which may be open and stays as it is.
+
+        Long outputs are copied, and told to be there. Raises UsageError when there is no history.
+        """
+        content = meta.journal.read_bytes() if meta.journal.is_file() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if not whole or not load_meta(meta.path).turns:
+            raise UsageError(f"Session {meta.id} has no turn yet that a fork could begin with.")
+        made = self.create()
+        made.path.mkdir(parents=True, mode=0o700)
         try:
-            writer.write(record)
-        finally:
-            writer.close()
-        save_meta(follow(meta, record))
+            made.journal.write_bytes(whole.replace(_in_json(meta.path), _in_json(made.path)))
+            if (meta.path / _OUTPUTS).is_dir():
+                shutil.copytree(meta.path / _OUTPUTS, made.path / _OUTPUTS)
+            return _add(made.path, SessionForked(meta.id))
+        except BaseException:
+            shutil.rmtree(made.path, ignore_errors=True)
+            raise
 
     def delete(self, meta: SessionMeta) -> None:
         """Remove the session's folder and all in it."""
         shutil.rmtree(meta.path)
+
+
+def _add(folder: Path, event: Event) -> SessionMeta:
+    """Write an event into the journal of a session that nobody has open. Raises UsageError when somebody has."""
+    meta = load_meta(folder)
+    last = max((record.seq for record in journal.read(meta.journal).records), default=0)
+    record = Record(last + 1, "main", time.time(), event)
+    writer = journal.Journal(folder, encode)
+    try:
+        writer.write(record)
+    finally:
+        writer.close()
+    meta = follow(meta, record)
+    save_meta(meta)
+    return meta
+
+
+def _in_json(path: Path) -> bytes:
+    """As it stands in a text of a journal's line."""
+    return json.dumps(str(path))[1:-1].encode()
 
 
 def load_meta(folder: Path) -> SessionMeta:

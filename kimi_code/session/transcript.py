@@ -5,7 +5,7 @@ deltas, so its thoughts have no duration and its running commands no output.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 from kimi_code.events import (
@@ -28,6 +28,7 @@ from kimi_code.events import (
     Record,
     RequestClosed,
     RequestOpened,
+    SessionForked,
     SessionOpened,
     SessionRenamed,
     StepEnded,
@@ -58,11 +59,12 @@ CardState = Literal["asked", "running"] | CallStatus
 
 @frozen
 class Words:
-    """What the user said; `steer` when it was said to a running turn."""
+    """What the user said; `steer` when it was said to a running turn, `undone` when its turn was taken back."""
 
     text: str
     turn: int
     steer: bool = False
+    undone: bool = False
 
 
 @dataclass(slots=True)
@@ -159,14 +161,21 @@ class Ending:
     files: tuple[FileChange, ...] = field(default=())
 
 
-Entry = Words | Thought | Answer | Card | Retry | Compaction | Note | Ending
+@frozen
+class Gone:
+    """In the place of an entry of a turn that was taken back."""
+
+    entry: "Entry"
+
+
+Entry = Gone | Words | Thought | Answer | Card | Retry | Compaction | Note | Ending
 
 
 class Transcript:
     """The entries of one agent's conversation; records of other agents are left out.
 
     Entries are only ever appended; those not yet over change in place. An entry that a retry made void stays in the
-    list, marked, so that an index means the same entry for good.
+    list, marked, so that an index means the same entry for good; so do those of a turn that was taken back.
     """
 
     def __init__(self, records: Iterable[Record] = (), *, agent: str = "main") -> None:
@@ -176,6 +185,7 @@ class Transcript:
         self._cards: dict[str, int] = {}
         self._asked: dict[str, str] = {}  # request id -> call id
         self._thought = self._answer = self._retry = -1
+        self._spans: dict[int, tuple[int, int | None]] = {}  # turn -> its entries, from and up to
         self._began: float | None = None
         self._prompted = False
         for record in records:
@@ -207,10 +217,11 @@ class Transcript:
                 return self._end(event, at)
             case TurnStarted(turn=turn, prompt=prompt):
                 changed = self._settle(at)  # of a turn whose process was killed
+                self._spans[turn] = len(self.entries), None
                 self.turn, self._began, self._prompted = turn, at, False
                 return (*changed, *self._add(Words(prompt, turn)))
             case TurnEnded():
-                return (*self._settle(at), *self._add(self._ending(event, at)))
+                return (*self._settle(at), *self._finish(event, at))
             case StepRetried(attempt=attempt, wait=wait, reason=reason):
                 changed = self._void()
                 self._retry = len(self.entries)
@@ -225,14 +236,18 @@ class Transcript:
                 return self._add(Note(level, text))
             case PlanUpdated(items=items):
                 return self._plan(items)
-            case TurnUndone(turn=turn):
-                return self._add(Note("info", f"Turn {turn} was taken back."))
-            case TurnRedone(turn=turn):
-                return self._add(Note("info", f"Turn {turn} was brought back."))
-            case TurnReviewed(status=status, files=files):
-                return self._add(Note("info", f"The turn's changes to {len(files)} files: {status}."))
+            case TurnUndone():
+                hidden = self._hide(event.turn) if event.conversation else ()
+                return (*hidden, *self._add(Note("info", _rewound(event, "taken back", "put back"))))
+            case TurnRedone():
+                seen = self._see(event.turn) if event.conversation else ()
+                return (*seen, *self._add(Note("info", _rewound(event, "brought back", "brought back"))))
+            case TurnReviewed():
+                return self._reviewed(event)
             case CommitCreated(commit=commit, message=message):
                 return self._add(Note("info", f"Committed {commit[:10]}: {message.splitlines()[0]}"))
+            case SessionForked(session_id=session_id):
+                return (*self._settle(at), *self._add(Note("info", f"From here on this is a fork of {session_id}.")))
             case SessionOpened():
                 return self._settle(at)  # another process begins: nothing of the one before runs any more
             case SwarmPlanned(swarm_id=swarm, tasks=tasks):
@@ -390,7 +405,7 @@ class Transcript:
         self._asked[request_id] = request.call_id
         if isinstance(request, Question):
             return ()
-        index = self._open(request.call_id, request.tool, request.title, at)
+        index = self._open(request.call_id, request.tool or "Review", request.title, at)
         card = self._at(index)
         card.state, card.reason, card.blocks = "asked", request.reason, request.blocks
         return (index,)
@@ -403,10 +418,59 @@ class Transcript:
         self._at(index).state = "running"
         return (index,)
 
+    def _reviewed(self, event: TurnReviewed) -> tuple[int, ...]:
+        """What a turn made was decided on: the end of the card that showed it, if anybody was asked."""
+        index = self._cards.get("")
+        count = len(event.files)
+        words = f"{event.status}: {count} file{'' if count == 1 else 's'}"
+        if index is None:
+            return self._add(Note("info", f"The turn's changes were {words}."))
+        card = self._at(index)
+        states: dict[str, CardState] = {"applied": "done", "declined": "denied"}
+        card.state = states.get(event.status, "failed")
+        card.summary = words
+        return (index,)
+
     # --- Turns ---
+
+    def _close_span(self) -> None:
+        start, end = self._spans.get(self.turn, (0, 0))
+        if end is None:
+            self._spans[self.turn] = start, len(self.entries)
+
+    def _finish(self, event: TurnEnded, at: float) -> tuple[int, ...]:
+        start, end = self._spans.get(event.turn, (0, 0))
+        if end == len(self.entries):
+            self._spans[event.turn] = start, len(self.entries) + 1
+        return self._add(self._ending(event, at))
+
+    def _hide(self, turn: int) -> tuple[int, ...]:
+        """A turn was taken back: what is left in sight are the words that began it."""
+        start, end = self._spans.get(turn, (0, 0))
+        indices = range(start, len(self.entries) if end is None else end)
+        for index in indices:
+            entry = self.entries[index]
+            if isinstance(entry, Words) and not entry.steer:
+                self.entries[index] = replace(entry, undone=True)
+            elif not isinstance(entry, Gone):
+                self.entries[index] = Gone(entry)
+        return tuple(indices)
+
+    def _see(self, turn: int) -> tuple[int, ...]:
+        """It was brought back."""
+        start, end = self._spans.get(turn, (0, 0))
+        indices = range(start, len(self.entries) if end is None else end)
+        for index in indices:
+            entry = self.entries[index]
+            if isinstance(entry, Gone):
+                self.entries[index] = entry.entry
+            elif isinstance(entry, Words):
+                self.entries[index] = replace(entry, undone=False)
+        return tuple(indices)
 
     def _settle(self, at: float) -> tuple[int, ...]:
         """Close what a turn that was cut short left open."""
+        self._close_span()
         changed = list(self._think_no_more(at))
         if self._answer >= 0:
             answer = self.entries[self._answer]
@@ -435,3 +499,11 @@ class Transcript:
             event.cost_usd,
             event.files_changed,
         )
+
+
+def _rewound(event: TurnUndone | TurnRedone, done: str, files_done: str) -> str:
+    count = len(event.files)
+    files = f"{count} file{'s' * (count != 1)}"
+    if not event.conversation:
+        return f"Turn {event.turn}: {files} {files_done}; the conversation stays."
+    return f"Turn {event.turn} was {done}{f', with {files}' if count else ''}."

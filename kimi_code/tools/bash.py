@@ -38,6 +38,9 @@ class BashParams(Params):
     def wants_freedom(self) -> bool:
         return bool(self.unconfined)
 
+    def edited(self, text: str) -> "BashParams | None":
+        return None if self.command is None else self.model_copy(update={"command": text})
+
 
 class Bash:
     """Run a shell command. Each call is a new shell in the workspace: cd and variables do not last. There is no input

@@ -10,7 +10,7 @@ from pydantic import Field
 from kimi_code.controls import clean
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
-from kimi_code.llm.model import estimate_tokens
+from kimi_code.llm.tokens import estimate_tokens
 from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.tools.files import missing
 from kimi_code.tools.symbols import note_partial, place, show

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from kimi_code.errors import ToolError
+from kimi_code.errors import ToolError, UsageError
 from kimi_code.events import Block, Effect
+from kimi_code.repo.images import BYTES_MOST, SUFFIXES, keep, media_type
 from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.text import Encoding, binary_kind, decode, detect
 from kimi_code.tools.files import EDITABLE_MOST, FileMemory, missing, size_of
@@ -32,7 +33,7 @@ class ReadParams(Params):
 
 
 class Read:
-    """Read a text file, or one definition: each line as its number, a tab and the text."""
+    """Read a text file, or one definition: each line as its number, a tab and the text. Images are shown to you."""
 
     name: ClassVar[str] = "Read"
     effect: ClassVar[Effect] = Effect.READ
@@ -67,6 +68,8 @@ class Read:
             raise ToolError(f"{shown} is a folder. Use Glob to list its files.")
         if status.kind == "other":
             raise ToolError(f"{shown} is a pipe, socket or device, not a file: it cannot be read.")
+        if path.suffix.lower() in SUFFIXES and (image := await self._see(path, shown, status.size, ctx)):
+            return image
         window = _Window(max(params.offset or 1, 1), params.limit or LINES)
         if status.size > EDITABLE_MOST:
             encoding = await self._read_large(path, shown, status.size, window, ctx)
@@ -74,6 +77,23 @@ class Read:
             encoding = await self._read_whole(path, shown, window, ctx)
         window.end()
         return _result(window, shown, encoding, status.size)
+
+    async def _see(self, path: Path, shown: str, size: int, ctx: ToolContext) -> ToolResult | None:
+        """An image for a model that sees; None for what is none, as its name notwithstanding."""
+        if size > 20 * BYTES_MOST:
+            return None
+        content = await ctx.workspace.read(path)
+        if not media_type(content):
+            return None
+        if not ctx.sees:
+            kind = f"{binary_kind(content)} ({size_of(size)})"
+            raise ToolError(f"{shown} is {kind}, not text, and you cannot see images. Go on without it.")
+        try:
+            image = keep(content, shown, ctx.spill.parent / "blobs")
+        except UsageError as error:
+            raise ToolError(error.message) from None
+        words = f"{image.width} x {image.height} pixels"
+        return ToolResult(f"{shown}: an image of {words}; it follows.", summary=words, images=(image,))
 
     async def _read_symbol(self, symbol: str, params: ReadParams, ctx: ToolContext) -> ToolResult:
         """One definition; several of the same name only where they stand in one file (overloads, a property's two)."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kimi_code.errors import ToolError
 from kimi_code.events import AllowEdited, AllowHunks, Approval, Diff, Hunk
-from kimi_code.repo.diff import make_diff
+from kimi_code.repo.diff import make_diff, parts
 from kimi_code.repo.large_diff import compare_any
 from kimi_code.repo.text import line_ending, with_line_ending
 from kimi_code.tools.files import Current
@@ -84,7 +84,7 @@ def _outdated() -> ToolError:
 
 def ids_of(diff: Diff) -> set[str]:
     """Everything of a diff that can be picked."""
-    return {diff.id, *(hunk.id for hunk in diff.hunks)} - {""}
+    return {diff.id, *(each.id for hunk in diff.hunks for each in (hunk, *parts(hunk)))} - {""}
 
 
 def fit(approval: Approval, reply: AllowHunks | AllowEdited) -> AllowHunks | AllowEdited | str | None:
@@ -103,7 +103,12 @@ def fit(approval: Approval, reply: AllowHunks | AllowEdited) -> AllowHunks | All
 
 
 def _all_hunks(diff: Diff, ids: Sequence[str]) -> bool:
-    return all(hunk.id in ids for hunk in diff.hunks)
+    return all(hunk.id in ids or _all_parts(hunk, ids) for hunk in diff.hunks)
+
+
+def _all_parts(hunk: Hunk, ids: Sequence[str]) -> bool:
+    split = parts(hunk)
+    return bool(split) and all(part.id in ids for part in split)
 
 
 def _altered(part: Proposed, text: str | None) -> str:

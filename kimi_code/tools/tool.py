@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from kimi_code.events import AllowEdited, AllowHunks, Block, Effect, Reply, Request, TodoItem
+from kimi_code.messages import Image
 from kimi_code.repo.workspace import Workspace
 from kimi_code.values import frozen
 
@@ -20,11 +21,16 @@ class Params(BaseModel):
         """Whether the call asks to run unconfined, which is decided on as if nothing could be confined."""
         return False
 
+    def edited(self, text: str) -> "Params | None":
+        """The call with `text` as the command it runs; None where it runs none."""
+        return None
+
 
 @frozen
 class ToolResult:
     """`text` is for the model, `summary` (a few words) and `blocks` are for the person.
 
+    `images` follow the results of the step, for a model that sees them.
     `ok` is false when the call did what was asked and that came out badly, such as a command that failed.
     """
 
@@ -32,6 +38,7 @@ class ToolResult:
     summary: str = ""
     blocks: tuple[Block, ...] = ()
     ok: bool = True
+    images: tuple[Image, ...] = ()
 
 
 class Front(Protocol):
@@ -57,7 +64,7 @@ class ToolContext:
     `may_read` says of a resolved path whether it may be shown without asking: searches leave out what may not.
     `confined` says that the call was allowed on the condition that what it starts runs in the sandbox.
     `approved` is what of its changes the user agreed to, where that is less or something else than was shown.
-    `targets` are what it was allowed for.
+    `targets` are what it was allowed for. `sees` says that the model can be shown images.
     """
 
     workspace: Workspace
@@ -68,6 +75,7 @@ class ToolContext:
     confined: bool = False
     approved: AllowHunks | AllowEdited | None = None
     targets: tuple[str, ...] = ()
+    sees: bool = False
 
 
 class Tool(Protocol):

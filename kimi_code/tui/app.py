@@ -1,6 +1,7 @@
 """The application: themes, the user's keys, the terminal around it, and the way out. The screens do the rest."""
 
 import asyncio
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class KimiApp(App[int], inherit_bindings=False):
         self._focused_at: float | None = None  # None while somebody looks
         self._working: bool | None = None
         self.crash: Exception | None = None
+        self.wants_demo = False  # once the screen has closed
         for made in theme.THEMES:
             self.register_theme(made)
         self.use_theme(host.preferences.theme)
@@ -53,6 +55,16 @@ class KimiApp(App[int], inherit_bindings=False):
         self.push_screen(self.main)
         self.show_working(False)
         self._catch_signals()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep to the size the terminal has now.
+
+        Textual 8 reads it in a signal handler; while a window is dragged the next signal can interrupt that one,
+        and then the older size is told last.
+        """
+        if not self.is_headless and event.size != (now := shutil.get_terminal_size()):
+            event.prevent_default()
+            self.post_message(events.Resize.from_dimensions(now, None))
 
     # --- Themes ---
 

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from textual.content import Content
 
+from kimi_code.controls import clean
 from kimi_code.errors import KimiError, UsageError
 from kimi_code.session.session import Session
 from kimi_code.session.standing import LEVELS, MODES, Mode, Thinking
 from kimi_code.session.swarms import SWARM_MODES, SwarmMode, prompt_for
+from kimi_code.tui import changes
 from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.keys import KEYS, TITLES, keys_of
@@ -18,6 +20,11 @@ from kimi_code.tui.screens.picker import Row
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.status import money, short
 from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+T = TypeVar("T")
 
 
 class Desk(Protocol):
@@ -47,6 +54,10 @@ class Desk(Protocol):
         ...
 
     async def ask_line(self, title: str) -> str | None: ...
+    async def show(self, screen: "Screen[T]") -> T | None:
+        """Put a screen over this one; what it returns."""
+        ...
+
     def submit(self, job: Job) -> None: ...
     async def open(self, which: Which) -> None:
         """Put another session on the screen. Raises KimiError while something runs."""
@@ -54,6 +65,18 @@ class Desk(Protocol):
 
     async def choose_session(self) -> None: ...
     def standing_changed(self) -> None: ...
+    def files_changed(self) -> None:
+        """Files or turns were put back: what the screen says of them is old."""
+        ...
+
+    def aside(self, question: str) -> None:
+        """A page with the answer to a question that leaves no trace."""
+        ...
+
+    async def set_up(self) -> None:
+        """Choose a server and a key again."""
+        ...
+
     def copy(self, text: str) -> None: ...
     def last_answer(self) -> str: ...
     def themes(self) -> Sequence[str]: ...
@@ -262,6 +285,28 @@ def keys_page(own: Mapping[str, str]) -> Content:
     return Content("\n").join(lines)
 
 
+async def _init(desk: Desk, focus: str) -> None:
+    from kimi_code.tui.prompts import UPDATE_AGENTS, WRITE_AGENTS
+
+    text = UPDATE_AGENTS if (desk.host.folder / "AGENTS.md").exists() else WRITE_AGENTS
+    desk.submit(Job("prompt", f"{text}\n\nThe user adds: {focus}" if focus else text))
+
+
+async def _map(desk: Desk, focus: str) -> None:
+    about = f" of {focus}" if focus else ""
+    desk.read(f"The map{about}", Content(clean(await desk.host.draw_map(focus.split()))))
+
+
+async def _btw(desk: Desk, question: str) -> None:
+    asked = question or await desk.ask_line("A side question, which leaves no trace")
+    if asked and asked.strip():
+        desk.aside(asked.strip())
+
+
+async def _login(desk: Desk, _: str) -> None:
+    await desk.set_up()
+
+
 async def _quit(desk: Desk, _: str) -> None:
     desk.leave()
 
@@ -279,6 +324,8 @@ async def _theme_names(desk: Desk) -> Sequence[str]:
     return desk.themes()
 
 
+_undo_words = _fixed("files", "conversation", "merge", "force")
+
 COMMANDS: tuple[Command, ...] = (
     Command("help", "Commands and keys", _help),
     Command("model", "Another model from the next request on", _model, "[NAME]", _model_names),
@@ -289,12 +336,22 @@ COMMANDS: tuple[Command, ...] = (
     Command("compact", "Sum the conversation up now, to make room", _compact),
     Command("context", "What fills the model's window", _context),
     Command("cost", "Tokens and money of this session", _cost),
-    Command("sessions", "Search, resume, rename, export, delete", _sessions),
+    Command("undo", "Take back turns: files and conversation, after a look", changes.undo, "[N] [WHAT]", _undo_words),
+    Command("redo", "Bring back what undo took", changes.redo, "[N]"),
+    Command("checkpoints", "The timeline: look at, compare, restore earlier states", changes.checkpoints, "[ID]"),
+    Command("review", "Decide on what changed: keep, take back, comment", changes.review, "[CHECKPOINT]"),
+    Command("diff", "What changed since the session began, or a checkpoint", changes.diff, "[CHECKPOINT]"),
+    Command("fork", "Go on in a new session with this one's history", changes.fork),
+    Command("sessions", "Search, resume, rename, fork, export, delete", _sessions),
     Command("resume", "Go on with another session", _resume, "[ID]", _session_ids),
     Command("new", "Begin a new session", _new),
     Command("rename", "Give this session a title", _rename, "[TITLE]"),
     Command("export", "This session as a Markdown file", _export, "[FILE]"),
     Command("copy", "Copy the last answer", _copy),
+    Command("btw", "A side question that leaves no trace", _btw, "[QUESTION]"),
+    Command("init", "Write AGENTS.md from the repository, or bring it up to date", _init, "[WORDS]"),
+    Command("map", "What matters in the repository", _map, "[FILES AND NAMES]"),
+    Command("login", "Another server or key: the set-up of the first start", _login),
     Command("doctor", "Check what a run needs", _doctor),
     Command("theme", "Other colours", _theme, "[NAME]", _theme_names),
     Command("keys", "All keys", _keys),

@@ -6,6 +6,7 @@ Knows no widget: `heard` gets every Record, `changed` says that something a scre
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kimi_code.errors import KimiError
@@ -21,10 +22,16 @@ State = Literal["opening", "idle", "working", "failed"]
 
 @frozen
 class Job:
-    """Something to do when its turn comes: a prompt, a shell command, or a compaction (without text)."""
+    """Something to do when its turn comes: a prompt (with images), a shell command, or a compaction (without text)."""
 
     kind: Literal["prompt", "shell", "compact"]
     text: str = ""
+    images: tuple[Path, ...] = ()
+
+    @property
+    def typed(self) -> str:
+        """As its owner typed it."""
+        return {"prompt": "", "shell": "!", "compact": "/compact"}[self.kind] + self.text
 
 
 @dataclass(slots=True)
@@ -117,7 +124,7 @@ class Conversation:
         try:
             match job.kind:
                 case "prompt":
-                    await self._prompt(session, job.text)
+                    await self._prompt(session, job)
                 case "shell":
                     await self._unless_interrupted(session.shell(job.text))
                 case "compact":
@@ -128,8 +135,13 @@ class Conversation:
             self.state = "idle"
             self.changed()
 
-    async def _prompt(self, session: "Session", text: str) -> None:
-        ended: TurnEnded = await session.prompt(text)
+    async def _prompt(self, session: "Session", job: Job) -> None:
+        try:
+            ended: TurnEnded = await session.prompt(job.text, images=job.images)
+        except KimiError:
+            # Nothing was sent: the words are not lost.
+            self.given_back.append(job)
+            raise
         if ended.outcome not in (Outcome.DONE, Outcome.INTERRUPTED):
             # What follows was meant for a turn that went well: the person decides.
             self.given_back += self.queue

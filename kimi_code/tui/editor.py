@@ -9,12 +9,15 @@ from pathlib import Path
 from kimi_code.errors import UsageError
 
 
-def edit(text: str) -> str:
-    """What the editor of $VISUAL or $EDITOR made of `text`. Raises UsageError when there is none or it fails."""
+def edit(text: str, name: str = "prompt.md") -> str:
+    """What the editor of $VISUAL or $EDITOR made of `text`, in a file of that name.
+
+    Raises UsageError when there is none or it fails.
+    """
     command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
     with tempfile.TemporaryDirectory(prefix="kimi-code-") as folder:
-        file = Path(folder) / "prompt.md"
-        file.write_text(text, encoding="utf-8")
+        file = Path(folder) / name
+        file.write_text(text, encoding="utf-8", newline="")
         try:
             done = subprocess.run([*shlex.split(command), str(file)], check=False)
         except OSError as error:
@@ -22,5 +25,5 @@ def edit(text: str) -> str:
                 f"The editor {command!r} cannot be started: {error.strerror}.", hint="Set EDITOR to one that can."
             ) from None
         if done.returncode != 0:
-            raise UsageError(f"The editor {command!r} ended with code {done.returncode}; the prompt is as it was.")
-        return file.read_text(encoding="utf-8", errors="replace")
+            raise UsageError(f"The editor {command!r} ended with code {done.returncode}; nothing is changed.")
+        return file.read_bytes().decode("utf-8", errors="replace")

@@ -14,6 +14,7 @@ from kimi_code.values import frozen
 if TYPE_CHECKING:
     from kimi_code.session.session import Session
     from kimi_code.session.store import Store
+    from kimi_code.tui.welcome import Household
 
 
 @frozen
@@ -44,6 +45,16 @@ class Place:
 
 
 @frozen
+class Symbol:
+    """A definition: its dotted name, what it is, and where (a path relative to the folder, a line from 1)."""
+
+    name: str
+    kind: str
+    path: str
+    line: int
+
+
+@frozen
 class Preferences:
     """The user's choices for the screen. `theme` is a name or "auto"; `keys` maps ids of bindings to keys."""
 
@@ -51,6 +62,7 @@ class Preferences:
     keys: Mapping[str, str] = field(default_factory=dict[str, str])
     notify: bool = True
     reduced_motion: bool = False
+    vim: bool = False
 
 
 class Host(Protocol):
@@ -84,12 +96,24 @@ class Host(Protocol):
         """The folder's files that are not ignored, as relative paths with forward slashes."""
         ...
 
+    async def symbols(self, query: str) -> Sequence[Symbol]:
+        """Definitions whose names fit, the best first; () while no session is open."""
+        ...
+
+    async def draw_map(self, focus: Sequence[str]) -> str:
+        """What matters in the repository, most of all to these files and names. Raises KimiError without a session."""
+        ...
+
     async def models(self) -> Sequence[str]:
         """Names that the model can be changed to, the configured ones first."""
         ...
 
     async def examine(self) -> str:
         """What `kimi-code doctor` finds."""
+        ...
+
+    def household(self) -> "Household":
+        """What the set-up works with."""
         ...
 
     def note(self, text: str) -> Path:

@@ -8,7 +8,19 @@ from kimi_code.values import frozen
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-Where = Literal["everywhere", "prompt", "transcript", "approval", "question", "list", "sessions"]
+Where = Literal[
+    "everywhere",
+    "prompt",
+    "transcript",
+    "approval",
+    "question",
+    "list",
+    "sessions",
+    "scroll",
+    "rewind",
+    "timeline",
+    "review",
+]
 
 
 @frozen
@@ -35,7 +47,10 @@ KEYS: tuple[Key, ...] = (
     Key("prompt.newer", "down", "newer", "Newer prompt, from the last line", "prompt"),
     Key("prompt.search", "ctrl+r", "search_history", "Search the history", "prompt"),
     Key("prompt.editor", "ctrl+g", "edit_outside", "Write in $EDITOR", "prompt"),
-    Key("screen.interrupt", "escape", "interrupt", "Close a list, or interrupt", "everywhere"),
+    Key(
+        "prompt.paste", "ctrl+v", "paste_image", "Paste an image from the clipboard, or what was copied here", "prompt"
+    ),
+    Key("screen.interrupt", "escape", "interrupt", "Close a list, or interrupt; twice: rewind", "everywhere"),
     Key("screen.leave", "ctrl+c", "leave", "Copy the selection, clear the prompt; twice: leave", "everywhere", True),
     Key("screen.mode", "shift+tab", "cycle_mode", "Next permission mode", "everywhere", first=True),
     Key("screen.fold", "ctrl+o", "toggle_cards", "Unfold or fold all cards", "everywhere", first=True),
@@ -57,18 +72,45 @@ KEYS: tuple[Key, ...] = (
     Key("approval.session", "s", "allow('session')", "Allow by the rules shown, for this session", "approval"),
     Key("approval.always", "a", "allow('always')", "Allow by the rules shown, always", "approval"),
     Key("approval.deny", "n", "deny", "Deny, with words for the model if you like", "approval"),
-    Key("approval.scroll_up", "up,k", "scroll(-1)", "Scroll what is asked", "approval"),
-    Key("approval.scroll_down", "down,j", "scroll(1)", "Scroll what is asked", "approval"),
+    Key("approval.edit", "e", "edit", "Edit the command, or the file in $EDITOR, and allow that", "approval"),
+    Key("approval.hunk_after", "j", "hunk(1)", "Choose hunks: the next one", "approval"),
+    Key("approval.hunk_before", "k", "hunk(-1)", "The hunk before", "approval"),
+    Key("approval.take", "space", "take", "Take or leave the hunk", "approval"),
+    Key("approval.split", "x", "split", "Split the hunk into its runs of changes", "approval"),
+    Key("approval.apply", "enter", "apply", "Allow the hunks that are taken", "approval"),
+    Key("approval.scroll_up", "up", "scroll(-1)", "Scroll what is asked", "approval"),
+    Key("approval.scroll_down", "down", "scroll(1)", "Scroll what is asked", "approval"),
     Key("approval.before", "left", "walk(-1)", "The request before", "approval"),
     Key("approval.after", "right", "walk(1)", "The request after", "approval"),
     Key("question.before", "up", "move(-1)", "The option before", "question"),
     Key("question.after", "down", "move(1)", "The option after", "question"),
     Key("question.answer", "enter", "answer", "Answer with the option, or with your words", "question"),
+    Key("question.take", "space", "take", "Take or leave the option, where several can be taken", "question"),
+    Key("question.next", "tab", "walk(1)", "The next request, where several wait", "question", first=True),
     Key("question.decline", "escape", "decline", "Let the model decide", "question"),
     Key("list.before", "up", "move(-1)", "The line before", "list"),
     Key("list.after", "down", "move(1)", "The line after", "list"),
     Key("list.take", "enter", "take", "Take it", "list"),
     Key("list.close", "escape,ctrl+c", "close", "Close", "list"),
+    Key("scroll.up", "pageup", "page(-1)", "A screen up", "scroll"),
+    Key("scroll.down", "pagedown", "page(1)", "A screen down", "scroll"),
+    Key("rewind.resolve", "m", "resolve", "What becomes of files changed since: refuse, merge, overwrite", "rewind"),
+    Key("timeline.diff", "d", "choose('diff')", "What changed since the checkpoint, on a page", "timeline"),
+    Key("timeline.review", "v", "choose('review')", "Review what changed since the checkpoint", "timeline"),
+    Key("review.up", "up,k", "line(-1)", "The line before", "review"),
+    Key("review.down", "down,j", "line(1)", "The line after", "review"),
+    Key("review.next", "n", "hunk(1)", "The next hunk", "review"),
+    Key("review.before", "p", "hunk(-1)", "The hunk before", "review"),
+    Key("review.file_next", "tab,right", "file(1)", "The next file", "review"),
+    Key("review.file_before", "shift+tab,left", "file(-1)", "The file before", "review"),
+    Key("review.accept", "a", "decide('kept')", "Keep the hunk; again: undecided", "review"),
+    Key("review.revert", "r", "decide('reverted')", "Take the hunk back; again: undecided", "review"),
+    Key("review.accept_file", "A", "decide_file('kept')", "Keep the file's changes", "review"),
+    Key("review.revert_file", "R", "decide_file('reverted')", "Take the file's changes back", "review"),
+    Key("review.comment", "c", "comment", "Comment on the line", "review"),
+    Key("review.done", "enter", "done", "Take back what is marked, send the comments", "review"),
+    Key("review.close", "escape,ctrl+c", "close", "Leave without", "review"),
+    Key("sessions.fork", "ctrl+f", "fork", "Fork the session: a new one with its history", "sessions", first=True),
     Key("sessions.rename", "ctrl+n", "rename", "Rename the session", "sessions", first=True),
     Key("sessions.export", "ctrl+e", "export", "Export the session as Markdown", "sessions", first=True),
     Key("sessions.delete", "ctrl+d", "delete", "Delete the session; twice to confirm", "sessions", first=True),
@@ -82,6 +124,10 @@ TITLES: Mapping[Where, str] = {
     "question": "When the model asks",
     "list": "In lists",
     "sessions": "In the list of sessions",
+    "scroll": "In pages to read",
+    "rewind": "Before turns or files are put back",
+    "timeline": "In the timeline",
+    "review": "In a review",
 }
 
 

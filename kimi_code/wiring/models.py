@@ -33,6 +33,7 @@ def make_model(
 ) -> Model:
     """The adapter; `observe` sees the headers of its answers."""
     provider = choice.provider
+    scrubber.learn(provider.api_key)  # which may come from where settings do not look
     if provider.kind == "scripted":
         from kimi_code.llm.scripted import ScriptedModel
 

@@ -277,6 +277,9 @@ def test_a_session_is_listed_shown_exported_without_secrets_and_deleted(cli: Cli
     file = tmp_path / "out.md"
     assert cli("sessions", "export", id, "-o", str(file)).out == ""
     assert file.read_text(encoding="utf-8").startswith("# fix")
+    forked = cli("sessions", "fork", id[:4]).out.strip()
+    assert {each["id"] for each in cli("sessions", "list", "--json").json()} == {id, forked}
+    assert cli("sessions", "delete", "--yes", forked).code == 0
     assert cli.spawn("sessions", "delete", id, stdin="no\n").code == 1
     assert cli.spawn("sessions", "delete", id).code == 1
     assert cli.spawn("sessions", "delete", id, stdin="y\n").code == 0
@@ -292,7 +295,7 @@ def test_sessions_of_other_folders_are_listed_with_all(cli: Cli, script: str) ->
 
 
 def test_an_unknown_session_is_a_usage_error(cli: Cli) -> None:
-    for command in ("show", "export", "delete"):
+    for command in ("show", "export", "fork", "delete"):
         done = cli("sessions", command, "zzzz")
         assert (done.code, "'zzzz'" in done.err) == (2, True)
     resumed = cli.spawn(

@@ -14,7 +14,7 @@ CASES = [
     ("--output-f", {"--output-format"}),
     ("--output-format js", {"json", "jsonl"}),
     ("--permission-mode ", {"ask", "edits", "auto", "plan"}),
-    ("-m some-model sessions ", {"list", "show", "export", "delete"}),
+    ("-m some-model sessions ", {"list", "show", "export", "fork", "delete"}),
     ("-p doctor sess", {"sessions"}),
     ("sessions list --a", {"--all"}),
     ("sessions export --format ", {"markdown", "jsonl"}),

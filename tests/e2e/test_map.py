@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kimi_code.agent.first_map import FirstMap, is_tiny
+from kimi_code.agent.first_map import FirstMap, is_huge, is_tiny
 from kimi_code.events import ToolEnded
 from kimi_code.repo.index import Index
 from tests.harness import Lab
@@ -24,7 +24,7 @@ FILES: Mapping[str, str] = {
     "src/main.py": "from store import open_store\n\n\ndef main():\n    open_store().put(1)\n",
     "web/cart.ts": "export function addToCart(item: string): void {}\n",
     "cmd/run.go": "package main\n\nfunc Run() int { return 1 }\n",
-    **{f"src/part{n}.py": f"def part{n}():\n    return {n}\n" for n in range(12)},
+    **{f"src/part{n}.py": f"def part{n}():\n    return {n}\n" for n in range(24)},
 }
 
 
@@ -136,6 +136,10 @@ async def test_the_map_is_off_for_few_files_and_by_its_setting(lab: Lab) -> None
     fill(lab.project)
     assert not is_tiny(lab.project)
     assert is_tiny(Path.home())
+    assert not is_huge(lab.project)
+    (lab.project / ".git").mkdir(exist_ok=True)
+    (lab.project / ".git" / "index").write_bytes(b"DIRC" + (2).to_bytes(4, "big") + (60_000).to_bytes(4, "big"))
+    assert is_huge(lab.project)
     lab.configure(map_tokens=0)
     lab.server.script(say("hi"))
     await lab.run("open_store")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.program import KEY, Program, make_program, take_interrupts
-from tests.server import FakeServer, call, hang, say
+from tests.server import FakeServer, call, cut, hang, say
 
 if sys.platform == "win32":
     pytest.skip("needs a pty", allow_module_level=True)
@@ -183,4 +183,92 @@ def test_without_a_terminal_words_are_no_command_and_no_screen(program: Program)
 def test_a_terminal_that_never_answers_gets_the_screen_too(program: Program) -> None:
     with Terminal(program, answers=False) as terminal:
         terminal.wait_for("Ask for something")
+        assert leave(terminal) == 0
+
+
+def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
+    file = program.project / "a.txt"
+    program.server.script(
+        call("Write", {"path": "a.txt", "content": "one\n"}),
+        say("The first."),
+        call("Write", {"path": "a.txt", "content": "two\n"}, id="c2"),
+        say("The second."),
+    )
+    with Terminal(program, "-y", "write one", size=(80, 24)) as terminal:
+        terminal.wait_for("The first.")
+        terminal.wait_for("✓ done")
+        terminal.type("write two\r")
+        terminal.wait_for("The second.")
+        terminal.until(lambda: terminal.text.count("✓ done") == 2)
+        terminal.type("/undo\r")
+        terminal.wait_for("Enter do it")
+        assert "~ a.txt" in terminal.text
+        terminal.type("\r")
+        terminal.wait_for("Turn 2 was taken back")
+        assert file.read_text() == "one\n"
+        terminal.wait_for("write two  (taken back)")
+        terminal.type("/redo\r")
+        terminal.wait_for("Enter do it")
+        terminal.type("\r")
+        terminal.wait_for("Turn 2 was brought back")
+        assert file.read_text() == "two\n"
+        terminal.type("/checkpoints\r")
+        terminal.wait_for("end of turn 1")
+        terminal.type("\x1b[B" * 3)
+        terminal.until(lambda: any(line.startswith("›") and "end of turn 1" in line for line in terminal.screen))
+        terminal.type("\r")
+        terminal.wait_for("Enter do it")
+        terminal.type("\r")
+        terminal.wait_for("Restored")
+        assert file.read_text() == "one\n"
+        assert leave(terminal) == 0
+        assert terminal.modes == terminal.modes_before
+
+
+TWENTY = "".join(f"{n}\n" for n in range(1, 21))
+EDITS = {
+    "path": "a.txt",
+    "edits": [{"old_string": "2\n3", "new_string": "two\n3"}, {"old_string": "20", "new_string": "xx"}],
+}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_a_reviewed_turn_is_applied_by_hunks(program: Program, size: tuple[int, int]) -> None:
+    (program.project / "a.txt").write_text(TWENTY)
+    program.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Done."))
+    with Terminal(program, "--review", "turn", "change it", size=size) as terminal:
+        terminal.wait_for("choose hunks")
+        assert (program.project / "a.txt").read_text() == TWENTY
+        terminal.type_slowly("j ")
+        terminal.wait_for("1 of 2 taken")
+        terminal.type_slowly("\r")
+        terminal.wait_for("✓ Review")
+        terminal.wait_for("✓ done")
+        assert leave(terminal) == 0
+    assert (program.project / "a.txt").read_text() == TWENTY.removesuffix("20\n") + "xx\n"
+
+
+def test_a_proposed_file_is_edited_in_the_users_editor(program: Program, tmp_path: Path) -> None:
+    (program.project / "a.txt").write_text(TWENTY)
+    editor = tmp_path / "editor.py"
+    editor.write_text("import sys\nwith open(sys.argv[1], 'a') as file:\n    file.write('mine\\n')\n")
+    program.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Yours it is."))
+    with Terminal(program, "change it", env={"VISUAL": f"{sys.executable} {editor}"}) as terminal:
+        terminal.wait_for("allow once")
+        terminal.type_slowly("e")
+        terminal.wait_for("Yours it is.")
+        assert leave(terminal) == 0
+    expected = TWENTY.replace("2\n", "two\n", 1).removesuffix("20\n") + "xx\nmine\n"
+    assert (program.project / "a.txt").read_text() == expected
+
+
+def test_a_lost_connection_is_a_countdown_that_a_key_skips(program: Program) -> None:
+    program.data.mkdir(parents=True)
+    (program.data.parent / "config.toml").write_text("retry_wait = 500.0\n")
+    program.server.script(cut(20, say("Words that never end. " * 20)), say("Back again."))
+    with Terminal(program, "hello") as terminal:
+        terminal.wait_for("Ctrl+T tries now")
+        assert "try 2" in terminal.text
+        terminal.type("\x14")
+        terminal.wait_for("Back again.")
         assert leave(terminal) == 0

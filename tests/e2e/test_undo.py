@@ -104,6 +104,29 @@ def test_an_interrupted_turn_is_undone_like_any_other(program: Program) -> None:
     assert files(program.project) == {}
 
 
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_undo_has_done_nothing(program: Program, by: signal.Signals, code: int) -> None:
+    program.server.script(call("Write", {"path": "a", "content": "a"}), say("done"))
+    assert program.run("-p", "first", "-y").code == 0
+    before = files(program.project)
+    hooked = program.project.parent / "bin"
+    hooked.mkdir()
+    os.mkfifo(hooked / "said")
+    # A git that says that it was called, and does not answer: undo is in the midst of its look at the files.
+    (hooked / "git").write_text(f"#!/bin/sh\necho $$ > {hooked}/said\nexec sleep 600\n")
+    (hooked / "git").chmod(0o755)
+    process = program.start("undo", env={"PATH": f"{hooked}{os.pathsep}{os.environ['PATH']}"})
+    with (hooked / "said").open() as said:
+        said.readline()
+        process.send_signal(by)
+        _, complaint = process.communicate(timeout=PATIENCE)
+    assert process.returncode == code, complaint
+    assert "Traceback" not in str(complaint)
+    assert files(program.project) == before
+    assert undo(program)["status"] == "done"
+    assert files(program.project) == {}
+
+
 def test_a_linked_worktree_has_turns_of_its_own(program: Program, tmp_path: Path) -> None:
     git(program.project, "init", "-q")
     git(program.project, "commit", "-q", "--allow-empty", "-m", "one")

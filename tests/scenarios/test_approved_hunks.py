@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kimi_code.events import AllowEdited, AllowHunks, Approval, Diff, Record, Reply, RequestOpened, ToolEnded
+from kimi_code.repo.diff import parts
 from kimi_code.session.session import Session
 from tests.harness import Lab
 from tests.server import call, calls, say
@@ -80,9 +81,51 @@ async def test_the_users_text_goes_in_place_of_the_models(lab: Lab) -> None:
 async def test_hunks_of_a_command_approve_nothing(lab: Lab) -> None:
     asked: list[Approval] = []
     lab.server.script(call("Bash", {"command": "touch x"}), say("done"))
-    ran = await lab.run(meanwhile=replying(lambda _: AllowEdited("touch y"), asked))
+    ran = await lab.run(meanwhile=replying(lambda _: AllowHunks(("0",)), asked))
     assert [ended.status for ended in ran.events(ToolEnded)] == ["denied"]
     assert list(lab.project.iterdir()) == []
+
+
+async def test_the_users_own_command_runs_in_place_of_the_models_which_is_told(lab: Lab) -> None:
+    asked: list[Approval] = []
+    lab.server.script(call("Bash", {"command": "touch x && echo hi"}), say("done"))
+    ran = await lab.run(meanwhile=replying(lambda _: AllowEdited("touch y && echo ho"), asked))
+    assert [(part.text, part.decision) for part in asked[0].parts] == [("touch x", "ask"), ("echo hi", "allow")]
+    assert [(ended.status, ended.title) for ended in ran.events(ToolEnded)] == [("done", "touch y && echo ho")]
+    assert [path.name for path in lab.project.iterdir()] == ["y"]
+    assert "The user changed the command before it ran" in told(lab)
+    assert "touch y && echo ho\n---\nho" in told(lab)
+
+
+async def test_the_users_own_command_is_not_run_where_a_rule_forbids_it(lab: Lab) -> None:
+    lab.configure(deny=("Bash(touch *)",))
+    asked: list[Approval] = []
+    lab.server.script(call("Bash", {"command": "mkdir x"}), say("done"))
+    ran = await lab.run(meanwhile=replying(lambda _: AllowEdited("touch y"), asked))
+    assert [ended.status for ended in ran.events(ToolEnded)] == ["denied"]
+    assert "denied by the rule" in told(lab)
+    assert list(lab.project.iterdir()) == []
+
+
+NEAR = {
+    "path": "a.txt",
+    "edits": [{"old_string": "2\n3", "new_string": "two\n3"}, {"old_string": "6\n7", "new_string": "six\n7"}],
+}
+
+
+async def test_one_run_of_changes_within_a_hunk_can_be_approved(lab: Lab) -> None:
+    asked = await reviewed(lab, lambda approval: AllowHunks((parts(diffs(approval)[0].hunks[0])[1].id,)), NEAR)
+    assert len(diffs(asked[0])[0].hunks) == 1
+    assert (lab.project / "a.txt").read_text() == TWENTY.replace("6\n", "six\n", 1)
+    assert "-two\n+2" in told(lab)
+
+
+async def test_all_runs_of_all_hunks_are_the_whole_edit(lab: Lab) -> None:
+    def every_part(approval: Approval) -> Reply:
+        return AllowHunks(tuple(part.id for hunk in diffs(approval)[0].hunks for part in parts(hunk)))
+
+    await reviewed(lab, every_part, NEAR)
+    assert "approved only part" not in told(lab)
 
 
 async def test_an_edit_that_a_rule_allows_is_not_asked_for_each_time(lab: Lab) -> None:

@@ -81,9 +81,9 @@ async def test_tools_that_need_caches_work_confined(confined: Lab) -> None:
     )
     commands = [
         f"{PYTHON} -m pytest -q tests",
-        f"{PYTHON} -m pip --version && {PYTHON} -m pip list",
+        f"{PYTHON} -m pip cache dir",
         f'{PYTHON} -m venv --without-pip "$TMPDIR/v" && "$TMPDIR/v/bin/python" -c "print(1)"',
-        *(["npm --version && npm config list"] if shutil.which("npm") else []),
+        *(["npm config list"] if shutil.which("npm") else []),
         *(["cargo --version"] if shutil.which("cargo") else []),
     ]
     confined.server.script(*[call("Bash", {"command": command, "timeout": 60}) for command in commands], say("done"))

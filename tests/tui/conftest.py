@@ -78,6 +78,11 @@ class Lookout:
         await self.until(lambda: self.approval.display and self.approval.has_focus)
         self.approval.clock = lambda: float("inf")
 
+    async def questioned(self) -> None:
+        """Until a question is in sight, and its Enter counts."""
+        await self.until(lambda: self.question.display)
+        self.question.clock = lambda: float("inf")
+
     def shows(self, text: str) -> bool:
         """Whether the transcript has the text."""
         return self.main.transcript.find(text)

@@ -111,12 +111,38 @@ async def test_a_question_is_answered_by_an_option_or_by_words(stage: Stage) -> 
     stage.server.script(call("Ask", asked, id="c1"), call("Ask", asked, id="c2"), say("Good."))
     async with stage.open() as screen:
         await screen.say("ask me")
-        await screen.until(lambda: screen.question.display)
+        await screen.questioned()
         await screen.pilot.press("down", "enter")
         await screen.until(lambda: len(stage.server.requests) == 2 and screen.question.display)
         await screen.pilot.press(*"blue", "enter")
         await screen.until(lambda: screen.shows("Good."))
         assert [request.last["content"] for request in stage.server.requests[1:]] == ["green", "blue"]
+
+
+async def test_several_options_are_taken_with_words_of_ones_own(stage: Stage) -> None:
+    options = [{"label": "red", "description": "as roses"}, "green", {"label": "blue"}]
+    asked = {"question": "Which?", "options": options, "several": True}
+    stage.server.script(call("Ask", asked), say("Good."))
+    async with stage.open() as screen:
+        await screen.say("ask me")
+        await screen.questioned()
+        await screen.pilot.press("space", "down", "space", "space", "down", "space", *"and", "space", *"teal", "enter")
+        await screen.until(lambda: screen.shows("Good."))
+        assert stage.server.requests[1].last["content"] == "red\nblue\nand teal"
+
+
+async def test_enter_pressed_while_a_question_appears_answers_nothing(stage: Stage) -> None:
+    stage.server.script(call("Ask", {"question": "Which?", "options": ["red", "green"]}), say("Good."))
+    async with stage.open() as screen:
+        await screen.ready()
+        screen.question.clock = lambda: 100.0
+        await screen.say("ask me")
+        await screen.until(lambda: screen.question.display)
+        await screen.pilot.press("enter")
+        assert screen.question.display
+        screen.question.clock = lambda: 100.5
+        await screen.pilot.press("enter")
+        await screen.until(lambda: screen.shows("Good."))
 
 
 class Held:

@@ -18,7 +18,9 @@ from kimi_code.events import (
     ToolProgressed,
     ToolStarted,
     TurnEnded,
+    TurnRedone,
     TurnStarted,
+    TurnUndone,
 )
 from kimi_code.messages import Message
 from kimi_code.tui.widgets.transcript import TranscriptView
@@ -292,3 +294,32 @@ async def test_an_open_link_reaches_the_terminal_as_a_link() -> None:
         await feed(pilot, app.view, said("see [this](https://x.y/z) and `src/a.py:12`"))
         links = {segment.style.link for segment in app.view.render_line(0) if segment.style and segment.style.link}
         assert links == {"https://x.y/z", "file:///project/src/a.py#L12"}
+
+
+async def test_the_chosen_card_is_seen_to_be_chosen() -> None:
+    app = Stage()
+    async with app.run_test(size=(60, 10)) as pilot:
+        view = app.view
+        await feed(pilot, view, said("look"), *READ)
+        row = next(y for y in range(10) if "src/a.py" in view.render_line(y).text)
+        before = {segment.style.bgcolor for segment in view.render_line(row) if segment.style}
+        view.move_cursor(-1)
+        after = {segment.style.bgcolor for segment in view.render_line(row) if segment.style}
+        assert len(after) == 1
+        assert before.isdisjoint(after)
+
+
+async def test_a_turn_taken_back_leaves_one_line_and_comes_again_in_the_same_place() -> None:
+    app = Stage()
+    async with app.run_test(size=(60, 24)) as pilot:
+        view = app.view
+        ended = record(TurnEnded(2, Outcome.DONE))
+        await feed(pilot, view, record(TurnStarted(1, "one")), said("One."), record(TurnEnded(1, Outcome.DONE)))
+        await feed(pilot, view, record(TurnStarted(2, "two")), *READ, said("Two."), ended)
+        before = [line for line in screen(view) if line]
+        await feed(pilot, view, record(TurnUndone(2)))
+        shown = [line for line in screen(view) if line]
+        assert shown[-2:] == [" › two  (taken back)", "   • Turn 2 was taken back."]
+        assert "Two." not in str(shown)
+        await feed(pilot, view, record(TurnRedone(2)))
+        assert [line for line in screen(view) if line][: len(before)] == before

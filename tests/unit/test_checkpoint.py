@@ -10,6 +10,7 @@ import pytest
 
 from kimi_code.errors import CheckpointError
 from kimi_code.repo.checkpoint import Checkpoints, Report
+from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.snapshot import Limits, Snapshots
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
@@ -434,6 +435,46 @@ async def test_ignored_files_that_changed_are_named(root: Path) -> None:
 
 
 @posix
+async def test_it_is_said_when_there_are_more_ignored_files_than_are_looked_at(root: Path) -> None:
+    (root / ".gitignore").write_text("data/\n")
+    (root / "data").mkdir()
+    for number in range(IGNORED_AT_MOST + 1):
+        (root / f"data/{number}").touch()
+    checkpoints = checkpoints_of(root)
+    await turn(checkpoints, 1, "echo > new", cwd=root)
+    assert (await checkpoints.undo()).notes == (
+        "of the ignored files only 2,000 were looked at; others may have changed, and stay so",
+    )
+
+
+@posix
+async def test_pointers_and_files_of_lfs_come_back_as_they_were_and_no_filter_runs(root: Path, tmp_path: Path) -> None:
+    trap = f"sh -c 'touch {tmp_path}/ran; cat'"
+    for name in ("clean", "smudge", "process"):
+        git(root, "config", f"filter.lfs.{name}", trap)
+    (root / ".gitattributes").write_text("*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n"
+    blob = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"], cwd=root, input=pointer, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    git(root, "add", ".gitattributes")
+    for name in ("pointer.bin", "fetched.bin"):
+        git(root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{name}")
+    git(root, "commit", "-qm", "large files")
+    (root / "pointer.bin").write_text(pointer)  # not fetched
+    (root / "fetched.bin").write_bytes(b"\0real")
+    before, own = listing(root), repository_bytes(root)
+    checkpoints = checkpoints_of(root)
+    await turn(checkpoints, 1, "echo > pointer.bin; echo more >> fetched.bin", cwd=root)
+    assert (await checkpoints.undo()).applied
+    assert (listing(root), repository_bytes(root)) == (before, own)
+    await turn(checkpoints, 2, "rm *.bin", cwd=root)
+    assert (await checkpoints.undo()).applied
+    assert (listing(root), repository_bytes(root)) == (before, own)
+    assert not (tmp_path / "ran").exists()
+
+
+@posix
 async def test_large_files_and_pipes_are_left_alone_and_named(root: Path) -> None:
     checkpoints = checkpoints_of(root, limits=Limits(file=1000))
     (root / "log").write_text("small\n")
@@ -484,7 +525,8 @@ async def test_nested_repositories_come_back_and_submodules_are_left_alone(root:
     nested = repository_bytes(root / "nested")
     await turn(checkpoints, 1, "echo 2 > nested/file; echo > nested/new; echo 2 > sub/x", cwd=root)
     assert any(note.startswith("sub/ is a submodule") for note in (await checkpoints.list())[0].notes)
-    assert (await checkpoints.undo()).applied
+    report = await checkpoints.undo()
+    assert (report.applied, report.notes) == (True, ("sub/ is a repository of its own; what changed in it stays",))
     assert (root / "nested/file").read_text() == "1\n" and not (root / "nested/new").exists()
     assert (root / "sub/x").read_text() == "2\n"
     assert repository_bytes(root / "nested") == nested

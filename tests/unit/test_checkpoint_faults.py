@@ -16,45 +16,30 @@ from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.checkpoints import swap
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.snapshot import Snapshots
+from tests.kill_points import dying
 from tests.unit.test_checkpoint import checkpoints_of, commit_all, conflicts, git, listing, run, turn
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and permissions of POSIX")
 
-# Kills itself at the n-th call that changes the tree or the store, like a machine that loses its power.
-CHILD = """
-import asyncio, os, signal, sys
+UNDO = """
 from pathlib import Path
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
 
-root, store, command, number = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-count = 0
-
-def watch(event, args):
-    global count
-    if event in ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate") or (
-        event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-    ) or event == "subprocess.Popen":
-        count += 1
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-async def main():
-    checkpoints = Checkpoints(Snapshots(root, store))
-    if command == "undo":
-        await checkpoints.undo()
-    else:
-        await checkpoints.begin_turn("t", 9, "prompt")
-        await checkpoints.take("t", 9, "taken")
-
-sys.addaudithook(watch)
-asyncio.run(main())
+async def work(root, store):
+    await Checkpoints(Snapshots(Path(root), Path(store))).undo()
 """
 
+TAKE = """
+from pathlib import Path
+from kimi_code.repo.checkpoint import Checkpoints
+from kimi_code.repo.snapshot import Snapshots
 
-def child(root: Path, command: str, number: int) -> int:
-    argv = [sys.executable, "-c", CHILD, str(root), str(root.parent / "store"), command, str(number)]
-    return subprocess.run(argv, cwd=Path(__file__).parents[2], check=False, capture_output=True).returncode
+async def work(root, store):
+    checkpoints = Checkpoints(Snapshots(Path(root), Path(store)))
+    await checkpoints.begin_turn("t", 9, "prompt")
+    await checkpoints.take("t", 9, "taken")
+"""
 
 
 @pytest.fixture
@@ -69,37 +54,46 @@ def root(tmp_path: Path) -> Path:
 TURN = "echo more >> a.txt; rm b.txt; mkdir new; echo > new/x; chmod 600 c.txt"
 
 
-async def test_a_kill_at_any_point_of_an_undo_leaves_all_or_nothing(root: Path) -> None:
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+async def test_a_kill_or_ctrl_c_at_any_point_of_an_undo_leaves_all_or_nothing(root: Path, by: signal.Signals) -> None:
+    store, kept = root.parent / "store", root.parent / "kept"
     before = listing(root)
     await turn(checkpoints_of(root), 1, TURN, cwd=root)
     after = listing(root)
-    shutil.copytree(root.parent / "store", root.parent / "kept", symlinks=True)
+    shutil.copytree(store, kept, symlinks=True)
     outcomes: set[str] = set()
-    number = 4
-    while child(root, "undo", number) == -signal.SIGKILL:
-        checkpoints = checkpoints_of(root)
-        (found,) = await checkpoints.turns()
-        assert listing(root) == (before if found.undone else after), number
-        outcomes.add(found.undone)
-        if found.undone:
-            assert (await checkpoints.redo()).applied
-            assert listing(root) == after
-        shutil.rmtree(root.parent / "store")
-        shutil.copytree(root.parent / "kept", root.parent / "store", symlinks=True)
-        number += 4
-    assert outcomes == {"", "both"}
+    number, step = 4, 4 if by == signal.SIGKILL else 6
+    with dying(UNDO) as attempt:
+        while (code := attempt(number, root, store, by=by)) != 0:
+            # Ctrl-C cleans up by itself; after a kill the next command does.
+            assert code == (-signal.SIGKILL if by == signal.SIGKILL else 130), number
+            found_files = listing(root) if by == signal.SIGINT else None
+            checkpoints = checkpoints_of(root)
+            (found,) = await checkpoints.turns()
+            assert listing(root) == (before if found.undone else after), number
+            assert found_files in (None, listing(root)), number
+            outcomes.add(found.undone)
+            if found.undone:
+                assert (await checkpoints.redo()).applied
+                assert listing(root) == after
+            shutil.rmtree(store)
+            shutil.copytree(kept, store, symlinks=True)
+            number += step
+    assert "" in outcomes
+    assert outcomes == {"", "both"} or by == signal.SIGINT
     assert listing(root) == before
 
 
 async def test_a_kill_at_any_point_of_a_snapshot_does_no_harm(root: Path) -> None:
     await turn(checkpoints_of(root), 1, "echo 1 > x", cwd=root)
     number = 2
-    while child(root, "take", number) == -signal.SIGKILL:
-        checkpoints = checkpoints_of(root)
-        await checkpoints.take("t", 9, "after a kill")
-        assert "end of turn 1" in [kept.label for kept in await checkpoints.list()]
-        run(root, f"echo {number} >> x")
-        number += 4
+    with dying(TAKE) as attempt:
+        while attempt(number, root, root.parent / "store") == -signal.SIGKILL:
+            checkpoints = checkpoints_of(root)
+            await checkpoints.take("t", 9, "after a kill")
+            assert "end of turn 1" in [kept.label for kept in await checkpoints.list()]
+            run(root, f"echo {number} >> x")
+            number += 4
     assert (await checkpoints_of(root).list())[-1].label == "taken"
 
 

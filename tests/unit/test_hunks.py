@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kimi_code.errors import ToolError
 from kimi_code.events import AllowEdited, AllowHunks, Diff, Hunk
-from kimi_code.repo.diff import compare, file_id, make_diff
+from kimi_code.repo.diff import compare, file_id, make_diff, parts
 from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.large_diff import compare_any
 from kimi_code.tools.apply_patch import ApplyPatch
@@ -55,6 +55,31 @@ def test_all_hunks_make_the_new_text_and_none_the_old(old: str, new: str) -> Non
     assert compared.pick([file_id("a")]) == new
     assert compared.pick([]) == old
     assert len({hunk.id for hunk in hunks}) == len(hunks)
+
+
+@given(LONG, SPARSE, st.integers(0, 2**20))
+def test_the_parts_of_hunks_pick_what_they_show_and_together_make_the_hunk(
+    old: str, edits: Sequence[tuple[int, str]], chosen: int
+) -> None:
+    compared = compare("a", old, changed(old, edits))
+    units = [unit for hunk in compared.diff().hunks for unit in (parts(hunk) or (hunk,))]
+    assert len({unit.id for unit in units}) == len(units)
+    assert compared.pick([unit.id for unit in units]) == compared.new
+    # What is left out can be picked on top of what was taken: both together are all of it.
+    taken = [unit for index, unit in enumerate(units) if chosen >> index & 1]
+    text = compared.pick([unit.id for unit in taken])
+    changes = sum(line[0] != " " for unit in units for line in unit.lines)
+    assert changes == sum(line[0] != " " for hunk in compared.diff().hunks for line in hunk.lines)
+    assert (text == old) == (not taken)
+
+
+@given(LONG, SPARSE)
+def test_a_part_stands_where_its_hunk_says(old: str, edits: Sequence[tuple[int, str]]) -> None:
+    before = old.split("\n")
+    for hunk in compare("a", old, changed(old, edits)).diff().hunks:
+        for part in parts(hunk):
+            for number, line in enumerate((line for line in part.lines if line[0] != "+"), part.old_start - 1):
+                assert before[number].rstrip("\r") == line[1:]
 
 
 def numbered(text: str) -> str:

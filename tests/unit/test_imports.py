@@ -62,7 +62,7 @@ sys.exit(code)
 def test_a_run_without_a_command_loads_no_sdk_no_parser_and_no_screen(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text('{"model": "scripted", "steps": [{"text": "done"}]}')
-    heavy = ("openai", "httpx2", "aiohttp", "rich", "textual", "git", "jsonschema", "tree_sitter", "yaml")
+    heavy = ("openai", "httpx2", "aiohttp", "rich", "textual", "git", "jsonschema", "tree_sitter", "yaml", "keyring")
     heavy += ("kimi_code.permissions.shell", "kimi_code.permissions.lines")
     program = SCRIPTED_RUN.format(script=script, heavy=heavy)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -339,3 +340,31 @@ async def test_no_process_is_left_behind(project: Path) -> None:
         os.kill(pid, 0)
     with pytest.raises(RuntimeError):
         await index.symbols("x")
+
+
+async def test_completions_are_the_closest_names_of_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "class Ledger:\n    def settle(self): ...\n\ndef settle_all(): ...\n\ndef unsettled(): ...\n"
+    )
+    (tmp_path / "b.py").write_text("class Other:\n    def settle(self): ...\n")
+    index = Index(tmp_path, tmp_path / "cache")
+    try:
+        names = [found.qualified for found in await index.completions("settle", 10)]
+        assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
+        assert names[2:] == ["settle_all", "unsettled"]
+        assert [found.qualified for found in await index.completions("Ledger.set", 10)] == ["Ledger.settle"]
+    finally:
+        await index.close()
+
+
+async def test_maps_are_laid_out_beside_the_event_loop(project: Path) -> None:
+    threads: set[int] = set()
+
+    def counted(text: str) -> int:
+        threads.add(threading.get_ident())
+        return count(text)
+
+    async with opened(project) as index:
+        assert await index.wait(60)
+        assert (await index.map(200, counted)).files
+    assert threads and threading.get_ident() not in threads

@@ -106,7 +106,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All the libraries as one project: as they lie, below site-packages, they would be other people's code."""
     site = Path(sysconfig.get_paths()["purelib"])
     root = tmp_path_factory.mktemp("libraries")
-    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "_unicode_data", "_vendor", "benchmarks")
     for library in sorted({each.library for each in QUESTIONS}):
         shutil.copytree(site / library, root / library, ignore=ignored)
     return root

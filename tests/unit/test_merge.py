@@ -21,6 +21,7 @@ from kimi_code.repo.merge import Applied, apply, merge
 from kimi_code.repo.shadow import Shadow, build
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Entry, Trees
+from tests.kill_points import dying
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -250,31 +251,17 @@ def test_any_tree_becomes_any_other(
 
 # --- Killed -----------------------------------------------------------------------------------------------------------
 
-# Kills itself at the n-th call that changes the tree or the store, like a machine that loses its power.
-CHILD = """
-import asyncio, os, signal, sys
+APPLY = """
 from pathlib import Path
 from kimi_code.repo.merge import apply
 from kimi_code.repo.shadow import Shadow
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
 
-place, base, result, number = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-CHANGES = ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "subprocess.Popen")
-count = 0
-
-def watch(event, args):
-    global count
-    writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
-    if writes or event in CHANGES:
-        count += 1
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-trees = Trees(Shadow(place / "store", place / "store", None))
-sys.addaudithook(watch)
-applied = asyncio.run(apply(trees, Snapshots(place / "top", place / "snapshots"), base, result))
-sys.exit(applied.status != "applied")
+async def work(place, base, result):
+    place = Path(place)
+    trees = Trees(Shadow(place / "store", place / "store", None))
+    assert (await apply(trees, Snapshots(place / "top", place / "snapshots"), base, result)).status == "applied"
 """
 
 
@@ -288,17 +275,14 @@ async def test_a_kill_at_any_point_leaves_all_or_nothing_and_the_next_command_cl
     lay_out(scene.top, files[0])
     ids = [await plant(scene.trees, each) for each in files]
     at, number, outcomes = 0, 8, set[bool]()
-    while True:
-        argv = [sys.executable, "-c", CHILD, str(scene.top.parent), ids[at], ids[1 - at], str(number)]
-        ended = subprocess.run(argv, cwd=Path(__file__).parents[2], check=False, capture_output=True)
-        if ended.returncode == 0:
-            break
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
-        await Checkpoints(Snapshots(scene.top, scene.top.parent / "snapshots")).turns()
-        assert not list(scene.top.glob(".*.kimi-code.tmp")), number
-        found = look(scene.top)
-        assert found in looks, number
-        outcomes.add(done := found == looks[1 - at])
-        at, number = (1 - at if done else at), number + 9
+    with dying(APPLY) as attempt:
+        while (code := attempt(number, scene.top.parent, ids[at], ids[1 - at])) != 0:
+            assert code == -signal.SIGKILL, number
+            await Checkpoints(Snapshots(scene.top, scene.top.parent / "snapshots")).turns()
+            assert not list(scene.top.glob(".*.kimi-code.tmp")), number
+            found = look(scene.top)
+            assert found in looks, number
+            outcomes.add(done := found == looks[1 - at])
+            at, number = (1 - at if done else at), number + 9
     assert look(scene.top) == looks[1 - at]
     assert outcomes == {True, False}

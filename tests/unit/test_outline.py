@@ -131,12 +131,6 @@ def edges(uses: Uses) -> set[tuple[str, str]]:
     }
 
 
-def connected(catalog: Catalog, imports: dict[str, set[str]]) -> Uses:
-    *_, last = connect(catalog, imports)
-    assert last is not None
-    return last
-
-
 PROJECT = (
     facts("app/main.py", uses="load save Store"),
     facts("app/store.py", defines="load save Store", uses="Store"),
@@ -147,21 +141,21 @@ PROJECT = (
 
 
 def test_an_import_decides_which_of_two_definitions_is_meant() -> None:
-    uses = connected(catalog_of(*PROJECT), {"app/main.py": {"old/store.py"}})
+    uses = connect(catalog_of(*PROJECT), {"app/main.py": {"old/store.py"}})
     assert ("app/main.py", "old/store.py") in edges(uses)
 
 
 def test_without_an_import_what_lies_beside_is_meant() -> None:
-    assert edges(connected(catalog_of(*PROJECT), {})) == {("app/main.py", "app/store.py")}
+    assert edges(connect(catalog_of(*PROJECT), {})) == {("app/main.py", "app/store.py")}
 
 
 def test_a_package_hands_on_what_it_imports() -> None:
     imports = {"app/main.py": {"lib/__init__.py"}, "lib/__init__.py": {"lib/inner.py"}}
-    assert ("app/main.py", "lib/inner.py") in edges(connected(catalog_of(*PROJECT), imports))
+    assert ("app/main.py", "lib/inner.py") in edges(connect(catalog_of(*PROJECT), imports))
 
 
 def test_edges_survive_being_bytes_and_bytes_of_others_are_refused() -> None:
-    uses = connected(catalog_of(*PROJECT), {})
+    uses = connect(catalog_of(*PROJECT), {})
     assert unpack(uses.files, uses.pack()) == uses
     assert unpack(uses.files[1:], uses.pack()) is None
     assert unpack(uses.files, uses.pack()[:-1]) is None
@@ -182,7 +176,7 @@ def test_a_use_is_certain_where_the_definition_is_imported_and_a_guess_elsewhere
 
 def test_files_are_ranked_by_the_words_of_the_question_and_by_what_was_read() -> None:
     catalog = catalog_of(*PROJECT, facts("tests/test_store.py", defines="test_load", uses="load"))
-    uses = connected(catalog, {})
+    uses = connect(catalog, {})
     assert rank_files(catalog, uses, uses.graph(), Focus(("inner",))).files[0][0].path == "lib/inner.py"
     assert rank_files(catalog, uses, uses.graph(), Focus((), ("old/store.py",))).files[0][0].path == "old/store.py"
     assert rank_files(catalog, uses, uses.graph(), NOTHING, within="lib").files[0][0].path == "lib/inner.py"

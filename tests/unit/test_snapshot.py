@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kimi_code.events import FileChange
-from kimi_code.repo.checkpoints.survey import Surveyor
+from kimi_code.repo.checkpoints.surveyor import Surveyor
 from kimi_code.repo.snapshot import Limits, Snapshot, Snapshots
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")

@@ -121,8 +121,8 @@ def test_a_parser_given_up_on_reads_the_next_file_as_ever() -> None:
 def test_deep_nesting_and_loose_tokens_end_soon(path: str) -> None:
     start = time.process_time()
     for opening in (b"(", b"[", b"{", b"a.", b"f(", b"if x {", b'"${'):
-        analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * 1_500))
-    assert time.process_time() - start < 16
+        analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * 600))
+    assert time.process_time() - start < 8
 
 
 def test_tags_that_are_never_closed_end_soon() -> None:

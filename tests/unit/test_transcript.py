@@ -8,6 +8,7 @@ from kimi_code.events import (
     Diff,
     Effect,
     Event,
+    FileChange,
     MessageCompleted,
     Notice,
     Outcome,
@@ -26,7 +27,9 @@ from kimi_code.events import (
     ToolProgressed,
     ToolStarted,
     TurnEnded,
+    TurnRedone,
     TurnStarted,
+    TurnUndone,
 )
 from kimi_code.messages import Message, ToolCall
 from kimi_code.session.transcript import (
@@ -35,6 +38,7 @@ from kimi_code.session.transcript import (
     Compaction,
     Ending,
     Entry,
+    Gone,
     Note,
     Retry,
     Thought,
@@ -185,3 +189,25 @@ def test_notes_tell_who_was_told() -> None:
 def test_records_of_other_agents_are_left_out() -> None:
     assert Transcript(records(START, TextDelta("x"), agent="main/tests")).entries == []
     assert Transcript(records(TextDelta("x"), agent="main/tests"), agent="main/tests").entries == [Answer(["x"])]
+
+
+def test_a_turn_taken_back_leaves_its_first_words_and_comes_again_as_it_was() -> None:
+    first = (TurnStarted(1, "one"), said("One."), TurnEnded(1, Outcome.DONE))
+    second = (TurnStarted(2, "two"), said("Two."), TurnEnded(2, Outcome.DONE))
+    before = entries(*first, *second)
+    undone = entries(*first, *second, TurnUndone(2, (FileChange("a", "modified"),)))
+    assert undone[:3] == before[:3]
+    assert undone[3] == Words("two", 2, undone=True)
+    assert [type(entry) for entry in undone[4:6]] == [Gone, Gone]
+    assert undone[6] == Note("info", "Turn 2 was taken back, with 1 file.")
+    redone = entries(*first, *second, TurnUndone(2), TurnRedone(2))
+    assert redone[:6] == before
+    assert entries(*first, *second, TurnUndone(2, conversation=False))[:6] == before
+
+
+def test_a_turn_that_was_killed_is_taken_back_up_to_where_the_next_process_began() -> None:
+    opened = SessionOpened("s", "/", "m", "ask", "0", resumed=True)
+    found = entries(TurnStarted(1, "one"), said("One."), opened, Notice("info", "later"), TurnUndone(1))
+    assert found[0] == Words("one", 1, undone=True)
+    assert isinstance(found[1], Gone)
+    assert found[2] == Note("info", "later")

@@ -277,6 +277,14 @@ def test_a_long_diff_is_shown_in_part_and_whole_when_unfolded() -> None:
     assert len(card_lines(written, Fold.ALL, Look(60))) == 301
 
 
+def test_side_by_side_a_diff_loses_no_line_unsaid() -> None:
+    for count in range(6, 40):
+        lines = [*(f"-old {n}" for n in range(count)), *(f"+new {n}" for n in range(count))]
+        written = card("Edit", "a.txt", blocks=(Diff("a.txt", "modified", count, count, (Hunk(1, 1, tuple(lines)),)),))
+        preview = texts(card_lines(written, usual_fold(written), Look(200)))
+        assert f"new {count - 1}" in preview[-1] or "more lines" in preview[-1], (count, preview)
+
+
 # --- Folding, text, searching ---
 
 

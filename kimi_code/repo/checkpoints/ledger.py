@@ -118,9 +118,9 @@ class Ledger:
             raise CheckpointError(f"The record of checkpoint {kept.id} is damaged or gone: {error}.") from error
         return State(kept.tree, looks, frozenset(kept.skipped))
 
-    async def look(self) -> tuple[State, tuple[str, ...]]:
+    async def look(self, *, quick: bool = False) -> tuple[State, tuple[str, ...]]:
         """The files as they are now, and what is left out. Raises CheckpointError."""
-        snapshot = await self.snapshots.take(full=True)
+        snapshot = await self.snapshots.take(full=True, quick=quick)
         if snapshot is None or snapshot.survey is None:
             raise CheckpointError(
                 f"The files of {self.shadow.worktree} could not be kept: {self.snapshots.reason}.",

@@ -1,7 +1,7 @@
 """Undo, redo and restore: what is to become of which files, decided as a whole, then done as a whole or not at all."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from kimi_code.errors import CheckpointError
@@ -22,7 +22,9 @@ from kimi_code.repo.checkpoints.checkpoint_log import (
 from kimi_code.repo.checkpoints.ledger import Ledger, new_id
 from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
+from kimi_code.repo.checkpoints.reversal import Since, take_back
 from kimi_code.repo.checkpoints.states import State, absent, keep_difference, letters, with_changes
+from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.values import frozen
 
@@ -165,6 +167,21 @@ class Rewind:
 
         return await self._go(now, saved, [_Leg(move, f"restore of {kept.id}", "", entry)], _chooser(wanted))
 
+    async def revert(self, since: Since, ids: Collection[str]) -> Report:
+        """Take back some of the changes since a checkpoint. Raises CheckpointError, ShadowError and OSError."""
+        self._refuse_while_running()
+        reversal = await take_back(self._ledger, since, ids)
+        if reversal.refused:
+            display = self._ledger.display
+            return Report(conflicts=tuple(Conflict(display(path), why) for path, why in reversal.refused.items()))
+        now, saved = await self._look("before revert", "")
+
+        def entry(before: str, after: str) -> Entry:
+            return Restored(self._operation, time.time(), before, after)
+
+        leg = _Leg(Move(since.seen, reversal.target), f"changes since {since.id} taken back", "", entry)
+        return await self._go(now, saved, [leg], _chooser(()))
+
     # --- Common to all
 
     def _refuse_while_running(self) -> None:
@@ -255,14 +272,19 @@ class Rewind:
 
     def _notes(self, plan: Plan, target: State) -> list[str]:
         ignored = ignored_changes(plan, target)
+        apart = {path for path in plan.state.skipped if path.endswith("/")}
         told = [
+            (apart, "is a repository of its own; what changed in it stays"),
             (plan.skipped, "is left as it is: too large or unreadable for a checkpoint"),
             (plan.unknown, "stays: no turn created it"),
             (ignored, "is ignored, so that it is in no checkpoint and stays as it is"),
         ]
-        return [
+        said = [
             f"{_listed(self._ledger.display(path) for path in sorted(paths))} {why}" for paths, why in told if paths
         ]
+        many = max(len(state.survey.ignored) for state in (plan.state, target)) >= IGNORED_AT_MOST
+        more = f"of the ignored files only {IGNORED_AT_MOST:,} were looked at; others may have changed, and stay so"
+        return [*said, *([more] if many else [])]
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from kimi_code.repo.indexing.definitions import read_definitions, read_reference
 from kimi_code.repo.indexing.import_statements import read_imports
 from kimi_code.repo.indexing.languages import language_of
 from kimi_code.repo.indexing.plain_outline import outline, salvage
+from kimi_code.repo.indexing.token_uses import token_uses
 from kimi_code.repo.symbols import FileSymbols, Import, Problem, Symbol, problem_of
 from kimi_code.repo.syntax import Span, TooSlowError, capture
 from kimi_code.repo.text import UTF8, decode
@@ -83,7 +84,14 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
         (content[node.start_byte : node.end_byte].decode("utf-8", "replace"), node.start_point[0] + 1) for node in nodes
     ]
     imports = read_imports(language, statements)
-    return symbols, read_references(content, captures, names, _known(symbols, imports)), imports
+    known = _known(symbols, imports)
+    if language != "python":
+        return symbols, read_references(content, captures, names, known), imports
+    opaque = [node.byte_range for node in captures.get("opaque", ())]
+    formats = (node.byte_range for node in captures.get("format", ()))
+    opaque += [(start, end) for start, end in formats if content.find(b"{", start, end) < 0]
+    spans = [node.byte_range for node in nodes]
+    return symbols, token_uses(content, opaque, spans, names, known), imports
 
 
 def _with_salvaged(language: str, content: bytes, symbols: list[Symbol], errors: list[Span]) -> list[Symbol]:

@@ -1,6 +1,7 @@
 """What the index knows of all files, in memory: names are numbers, a file's definitions and uses are arrays of them.
 
-Some 1,500 bytes a file; the details stay on disk.
+Some 1,500 bytes a file; the details stay on disk. Only its owner's thread changes it; others may read meanwhile, so
+that nothing here is changed while somebody walks over it: lists of files are taken first, what is derived is replaced.
 """
 
 from array import array
@@ -62,7 +63,7 @@ class Catalog:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Entry]:
-        return iter(self._files.values())
+        return iter(list(self._files.values()))
 
     def get(self, path: str) -> Entry | None:
         """The file at `path`, if it is known."""
@@ -96,33 +97,33 @@ class Catalog:
 
     def definers(self) -> Mapping[int, Sequence[Entry]]:
         """The files that define each name, each file once."""
-        version, found = self._definers
-        if version != self.version:
+        (version, found), now = self._definers, self.version
+        if version != now:
             found = dict[int, list[Entry]]()
-            for entry in self._files.values():
+            for entry in self:
                 for number in set(entry.defined):
                     found.setdefault(number, []).append(entry)
-            self._definers = (self.version, found)
+            self._definers = (now, found)
         return found
 
     def defined_names(self) -> tuple[Sequence[int], Lines]:
         """The numbers of all defined names, and the names for matching, in the same order."""
-        version, numbers, lines = self._lines
-        if version != self.version:
+        (version, numbers, lines), now = self._lines, self.version
+        if version != now:
             numbers = array("I", self.definers())
             lines = Lines(self.names[number] for number in numbers)
-            self._lines = (self.version, numbers, lines)
+            self._lines = (now, numbers, lines)
         return numbers, lines
 
     def user_counts(self) -> Mapping[int, int]:
         """How many files use each defined name."""
-        version, counts = self._counts
-        if version != self.version:
+        (version, counts), now = self._counts, self.version
+        if version != now:
             definers = self.definers()
-            counts = Counter(n for entry in self._files.values() for n in entry.referenced if n in definers)
-            self._counts = (self.version, counts)
+            counts = Counter(n for entry in self for n in entry.referenced if n in definers)
+            self._counts = (now, counts)
         return counts
 
     def users(self, number: int) -> list[Entry]:
         """The files that use a name."""
-        return [entry for entry in self._files.values() if number in entry.referenced]
+        return [entry for entry in self if number in entry.referenced]

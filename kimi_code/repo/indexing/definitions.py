@@ -10,6 +10,7 @@ What the captures of `queries/*.scm` mean:
 - `@access`: how visible what follows in the same block is (`private:` in C++, `private` in Ruby)
 - `@public`: a name that the file says it exports (`__all__`, `export {a}`)
 - `@import`: an import statement; `@reference`: a use of a name; `@bare`: one that may be of a local variable
+- `@opaque`: text that holds no uses, in languages whose uses are read from the tokens; `@format`: unless with braces
 """
 
 import re
@@ -35,7 +36,7 @@ _VALUES = frozenset({"constant", "variable", "property"})
 _FUNCTIONS = frozenset({"function", "method", "macro"})
 _WRAPPERS = frozenset({"wrapper", "exported"})
 _PARTS = frozenset({"name", "body", "container", "access"})
-_APART = frozenset({"reference", "bare", "import", "public", "error"})
+_APART = frozenset({"reference", "bare", "import", "public", "error", "opaque", "format"})
 _FIRST_LINES = _VALUES | {"heading", "block"}  # whose signature is their first line
 _COMPOUND = frozenset({"cpp", "lua", "ruby", "csharp", "elixir"})  # where a name may name its containers
 _ENDED = frozenset({"ruby", "lua"})  # by a word, when the body is empty

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.catalog import Catalog, Entry
 from kimi_code.repo.indexing.facts import read_imports
 from kimi_code.repo.indexing.import_edges import Layout, is_manifest, read_layout, resolve
 from kimi_code.repo.indexing.languages import is_vendored
@@ -13,7 +13,6 @@ from kimi_code.repo.indexing.reference_graph import Imports
 
 _MANIFEST_MOST = 256 * 1024  # bytes
 _MANIFESTS_MOST = 300
-_PAUSE = 50  # files between two chances for others to run
 
 
 class ImportMap:
@@ -39,7 +38,7 @@ class ImportMap:
         return repr(sorted(found.items()))
 
     async def update(self, catalog: Catalog, paths: Sequence[str]) -> Imports:
-        """The files that each file imports. Lets others run meanwhile."""
+        """The files that each file imports."""
         await self.key(paths)
         layout = self._layout
         if layout is None:
@@ -48,8 +47,11 @@ class ImportMap:
             )
             layout = self._layout = await asyncio.to_thread(read_layout, paths, texts)
             self._found.clear()
+        return await asyncio.to_thread(self._resolved, layout, list(catalog))
+
+    def _resolved(self, layout: Layout, entries: Sequence[Entry]) -> Imports:
         imports: dict[str, frozenset[str]] = {}
-        for number, entry in enumerate(list(catalog)):
+        for entry in entries:
             encoded, files = self._found.get(entry.path, ("", frozenset[str]()))
             if encoded != entry.imports:
                 statements = read_imports(entry.imports)
@@ -57,8 +59,6 @@ class ImportMap:
                     file for each in statements for file in resolve(layout, entry.path, entry.language, each)
                 )
                 self._found[entry.path] = (entry.imports, files)
-                if number % _PAUSE == 0:
-                    await asyncio.sleep(0)
             if files:
                 imports[entry.path] = files
         return imports

@@ -38,7 +38,13 @@ _IN_TEXT = "surrogatepass"
 # What a cached answer depends on besides the file: its own code and queries, and the grammars.
 _CODE = (
     *("symbols", "syntax", "indexing/analysis", "indexing/definitions", "indexing/visibility", "indexing/comments"),
-    *("indexing/import_statements", "indexing/languages", "indexing/plain_outline", "indexing/facts"),
+    *(
+        "indexing/import_statements",
+        "indexing/languages",
+        "indexing/plain_outline",
+        "indexing/facts",
+        "indexing/token_uses",
+    ),
 )
 
 
@@ -68,6 +74,11 @@ class IndexStore:
         self._lock = Lock()
         self._db: sqlite3.Connection | None = None
         self.note = ""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever kept of this root."""
+        return not self._folder.exists()
 
     def load(self) -> list[Facts]:
         """All files that were ever kept."""

@@ -5,6 +5,7 @@ One event loop owns it; what blocks (SQLite, the status of each file) runs in th
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,11 @@ class Indexer:
         return tuple(pid for parser in self._parsers if (pid := parser.pid) is not None)
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing of the tree was ever kept, so that all is to be read."""
+        return not self._loaded and self.store.is_new
+
+    @property
     def complete(self) -> bool:
         """Whether the tree was looked at and nothing is left to read."""
         return self._looks > 0 and not self._jobs and not self._reading and not self._looking.locked()
@@ -155,25 +161,37 @@ class Indexer:
                 else:
                     async with asyncio.TaskGroup() as group:
                         listed = group.create_task(list_files(self.root))
+                        recent = group.create_task(self._recent())
                         group.create_task(self._load())
-                    listing = listed.result()
+                    listing, self.recent = listed.result(), recent.result()
                 await self._compare(listing)
             finally:
                 self._settle()
 
+    async def _recent(self) -> tuple[str, ...]:
+        """For the order in which a tree is read that nothing is known of."""
+        return await recently_committed(self.root) if self.store.is_new else ()
+
     async def _load(self) -> None:
+        is_new = self.store.is_new
+        if is_new:
+            self._start_parsers(at_once=True)  # while the tree is listed
         known = await asyncio.to_thread(self.store.load)
-        for parser in self._parsers:
-            self._start(self._parse(parser, at_once=not known))
+        if not is_new:
+            self._start_parsers(at_once=not known)
         for number, facts in enumerate(known):
             self._put(facts)
             if number % _PAUSE == 0:
                 await asyncio.sleep(0)
         self._loaded = True
 
+    def _start_parsers(self, *, at_once: bool) -> None:
+        for parser in self._parsers:
+            self._start(self._parse(parser, at_once=at_once))
+
     async def _compare(self, listing: Listing) -> None:
         if listing is not self.listing:
-            self._wanted = tuple(path for path in listing.paths if is_indexed(path))
+            self._wanted = await asyncio.to_thread(_indexed, listing.paths)
             self._wanted_set = frozenset(self._wanted)
             self._strangers.clear()
         self.listing = listing
@@ -334,29 +352,27 @@ class Indexer:
 
     async def details(self, paths: Iterable[str]) -> dict[str, Detail]:
         """The details of files in the catalog; a file that has none any more is missing."""
-        found: dict[str, Detail] = {}
-        asked: list[str] = []
-        for path in dict.fromkeys(paths):
-            kept = self._unsaved.get(path) or self._saving.get(path)
-            if not (kept and self._read(found, path, kept[0].digest, kept[1])):
-                asked.append(path)
-        if asked:
-            for path, (digest, body) in (await asyncio.to_thread(self.store.details, asked)).items():
-                self._read(found, path, digest, body)
-        missing = [path for path in asked if path not in found and self.catalog.get(path) is not None]
+        digests = {path: entry.digest for path in paths if (entry := self.catalog.get(path)) is not None}
+        kept = {
+            path: (digest, each[1])
+            for path, digest in digests.items()
+            if (each := self._unsaved.get(path) or self._saving.get(path)) and each[0].digest == digest
+        }
+        found = await asyncio.to_thread(self._decoded, digests, kept)
+        missing = [path for path in digests if path not in found and self.catalog.get(path) is not None]
         for path, result in (await self.read_now(missing)).items():
             found[path] = read_detail(path, result[1])
         return found
 
-    def _read(self, found: dict[str, Detail], path: str, digest: str, body: bytes) -> bool:
-        entry = self.catalog.get(path)
-        if entry is None or entry.digest != digest:
-            return False
-        try:
-            found[path] = read_detail(path, body)
-        except ValueError:
-            return False
-        return True
+    def _decoded(self, digests: Mapping[str, str], kept: Mapping[str, tuple[str, bytes]]) -> dict[str, Detail]:
+        """In a thread: those of these digests, `kept` or on disk."""
+        asked = [path for path in digests if path not in kept]
+        found: dict[str, Detail] = {}
+        for path, (digest, body) in {**(self.store.details(asked) if asked else {}), **kept}.items():
+            if digest == digests[path]:
+                with suppress(ValueError):
+                    found[path] = read_detail(path, body)
+        return found
 
     async def read_next(self, paths: Sequence[str], patience: float) -> None:
         """Read these files before all others, in this order; returns when the first few of them are read."""
@@ -399,6 +415,10 @@ class Indexer:
             await asyncio.wait({self._saver})
         await self._save()
         await asyncio.to_thread(self.store.close)
+
+
+def _indexed(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(path for path in paths if is_indexed(path))
 
 
 def _most_important_last(paths: Iterable[str], recent: Iterable[str]) -> list[str]:

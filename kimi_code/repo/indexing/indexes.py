@@ -31,15 +31,19 @@ class Indexes:
         """The folders that are indexed; none where answers about them would be about other files than the tools'."""
         return tuple(self._roots)
 
-    def at(self, path: Path | None = None) -> "Index":
-        """The index that `path` (resolved) belongs to, the first without one. Raises ToolError outside of all roots."""
+    def at(self, path: Path | None = None, *, announce: bool = True) -> "Index":
+        """The index that `path` (resolved) belongs to, the first without one. Raises ToolError outside of all roots.
+
+        Without `announce`, nobody hears that it is opened: a look at it ends nothing else that reads the tree.
+        """
         root = next(iter(self._roots), None) if path is None else self._root_of(path)
         if root is None:
             raise ToolError(f"{path or 'This folder'} is not indexed: use Read and Grep.")
         if root not in self._open:
             from kimi_code.repo.index import Index
 
-            self._opening()
+            if announce:
+                self._opening()
             self._open[root] = Index(root, self._folder, watch=self._watch)
         return self._open[root]
 

@@ -4,6 +4,7 @@ A frame is two lengths (big-endian, 4 bytes each), that many bytes of JSON, then
 that crashes it takes nothing else along.
 """
 
+import gc
 import json
 import os
 import stat
@@ -55,6 +56,8 @@ def main() -> None:
     os.dup2(2, 1)  # whoever prints does not break a frame
     if hasattr(os, "nice"):
         os.nice(_PRIORITY)
+    gc.freeze()
+    gc.set_threshold(50_000)  # what a file leaves behind has no circles
     root = sys.argv[-1]
     _send(frames_out, pack({"ready": True}))
     while (batch := _receive(sys.stdin.buffer)) is not None:

@@ -11,11 +11,19 @@
 (module (try_statement body: (block (expression_statement (assignment left: (identifier) @name) @variable))))
 (class_definition body: (block (expression_statement (assignment left: (identifier) @name) @variable)))
 
-((assignment left: (identifier) @_all right: [(list (string (string_content) @public)) (tuple (string (string_content) @public))])
+; At the top only: a predicate looks at the text of every list of strings that it is asked about.
+((module (expression_statement (assignment left: (identifier) @_all
+    right: [(list (string (string_content) @public)) (tuple (string (string_content) @public))])))
   (#eq? @_all "__all__"))
 
 (import_statement) @import
 (import_from_statement) @import
 
-(attribute attribute: (identifier) @reference)
-(identifier) @bare
+; Uses are read from the tokens (`token_uses`); these hold none.
+(string_content) @opaque
+(comment) @opaque
+(format_specifier) @format
+(type_conversion) @opaque
+(type_alias_statement "type" @opaque)
+(match_statement "match" @opaque)
+(case_clause "case" @opaque)

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 
+from kimi_code.tui.host import Symbol
 from kimi_code.tui.input.fuzzy import Choices, best
 from kimi_code.values import frozen
 
 SHOWN = 8
+_PATHS_FIRST = 4
 
 _COMMAND = re.compile(r"/([\w-]*)")
 _ARGUMENT = re.compile(r"/([\w-]+) +(\S*)")
@@ -15,11 +17,15 @@ _FILE = re.compile(r"(?:^|(?<=\s))@([^\s@]*)$")
 
 @frozen
 class Suggestion:
-    """`text` replaces what is being written from offset `start` of the prompt to the caret."""
+    """`text` replaces what is being written from offset `start` of the prompt to the caret.
+
+    `label` is what the list shows in its place, where that is shorter.
+    """
 
     text: str
     detail: str
     start: int
+    label: str = ""
 
 
 @frozen
@@ -59,6 +65,27 @@ def arguments(asked: Wanted, values: Sequence[str]) -> list[Suggestion]:
     """Values of a command's argument."""
     ranked = best(asked.word, values) if asked.word else list(values)
     return [Suggestion(value, "", asked.start) for value in ranked if value != asked.word]
+
+
+def may_be_symbol(word: str) -> bool:
+    """Whether a word after @ can be a definition's name: long enough, and no path."""
+    return len(word) >= 2 and re.fullmatch(r"[\w.]+", word) is not None
+
+
+def with_symbols(asked: Wanted, paths: Sequence[Suggestion], found: Sequence[Symbol]) -> list[Suggestion]:
+    """Paths and symbols: symbols first where they begin with the word and no file's name does."""
+    symbols = [
+        Suggestion(
+            f"{each.name} (@{each.path}:{each.line}) ", f"{each.kind}  {each.path}:{each.line}", asked.start, each.name
+        )
+        for each in found
+    ]
+    word = asked.word.lower()
+    named = any(path.text.rstrip().rpartition("/")[2].lstrip("@").lower().startswith(word) for path in paths)
+    begins = any(each.name.lower().rpartition(".")[2].startswith(word.rpartition(".")[2]) for each in found)
+    if begins and not named:
+        return [*symbols, *paths]
+    return [*paths[:_PATHS_FIRST], *symbols, *paths[_PATHS_FIRST:]]
 
 
 def files(asked: Wanted, known: Choices) -> list[Suggestion]:

@@ -42,6 +42,7 @@ class Picker(ModalScreen[str | None]):
         self._order = list(self._rows)
         self._choices = Choices(self._rows)
         self._shown: list[Row] = []
+        self._filtered: str | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker"):
@@ -58,7 +59,7 @@ class Picker(ModalScreen[str | None]):
 
     def refilter(self) -> None:
         """Show what fits the words typed."""
-        query = self.query_one("#picker-query", Input).value
+        query = self._filtered = self.query_one("#picker-query", Input).value
         keys = self._choices.best(query, _SHOWN_MOST) if query.strip() else self._order[:_SHOWN_MOST]
         self._shown = [self._rows[key] for key in keys]
         options = self.query_one("#picker-options", OptionList)
@@ -84,8 +85,9 @@ class Picker(ModalScreen[str | None]):
     def on_input_changed(self) -> None:
         self.refilter()
 
-    def on_input_submitted(self) -> None:
-        self.refilter()  # what was typed last may still be on its way here
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        if event.value != self._filtered:
+            self.refilter()  # what was typed last is still on its way here
         self.action_take()
 
     def on_option_list_option_selected(self) -> None:

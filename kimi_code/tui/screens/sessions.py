@@ -1,4 +1,4 @@
-"""The sessions on disk: search, resume, rename, export, delete. Returns the id of the one to go on with."""
+"""The sessions on disk: search, resume, rename, fork, export, delete. Returns the id of the one to go on with."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Sessions(Picker):
     def __init__(self, store: Store, folder: Path, present: str) -> None:
         self._store, self._folder, self._present = store, folder, present
         self._sure_of = ""
-        names = ("rename", "export", "delete")
+        names = ("rename", "fork", "export", "delete")
         hint = "   ".join(f"{keys_of(f'sessions.{name}', {})} {name}" for name in names)
         super().__init__("Sessions", self._list(), hint=f"Enter resume   {hint}   Esc close")
 
@@ -59,6 +59,11 @@ class Sessions(Picker):
                 self._try(lambda: self._store.rename(meta, title.strip()), f"Renamed {meta.id}")
 
         self.app.push_screen(Line(f"A title for {meta.id}", meta.title), renamed)
+
+    def action_fork(self) -> None:
+        meta = self._meta()
+        if meta is not None:
+            self._try(lambda: self._store.fork(meta), f"Forked {meta.id}: the fork is the newest in the list")
 
     def action_export(self) -> None:
         meta = self._meta()

@@ -6,7 +6,7 @@ a line of it, never as a number of lines from the top.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from kimi_code.session.transcript import Answer, Card, Compaction, Ending, Entry, Note, Retry, Thought, Words
+from kimi_code.session.transcript import Answer, Card, Compaction, Ending, Entry, Gone, Note, Retry, Thought, Words
 from kimi_code.tui.strips.cards import Fold, Look
 from kimi_code.tui.strips.entries import Painter, estimate, foldable, hidden, joined, moves, usual
 from kimi_code.tui.strips.heights import Heights
@@ -50,6 +50,9 @@ class Canvas:
             if hidden(self._entries[index]):
                 self._heights.set(index, 0)
                 self._forget(index + 1)  # its neighbour has changed
+            elif not self._heights[index]:  # it was hidden, and is seen again
+                self._heights.set(index, self._guess(index, width))
+                self._forget(index + 1)
             (self._moving.add if moves(self._entries[index]) else self._moving.discard)(index)
 
     @property
@@ -244,5 +247,5 @@ def words_of(entry: Entry) -> str:
             return reason
         case Ending(error=error):
             return error
-        case Compaction():
+        case Compaction() | Gone():
             return ""

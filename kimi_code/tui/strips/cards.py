@@ -84,6 +84,8 @@ def _clipped(card: Card, fold: Fold, look: Look) -> tuple[list[Line], int]:
     most = _OPEN_MOST if fold is Fold.ALL else _DIFF_PREVIEW if _diffs(card) else _PREVIEW
     blocks, left_out = _first_of(card.blocks, most)
     body = _body(card, blocks, fold, look)
+    if left_out and len(body) + left_out <= most + 1:  # side by side, two lines take the room of one
+        body, left_out = _body(card, card.blocks, fold, look), 0
     # One line that says that one line is missing would be silly.
     if len(body) + left_out <= most + 1:
         return body, 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import NamedTuple
 
 from kimi_code.events import Diff, Hunk
 from kimi_code.tui.strips.code import highlight, language_of
@@ -20,6 +21,14 @@ _COMPARED_MOST = 400  # words of a line
 Spans = tuple[Span, ...]
 
 
+class Place(NamedTuple):
+    """A line of a file: of the old one where `mark` is '-', else of the new one. Numbers count from 1."""
+
+    number: int
+    mark: str
+    text: str
+
+
 @frozen
 class _Row:
     """A line of one side: `mark` is ' ', '-' or '+'."""
@@ -27,15 +36,16 @@ class _Row:
     number: int
     mark: str
     spans: Spans
+    text: str
+
+    @property
+    def place(self) -> Place:
+        return Place(self.number, self.mark, self.text)
 
 
 def diff_lines(diff: Diff, width: int, *, marks: Marks = FANCY) -> list[Line]:
     """All hunks; a binary file or a mere renaming has none and gives no lines."""
-    digits = max((len(str(_last_number(hunk))) for hunk in diff.hunks), default=0)
-    if width >= _NARROW:
-        digits = max(digits, _NUMBER_LEAST)
-    if not (diff.added and diff.removed):
-        width = min(width, SIDE_BY_SIDE_LEAST - 1)  # one side of nothing would be half a screen of nothing
+    width, digits = columns(diff, width)
     lines: list[Line] = []
     for hunk in diff.hunks:
         if lines:
@@ -44,16 +54,34 @@ def diff_lines(diff: Diff, width: int, *, marks: Marks = FANCY) -> list[Line]:
     return lines
 
 
+def columns(diff: Diff, width: int) -> tuple[int, int]:
+    """The width to draw hunks of a diff with, which decides how, and that of their line numbers."""
+    digits = max((len(str(_last_number(hunk))) for hunk in diff.hunks), default=0)
+    if width >= _NARROW:
+        digits = max(digits, _NUMBER_LEAST)
+    if not (diff.added and diff.removed):
+        width = min(width, SIDE_BY_SIDE_LEAST - 1)  # one side of nothing would be half a screen of nothing
+    return width, digits
+
+
 def hunk_lines(hunk: Hunk, language: str, width: int, digits: int = 4, *, marks: Marks = FANCY) -> list[Line]:
     """One hunk; `digits` is the width of the line numbers."""
-    groups = list(_groups(hunk, language))
-    if width >= SIDE_BY_SIDE_LEAST:
-        return [line for old, new in groups for line in _side_by_side(old, new, width, digits, marks)]
-    lines: list[Line] = []
-    for old, new in groups:
+    return [line for line, _ in placed_lines(hunk, language, width, digits, marks=marks)]
+
+
+def placed_lines(
+    hunk: Hunk, language: str, width: int, digits: int = 4, *, marks: Marks = FANCY
+) -> list[tuple[Line, Place]]:
+    """The same, each with its place in the file; side by side, the new one where there is one."""
+    lines: list[tuple[Line, Place]] = []
+    for old, new in _groups(hunk, language):
+        if width >= SIDE_BY_SIDE_LEAST:
+            lines += _side_by_side(old, new, width, digits, marks)
+            continue
         unchanged = bool(new) and new[0].mark == " "
         for row in new if unchanged else (*old, *new):
-            lines += _unified(row, width, digits, marks)
+            place = row.place
+            lines += [(line, place) for line in _unified(row, width, digits, marks)]
     return lines
 
 
@@ -73,16 +101,17 @@ def _groups(hunk: Hunk, language: str) -> Iterator[tuple[Sequence[_Row], Sequenc
             if added:
                 yield _marked(removed, added)
                 removed, added = [], []
-            removed.append(_Row(old_number, mark, next(old)))
+            removed.append(_Row(old_number, mark, next(old), line[1:]))
             old_number += 1
         elif mark == "+":
-            added.append(_Row(new_number, mark, next(new)))
+            added.append(_Row(new_number, mark, next(new), line[1:]))
             new_number += 1
         else:
             if removed or added:
                 yield _marked(removed, added)
                 removed, added = [], []
-            yield (_Row(old_number, " ", next(old)),), (_Row(new_number, " ", next(new)),)
+            text = line[1:]
+            yield (_Row(old_number, " ", next(old), text),), (_Row(new_number, " ", next(new), text),)
             old_number, new_number = old_number + 1, new_number + 1
     if removed or added:
         yield _marked(removed, added)
@@ -99,8 +128,8 @@ def _marked(removed: list[_Row], added: list[_Row]) -> tuple[Sequence[_Row], Seq
     old, new = list(removed), list(added)
     for index, (before, after) in enumerate(zip(removed, added, strict=False)):
         left, right = _words(before.spans, after.spans)
-        old[index] = _Row(before.number, before.mark, left)
-        new[index] = _Row(after.number, after.mark, right)
+        old[index] = _Row(before.number, before.mark, left, before.text)
+        new[index] = _Row(after.number, after.mark, right, after.text)
     return old, new
 
 
@@ -150,12 +179,16 @@ def _tinted(spans: Sequence[Span], style: str) -> tuple[Span, ...]:
     return tuple(Span(span.text, f"{style} {span.style}".strip(), span.link) for span in spans)
 
 
-def _side_by_side(old: Sequence[_Row], new: Sequence[_Row], width: int, digits: int, marks: Marks) -> Iterator[Line]:
+def _side_by_side(
+    old: Sequence[_Row], new: Sequence[_Row], width: int, digits: int, marks: Marks
+) -> Iterator[tuple[Line, Place]]:
     half = (width - 3) // 2
     for left, right in zip_longest(old, new):
+        either = right or left
+        assert either is not None
         cells = zip_longest(_half(left, half, digits), _half(right, half, digits), fillvalue=(Span(" " * half),))
         for before, after in cells:
-            yield Line((*before, Span(f" {marks.bar} ", "muted"), *after))
+            yield Line((*before, Span(f" {marks.bar} ", "muted"), *after)), either.place
 
 
 def _half(row: _Row | None, width: int, digits: int) -> list[Spans]:

@@ -11,6 +11,7 @@ from kimi_code.session.transcript import (
     Compaction,
     Ending,
     Entry,
+    Gone,
     Note,
     Retry,
     Thought,
@@ -22,6 +23,7 @@ from kimi_code.tui.strips.markdown import PROSE_MOST, MarkdownFlow
 
 MARGIN = 3
 _MARGIN_SPAN = (Span(" " * MARGIN),)
+_UNDONE = "  (taken back)"
 _WORDS_PREVIEW = 30  # lines of what the user pasted
 
 
@@ -46,14 +48,14 @@ def foldable(entry: Entry) -> bool:
 
 
 def _is_long(entry: Entry) -> bool:
-    return isinstance(entry, Words) and entry.text.count("\n") >= _WORDS_PREVIEW
+    return isinstance(entry, Words) and not entry.undone and entry.text.count("\n") >= _WORDS_PREVIEW
 
 
 def hidden(entry: Entry) -> bool:
     """Whether the entry takes no room at all."""
     if isinstance(entry, Answer | Thought):
         return entry.void or not any(piece.strip() for piece in entry.pieces)
-    return False
+    return isinstance(entry, Gone)
 
 
 def moves(entry: Entry) -> bool:
@@ -77,6 +79,8 @@ def estimate(entry: Entry, fold: Fold, width: int) -> int:
         case Answer(pieces=pieces):
             text = pieces[0] if len(pieces) == 1 else "".join(pieces)
             return 1 + text.count("\n") + len(text) // max(min(width, PROSE_MOST), 20)
+        case Words(undone=True):
+            return 1
         case Words(text=text):
             return min(1 + text.count("\n") + len(text) // max(width, 20), _WORDS_PREVIEW + 1)
         case Card() if fold is not Fold.LINE:
@@ -145,6 +149,11 @@ class Painter:
         inner = Look(width, look.now, look.marks, look.link, look.moving)
         marks = look.marks
         match entry:
+            case Gone():
+                return []
+            case Words(undone=True):
+                words = fit(plain(entry.text), max(width - len(_UNDONE), 1)) + _UNDONE
+                return _margined([Line((Span(words, "muted"),))], marks.user, "muted")
             case Words():
                 return _margined(_words(entry, fold, inner), marks.user, "user")
             case Answer():

@@ -1,7 +1,8 @@
-"""May it run? With the reason, and the rules that could be remembered; nothing is approved by typing ahead."""
+"""May it run? With the reason, the parts, the rules that could be remembered; nothing is approved by typing ahead."""
 
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,17 +12,27 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from kimi_code.controls import clean
-from kimi_code.events import Allow, Approval, Deny, Reply
+from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Diff, Output, Reply
 from kimi_code.tui.keys import bindings, keys_of
+from kimi_code.tui.picks import Picks, picks_of
 from kimi_code.tui.theme import MUTED
+from kimi_code.tui.widgets.hunks import HunkList
+
+if TYPE_CHECKING:
+    from kimi_code.tui.app import KimiApp
 
 GUARD = 0.3  # seconds; keys that follow each other faster, or follow the appearance, were meant for something else
+_PARTS_MOST = 8
+
+Writing = Literal["", "words", "command"]
 
 
 class ApprovalPanel(Vertical, can_focus=True):
     """One waiting approval out of several; `show` puts another in its place."""
 
     BINDINGS = bindings("approval")
+
+    app: "KimiApp"
 
     class Replied(Message):
         """The user decided."""
@@ -44,68 +55,152 @@ class ApprovalPanel(Vertical, can_focus=True):
             super().__init__()
             self.by = by
 
+    class EditorWanted(Message):
+        """The user wants to write the file of a diff anew (`path`), or the command ("")."""
+
+        def __init__(self, request_id: str, approval: Approval, path: str) -> None:
+            super().__init__()
+            self.request_id, self.approval, self.path = request_id, approval, path
+
     def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
         """`keys` are the user's own, by the ids of bindings."""
         super().__init__(id=id)
         self._keys = keys
         self._request_id = ""
         self._approval: Approval | None = None
+        self._place = (1, 1)
+        self._picks = Picks()
+        self._writing: Writing = ""
         self.clock = time.monotonic
         self._quiet_since = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static("", id="approval-text", markup=False)
-        yield Input(placeholder="Words for the model, or just Enter", id="approval-words", compact=True)
+        yield HunkList(id="approval-hunks")
+        yield Static("", id="approval-keys", markup=False)
+        yield Input(id="approval-words", compact=True, select_on_focus=False)
 
     def show(self, request_id: str, approval: Approval, number: int, count: int) -> None:
         """Ask this; number of count is waiting."""
+        self._place = (number, count)
         if request_id != self._request_id:
             self._quiet_since = self.clock()
-            self._words.display = False
-            self._words.value = ""
-        self._request_id, self._approval = request_id, approval
-        self.query_one("#approval-text", Static).update(self._text(approval, number, count))
+            self._request_id, self._approval = request_id, approval
+            self._picks = picks_of(approval.blocks)
+            self._hunks.display = False
+            self._write("")
+        self._redraw()
+
+    def take_keyboard(self) -> None:
+        """Hear keys; those of words that are being written go on going there."""
+        (self._words if self._writing else self).focus()
+
+    @property
+    def picking(self) -> bool:
+        """Whether hunks are walked."""
+        return self._hunks.display
+
+    @property
+    def picks(self) -> Picks:
+        """What of the changes is taken."""
+        return self._picks
 
     @property
     def _words(self) -> Input:
         return self.query_one("#approval-words", Input)
 
-    def _text(self, approval: Approval, number: int, count: int) -> Content:
-        waiting = f"   {number} of {count} waiting" if count > 1 else ""
-        lines = [
-            Content.assemble(
-                ("● ", "$text-warning"),
-                (f"{approval.tool}  ", "bold"),
-                clean(approval.title),
-                (waiting, MUTED),
-            ),
-            Content.styled(f"  asked: {clean(approval.reason)}", MUTED),
-        ]
+    @property
+    def _hunks(self) -> HunkList:
+        return self.query_one("#approval-hunks", HunkList)
+
+    # --- What is shown ---
+
+    def _redraw(self) -> None:
+        if self._approval is not None:
+            self.query_one("#approval-text", Static).update(self._text(self._approval))
+            self.query_one("#approval-keys", Static).update(self._offer(self._approval))
+
+    def _text(self, approval: Approval) -> Content:
+        number, count = self._place
+        head = Content.assemble(
+            ("● ", "$text-warning"),
+            (f"{approval.tool or 'Review'}  ", "bold"),
+            clean(approval.title),
+            (f"   {number} of {count} waiting" if count > 1 else "", MUTED),
+        )
+        if self.picking:
+            return head
+        lines = [head, *_part_lines(approval.parts)] if len(approval.parts) > 1 else [head]
+        if len(approval.parts) <= 1:
+            lines.append(Content.styled(f"  asked: {clean(approval.reason)}", MUTED))
         if approval.rules:
             rules = "  ".join(clean(rule) for rule in approval.rules)
-            lines.append(Content.assemble(("  s and a allow from now on: ", MUTED), (rules, "$text-accent")))
-        keys = [("once", "allow once"), ("session", "for this session"), ("always", "always"), ("deny", "deny")]
-        offered = [(name, what) for name, what in keys if approval.rules or name in ("once", "deny")]
-        spans: list[Content | str | tuple[str, str]] = ["  "]
+            which = " and ".join(keys_of(f"approval.{name}", self._keys).lower() for name in ("session", "always"))
+            lines.append(Content.assemble((f"  {which} allow from now on: ", MUTED), (rules, "$text-accent")))
+        return Content("\n").join(lines)
+
+    def _offer(self, approval: Approval) -> Content:
+        if self.picking:
+            taken = f"  {self._picks.taken} of {len(self._picks.all)} taken   "
+            names = [("apply", "apply them"), ("take", "take or leave"), ("hunk_after", "next"), ("split", "split")]
+            return Content.assemble((taken, "bold"), *self._named([*names, ("edit", "edit"), ("deny", "deny")]))
+        rules = [("session", "for this session"), ("always", "always")] if approval.rules else []
+        hunks = [("hunk_after", "choose hunks")] if len(self._picks.all) > 1 or self._splits else []
+        edit = [("edit", "edit the command" if _command(approval) else "edit")] if self._editable else []
+        walk = [("after", "next")] if self._place[1] > 1 else []
+        return Content.assemble(
+            "  ", *self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk])
+        )
+
+    def _named(self, offered: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        spans: list[tuple[str, str]] = []
         for name, what in offered:
-            spans += [(keys_of(f"approval.{name}", self._keys).lower(), "bold $text-accent"), f" {what}   "]
-        return Content("\n").join([*lines, Content.assemble(*spans)])
+            key = keys_of(f"approval.{name}", self._keys)
+            spans += [(key.lower() if len(key) == 1 else key, "bold $text-accent"), (f" {what}   ", "")]
+        return spans
+
+    @property
+    def _splits(self) -> bool:
+        return Picks(list(self._picks.all)).split() if self._picks.all else False
+
+    @property
+    def _editable(self) -> bool:
+        return self._approval is not None and bool(_command(self._approval) or self._path())
+
+    def _path(self) -> str:
+        """The file that `edit` is about: the one looked at, or the only one; "" where there is none."""
+        diffs = [block for block in self._approval.blocks if isinstance(block, Diff)] if self._approval else []
+        if self.picking:
+            diffs = [self._picks.current.diff]
+        paths = {diff.path for diff in diffs if diff.hunks and diff.change != "deleted"}
+        return paths.pop() if len(paths) == 1 else ""
+
+    # --- Keys ---
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No key of ours works while its words are written."""
-        return not self._words.display if action in ("allow", "deny", "scroll", "walk") else True
+        """No key of ours works while words are written; those for hunks only where there are some."""
+        if self._writing:
+            return False
+        if action in ("split", "apply"):
+            return self.picking
+        return bool(self._picks.all) if action == "take" else True
 
     def on_key(self, event: events.Key) -> None:
-        if self._words.display:
+        if self._writing:
             if event.key == "escape":
                 event.stop()
                 event.prevent_default()
-                self._words.display = False
+                self._write("")
                 self.focus()
+            return
+        if event.key == "escape" and self.picking:
+            event.stop()
+            event.prevent_default()
+            self._pick(False)
             return
         now, before = self.clock(), self._quiet_since
         self._quiet_since = now
-        if now - before < GUARD and event.is_printable:
+        if now - before < GUARD and (event.is_printable or event.key == "enter"):
             event.stop()
             event.prevent_default()
 
@@ -117,18 +212,103 @@ class ApprovalPanel(Vertical, can_focus=True):
             self._reply(Allow("session" if remember == "session" else "always"))
 
     def action_deny(self) -> None:
-        self._words.display = True
-        self._words.focus()
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._reply(Deny(event.value.strip()))
+        self._write("words")
 
     def action_scroll(self, by: int) -> None:
-        self.post_message(self.Scrolled(by))
+        if self.picking:
+            self._hunks.scroll_relative(y=by, animate=False)
+        else:
+            self.post_message(self.Scrolled(by))
 
     def action_walk(self, by: int) -> None:
         self.post_message(self.Walked(by))
 
+    def action_hunk(self, by: int) -> None:
+        if not self._picks.all:
+            self.action_scroll(by)
+        elif self.picking:
+            self._picks.move(by)
+            self._hunks.redraw()
+        else:
+            self._pick(True)
+
+    def action_take(self) -> None:
+        if not self.picking:
+            self._pick(True)
+        self._picks.toggle()
+        self._changed()
+
+    def action_split(self) -> None:
+        if not self._picks.split():
+            self.app.notify("This hunk has one run of changes: it cannot be split.", timeout=2)
+        self._changed()
+
+    def action_apply(self) -> None:
+        if self._picks.taken:
+            self._reply(self._picks.reply())
+        else:
+            self._write("words")  # nothing of it is no
+
+    def action_edit(self) -> None:
+        assert self._approval is not None
+        command, path = _command(self._approval), self._path()
+        if command and "\n" not in command:
+            self._write("command", command)
+        elif command or path:
+            self.post_message(self.EditorWanted(self._request_id, self._approval, path))
+
+    def _pick(self, picking: bool) -> None:
+        self._hunks.display = picking
+        if picking:
+            self._hunks.show(self._picks)
+        self._redraw()
+
+    def _changed(self) -> None:
+        self._hunks.redraw()
+        self._hunks.refresh(layout=True)
+        self._redraw()
+
+    def _write(self, what: Writing, text: str = "") -> None:
+        """Let words for the model be written, or the command, or nothing any more."""
+        self._writing = what
+        words = self._words
+        words.display = bool(what)
+        words.placeholder = "Words for the model, or just Enter" if what == "words" else "The command to run"
+        words.value = text
+        words.cursor_position = len(text)
+        if what:
+            words.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        assert self._approval is not None
+        text = event.value.strip()
+        if self._writing == "words":
+            self._reply(Deny(text))
+        elif text:
+            self._reply(Allow() if text == _command(self._approval) else AllowEdited(text))
+
     def _reply(self, reply: Reply) -> None:
         self.post_message(self.Replied(self._request_id, reply))
+
+
+def _command(approval: Approval) -> str:
+    """The command that is asked for; "" where it is something else."""
+    return next((block.command for block in approval.blocks if isinstance(block, Output)), "")
+
+
+def _part_lines(parts: tuple[CommandPart, ...]) -> list[Content]:
+    """Each part of a command line, and what it would do; those that are asked for stand out."""
+    shown = parts[:_PARTS_MOST]
+    texts = [" ".join(clean(part.text).split()) for part in shown]
+    width = min(max(map(len, texts), default=0), 48)
+    lines: list[Content] = []
+    for part, text in zip(shown, texts, strict=True):
+        asked = part.decision != "allow"
+        cut = text if len(text) <= width else text[: width - 1] + "…"
+        sign = ("? ", "$text-warning") if asked else ("✓ ", MUTED)
+        words = f"  {'asked: ' if asked else ''}{clean(part.reason)}"
+        lines.append(Content.assemble("  ", sign, cut.ljust(width), (words, MUTED)))
+    if len(parts) > len(shown):
+        lines.append(Content.styled(f"    and {len(parts) - len(shown)} more", MUTED))
+    return lines

@@ -26,6 +26,11 @@ class Completions(OptionList, can_focus=False):
         """Whether it is open, and for this text before the caret: what was typed since may not be answered yet."""
         return self.is_open and before == self._before
 
+    @property
+    def moved(self) -> bool:
+        """Whether the user has gone from the first one to another."""
+        return bool(self.highlighted)
+
     def suggest(self, suggestions: Sequence[Suggestion], before: str = "") -> None:
         """Show these, made for the text before the caret, or nothing."""
         self._before = before
@@ -34,7 +39,7 @@ class Completions(OptionList, can_focus=False):
         self.display = bool(suggestions)
         if not suggestions:
             return
-        width = min(max(len(item.text) for item in suggestions) + 2, 44)
+        width = min(max(len(item.label or item.text) for item in suggestions) + 2, 44)
         self.add_options([Option(_row(item, width)) for item in suggestions])
         self.highlighted = 0
 
@@ -50,4 +55,4 @@ class Completions(OptionList, can_focus=False):
 
 
 def _row(item: Suggestion, width: int) -> Content:
-    return Content.assemble(item.text.rstrip().ljust(width), (item.detail, MUTED))
+    return Content.assemble((item.label or item.text).rstrip().ljust(width), (item.detail, MUTED))

@@ -8,7 +8,9 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from kimi_code.tui.input.history import Draft, History
+from kimi_code.tui.input.images import Images, images_in
 from kimi_code.tui.input.pastes import Pastes
+from kimi_code.tui.input.vim import Mode, Vim, location_of, offset_of
 from kimi_code.tui.keys import actions
 
 _DRAFT_PAUSE = 0.5  # seconds of silence after which what was typed is on the disk
@@ -18,11 +20,11 @@ class Prompt(TextArea):
     """What the user writes. `Submitted` carries the whole text, chips unfolded."""
 
     class Submitted(Message):
-        """Enter, or the key that steers; `steer` says which."""
+        """Enter, or the key that steers; `steer` says which. `images` are the files of the chips in the text."""
 
-        def __init__(self, text: str, *, steer: bool) -> None:
+        def __init__(self, text: str, *, steer: bool, images: tuple[Path, ...] = ()) -> None:
             super().__init__()
-            self.text, self.steer = text, steer
+            self.text, self.steer, self.images = text, steer, images
 
     class Completing(Message):
         """The text before the caret changed: what could follow?"""
@@ -41,11 +43,21 @@ class Prompt(TextArea):
     class HistoryWanted(Message):
         """The user wants to search the history."""
 
+    class ImageWanted(Message):
+        """The user wants the clipboard's image, or its text when there is none."""
+
+    class ModeChanged(Message):
+        """Vim's other mode."""
+
+        def __init__(self, mode: Mode) -> None:
+            super().__init__()
+            self.mode: Mode = mode
+
     class EditorWanted(Message):
         """The user wants to write in an editor of their own."""
 
-    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
-        """`keys` are the user's own, by the ids of bindings."""
+    def __init__(self, keys: Mapping[str, str], *, vim: bool = False, id: str | None = None) -> None:
+        """`keys` are the user's own, by the ids of bindings; `vim` for Vim's keys besides."""
         super().__init__(
             id=id,
             compact=True,
@@ -53,7 +65,10 @@ class Prompt(TextArea):
             placeholder="Ask for something.  / commands   @ files   ! shell",
         )
         self._actions = actions("prompt", keys)
+        self._vim = Vim() if vim else None
         self._pastes = Pastes()
+        self._images = Images()
+        self.folder = Path()  # that relative paths are below
         self._history: History | None = None
         self._draft: Draft | None = None
         self._saving = self.set_timer(_DRAFT_PAUSE, self.save_draft, pause=True)
@@ -92,6 +107,9 @@ class Prompt(TextArea):
             self._history.add(text)
         self.load_text("")
         self._pastes.clear()
+        if self._vim is not None and self._vim.mode == "normal":
+            self._vim.mode = "insert"  # the next prompt is typed
+            self.post_message(self.ModeChanged("insert"))
         self.save_draft()
         return text
 
@@ -101,11 +119,50 @@ class Prompt(TextArea):
             self._draft.save(self._pastes.unfold(self.text))
 
     async def _on_key(self, event: events.Key) -> None:
+        if self._vim is not None and not self.list_is_open() and self._press_in_vim(self._vim, event):
+            event.stop()
+            event.prevent_default()
+            return
         action = next((self._actions[name] for name in (event.key, *event.aliases) if name in self._actions), None)
         if action is not None:
             event.stop()
             event.prevent_default()
             await self.run_action(action)
+
+    def _press_in_vim(self, vim: Vim, event: events.Key) -> bool:
+        """Whether the key was Vim's: then it has done its work."""
+        mode, key = vim.mode, event.character if event.is_printable and event.character else event.key
+        at = offset_of(self.text, self.cursor_location)
+        done = vim.press(key, self.text, at)
+        if done is None:
+            if mode == "normal" and key in ("j", "k"):
+                self.action_newer() if key == "j" else self.action_older()
+                return True
+            return False
+        if done.undo:
+            self.undo()
+        else:
+            self._become(done.text)
+            self.move_cursor(location_of(done.text, done.at))
+        if vim.mode != mode:
+            self.post_message(self.ModeChanged(vim.mode))
+        return True
+
+    def _become(self, text: str) -> None:
+        """Other text, by the least of a change: undo takes it back, and the rest is not drawn anew."""
+        before = self.text
+        if text == before:
+            return
+        head = _common(before, text)
+        tail = _common(before[head:][::-1], text[head:][::-1])
+        start, end = (location_of(before, at) for at in (head, len(before) - tail))
+        self.history.checkpoint()
+        self._replace_via_keyboard(text[head : len(text) - tail], start, end)
+
+    def shelve(self) -> None:
+        """Keep what is written among the older prompts."""
+        if self._history is not None:
+            self._history.add(self._pastes.unfold(self.text))
 
     def on_text_area_changed(self) -> None:
         self._saving.reset()
@@ -121,7 +178,15 @@ class Prompt(TextArea):
         """Put it at the caret, folded to a chip where it is long."""
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         start, end = self.selection
-        self._replace_via_keyboard(self._pastes.fold(text), start, end)
+        if files := images_in(text, self.folder):
+            self.attach(*files)
+        else:
+            self._replace_via_keyboard(self._pastes.fold(text), start, end)
+
+    def attach(self, *files: Path) -> None:
+        """Put images at the caret, as chips."""
+        start, end = self.selection
+        self._replace_via_keyboard("".join(f"{self._images.add(file)} " for file in files), start, end)
 
     # --- Actions ---
 
@@ -138,7 +203,11 @@ class Prompt(TextArea):
     def action_send_now(self) -> None:
         """Send, whatever list is open."""
         # Taken now: what is typed next, before anybody acts on the message, is the next prompt's.
-        self.post_message(self.Submitted(self._take(), steer=False))
+        self._submit(steer=False)
+
+    def _submit(self, *, steer: bool) -> None:
+        text = self._take()
+        self.post_message(self.Submitted(text, steer=steer, images=self._images.named_in(text)))
 
     def complete_with(self, text: str, length: int) -> None:
         """Put `text` in place of the `length` characters before the caret."""
@@ -150,7 +219,10 @@ class Prompt(TextArea):
         self._replace_via_keyboard("\n", start, end)
 
     def action_steer(self) -> None:
-        self.post_message(self.Submitted(self._take(), steer=True))
+        self._submit(steer=True)
+
+    def action_paste_image(self) -> None:
+        self.post_message(self.ImageWanted())
 
     def action_complete(self) -> None:
         self.post_message(self.Key("tab"))
@@ -179,3 +251,8 @@ class Prompt(TextArea):
 
     def action_edit_outside(self) -> None:
         self.post_message(self.EditorWanted())
+
+
+def _common(a: str, b: str) -> int:
+    """How many characters both begin with."""
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,5 +1,9 @@
-"""The model asks the person: options to choose from, and always a line for words of one's own."""
+"""The model asks the person: options to choose from, one or several, and always a line for words of one's own."""
 
+import time
+from collections.abc import Mapping
+
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -9,11 +13,29 @@ from textual.widgets.option_list import Option
 
 from kimi_code.controls import clean
 from kimi_code.events import Answer, Deny, Question, Reply
-from kimi_code.tui.keys import bindings
+from kimi_code.tui.keys import actions, bindings, keys_of
+from kimi_code.tui.theme import MUTED
+
+GUARD = 0.3  # seconds after its appearance in which Enter was meant for something else
+
+
+class Words(Input):
+    """The line for words; while it is empty, the panel's keys come first."""
+
+    def __init__(self, panel: "QuestionPanel", *, id: str | None = None) -> None:
+        super().__init__(id=id, compact=True)
+        self._panel = panel
+
+    async def _on_key(self, event: events.Key) -> None:
+        if not self.value and self._panel.takes(event.key):
+            event.stop()
+            event.prevent_default()
+            return
+        await super()._on_key(event)
 
 
 class QuestionPanel(Vertical):
-    """One question; `ask` puts another in its place. What is typed wins over what is highlighted."""
+    """One question; `ask` puts another in its place. What is typed wins over what is chosen."""
 
     BINDINGS = bindings("question")
 
@@ -24,55 +46,111 @@ class QuestionPanel(Vertical):
             super().__init__()
             self.request_id, self.reply = request_id, reply
 
-    def __init__(self, *, id: str | None = None) -> None:
+    class Walked(Message):
+        """The user wants to see another waiting request."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
+        """`keys` are the user's own, by the ids of bindings."""
         super().__init__(id=id)
+        self._keys = keys
+        self._actions = actions("question", keys)
         self._request_id = ""
-        self._options: tuple[str, ...] = ()
+        self._question = Question("", "")
+        self._taken: set[int] = set()
+        self.clock = time.monotonic
+        self._shown_at = 0.0
 
     def compose(self) -> ComposeResult:
         yield Static("", id="question-text", markup=False)
         options = OptionList(id="question-options", compact=True)
         options.can_focus = False
         yield options
-        yield Input(id="question-words", compact=True)
+        yield Words(self, id="question-words")
 
-    def ask(self, request_id: str, question: Question) -> None:
-        """Ask this, unless it is asked already."""
+    def ask(self, request_id: str, question: Question, number: int, count: int) -> None:
+        """Ask this; number of count is waiting."""
+        waiting = f"   {number} of {count} waiting" if count > 1 else ""
+        self.query_one("#question-text", Static).update(
+            Content.assemble(("? ", "bold $text-accent"), clean(question.text), (waiting, MUTED))
+        )
         if request_id == self._request_id:
             return
-        self._request_id, self._options = request_id, question.options
-        self.query_one("#question-text", Static).update(
-            Content.assemble(("? ", "bold $text-accent"), clean(question.text))
-        )
-        options = self.query_one("#question-options", OptionList)
-        options.clear_options()
-        options.add_options([Option(Content(clean(option))) for option in question.options])
-        options.display = bool(question.options)
-        options.highlighted = 0 if question.options else None
-        words = self.query_one("#question-words", Input)
-        words.value = ""
-        words.placeholder = "or your own answer   Esc: let the model decide" if question.options else "Your answer"
+        self._request_id, self._question, self._taken = request_id, question, set()
+        self._shown_at = self.clock()
+        self._options.display = bool(question.options)
+        self._redraw(0)
+        self._words.value = ""
+        self._words.placeholder = self._hint()
 
     def focus_words(self) -> None:
         """Take the keyboard."""
-        self.query_one("#question-words", Input).focus()
+        self._words.focus()
+
+    @property
+    def _options(self) -> OptionList:
+        return self.query_one("#question-options", OptionList)
+
+    @property
+    def _words(self) -> Words:
+        return self.query_one("#question-words", Words)
+
+    def _hint(self) -> str:
+        decline = f"{keys_of('question.decline', self._keys)}: let the model decide"
+        if self._question.several:
+            return f"{keys_of('question.take', self._keys)}: take, Enter: answer, or your own words   {decline}"
+        return f"or your own answer   {decline}" if self._question.options else f"Your answer   {decline}"
+
+    def _redraw(self, highlighted: int) -> None:
+        question, options = self._question, self._options
+        width = max((len(option) for option in question.options), default=0) + 2
+        details = question.details or ("",) * len(question.options)
+        options.clear_options()
+        for index, (label, detail) in enumerate(zip(question.options, details, strict=False)):
+            mark = ("☑ " if index in self._taken else "☐ ") if question.several else ""
+            name = clean(label).ljust(width if detail else 0)
+            options.add_option(Option(Content.assemble(mark, name, (clean(detail), MUTED))))
+        options.highlighted = highlighted if question.options else None
+
+    def takes(self, key: str) -> bool:
+        """Take or leave the highlighted option if that is what the key means here."""
+        if not (self._question.several and self._actions.get(key) == "take"):
+            return False
+        self.action_take()
+        return True
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self.action_answer()
 
     def action_move(self, by: int) -> None:
-        options = self.query_one("#question-options", OptionList)
-        if self._options:
-            options.highlighted = ((options.highlighted or 0) + by) % len(self._options)
+        if self._question.options:
+            self._options.highlighted = ((self._options.highlighted or 0) + by) % len(self._question.options)
+
+    def action_take(self) -> None:
+        chosen = self._options.highlighted
+        if self._question.several and chosen is not None:
+            self._taken ^= {chosen}
+            self._redraw(chosen)
+
+    def action_walk(self, by: int) -> None:
+        self.post_message(self.Walked(by))
 
     def action_answer(self) -> None:
-        words = self.query_one("#question-words", Input).value.strip()
-        chosen = self.query_one("#question-options", OptionList).highlighted
+        if self.clock() - self._shown_at < GUARD:
+            return
+        words, names = self._words.value.strip(), self._question.options
+        taken = [names[index] for index in sorted(self._taken)]
+        chosen = self._options.highlighted
         if words:
-            self._reply(Answer(words))
-        elif self._options and chosen is not None:
-            self._reply(Answer(self._options[chosen]))
+            self._reply(Answer("\n".join((*taken, words))))
+        elif taken:
+            self._reply(Answer("\n".join(taken)))
+        elif names and chosen is not None:
+            self._reply(Answer(names[chosen]))
 
     def action_decline(self) -> None:
         self._reply(Deny())

@@ -1,29 +1,43 @@
-"""The side bar: the agent's plan, and the files changed since the session was opened."""
+"""The side bar: the agent's plan, the files changed in the session, and its newest checkpoints."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from textual.content import Content
 from textual.widgets import Static
 
 from kimi_code.controls import clean
-from kimi_code.events import Diff, FileChange, PlanUpdated, Record, TodoItem, ToolEnded, TurnEnded
+from kimi_code.events import (
+    CheckpointCreated,
+    Diff,
+    FileChange,
+    PlanUpdated,
+    Record,
+    TodoItem,
+    ToolEnded,
+    TurnEnded,
+)
 from kimi_code.tui.theme import MUTED
 
+_CHECKPOINTS = 5  # the newest ones
+_LABEL = 22  # characters
 _MARKS = {"pending": "○", "in_progress": "●", "done": "✓"}
 
 
 class Sidebar(Static):
-    """Follows Records; shows the plan above the changes."""
+    """Follows Records; shows the plan, the changes, the checkpoints."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)
         self._plan: tuple[TodoItem, ...] = ()
         self._settled: dict[str, tuple[int, int]] = {}
         self._unsettled: dict[str, tuple[int, int]] = {}
+        self._checkpoints: list[Record] = []
 
     def load(self, records: Iterable[Record]) -> None:
         """Another session's records in place of what is shown."""
         self._plan, self._settled, self._unsettled = (), {}, {}
+        self._checkpoints.clear()
         for record in records:
             self._take(record)
         self._redraw()
@@ -32,6 +46,13 @@ class Sidebar(Static):
         """One more record."""
         if self._take(record):
             self._redraw()
+
+    def show_changes(self, changes: Iterable[FileChange]) -> None:
+        """What differs in truth, after turns or files were put back."""
+        self._settled, self._unsettled = {}, {}
+        for change in changes:
+            _add(self._settled, change)
+        self._redraw()
 
     def _take(self, record: Record) -> bool:
         match record.event:
@@ -47,6 +68,8 @@ class Sidebar(Static):
                 self._unsettled.clear()
                 for change in files:
                     _add(self._settled, change)
+            case CheckpointCreated():
+                self._checkpoints = [*self._checkpoints[1 - _CHECKPOINTS :], record]
             case _:
                 return False
         return True
@@ -60,6 +83,8 @@ class Sidebar(Static):
             before = changed.get(path, (0, 0))
             changed[path] = (before[0] + added, before[1] + removed)
         lines += [_change(path, *counts) for path, counts in changed.items()] or [Content.styled("nothing", MUTED)]
+        lines += [Content(""), Content.styled("Checkpoints", "bold")]
+        lines += [_checkpoint(record) for record in reversed(self._checkpoints)] or [Content.styled("none yet", MUTED)]
         self.update(Content("\n").join(lines))
 
     def on_mount(self) -> None:
@@ -78,3 +103,13 @@ def _todo(item: TodoItem) -> Content:
 
 def _change(path: str, added: int, removed: int) -> Content:
     return Content.assemble(clean(path), (f"  +{added}", "$text-success"), (f" −{removed}", "$text-error"))
+
+
+def _checkpoint(record: Record) -> Content:
+    assert isinstance(record.event, CheckpointCreated)
+    label = clean(record.event.label)
+    label = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
+    count = len(record.event.files)
+    return Content.assemble(
+        (datetime.fromtimestamp(record.at).strftime("%H:%M  "), MUTED), label, (f"  ±{count}" * bool(count), "$accent")
+    )

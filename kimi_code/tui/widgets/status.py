@@ -23,6 +23,12 @@ class StatusLine(Static):
         super().__init__("", id=id, markup=False)
         self._place = Place("")
         self._standing: Standing | None = None
+        self._mode = ""
+
+    def show_mode(self, mode: str) -> None:
+        """How the prompt takes keys; "" where there is only one way."""
+        self._mode = mode
+        self._redraw()
 
     def show_place(self, place: Place) -> None:
         """Where the folder stands."""
@@ -39,7 +45,8 @@ class StatusLine(Static):
         self._redraw()
 
     def _redraw(self) -> None:
-        parts = _parts(self._place, self._standing)
+        mode = [Content.styled(self._mode.upper(), "bold")] if self._mode else []
+        parts = [*mode, *_parts(self._place, self._standing)]
         line, room = Content(""), self.size.width or 80
         for part in parts:
             # The last ones go first where there is no room.

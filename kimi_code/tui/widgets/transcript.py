@@ -391,11 +391,10 @@ class TranscriptView(ScrollView):
             start, end = span
             spans = restyle(line.spans, start, len(line.text) if end == -1 else end, "selected")
             line = Line(spans, line.gutter, line.glue, line.fill)
-        strip = self._palette.strip(line, self._drawn_width)
         index, offset = self._canvas.at(at)
         if index == self._cursor and offset == self._canvas.head_of(index):
-            strip = strip.apply_style(self._palette.style("chosen"))
-        return strip.apply_offsets(0, at)
+            line = Line(restyle(line.spans, 0, len(line.text), "chosen"), line.gutter, line.glue, "chosen")
+        return self._palette.strip(line, self._drawn_width).apply_offsets(0, at)
 
     # --- The mouse ---
 

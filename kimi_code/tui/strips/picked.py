@@ -1,0 +1,57 @@
+"""Hunks to pick from as lines: a head for each that says whether it is taken, its lines dim where it is not."""
+
+from kimi_code.events import Diff
+from kimi_code.tui.picks import Pick, Picks
+from kimi_code.tui.strips.code import language_of
+from kimi_code.tui.strips.diffs import diff_lines, hunk_lines
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit_end, indent, plain, width_of
+
+_DIGITS = 4
+
+
+def pick_lines(picks: Picks, number: int, width: int, *, marks: Marks = FANCY) -> list[Line]:
+    """The lines of the pick of that number, from 0."""
+    pick, chosen = picks.all[number], number == picks.at
+    margin = (Span(f"{marks.bar if chosen else ' '} ", "accent"),)
+    body = _body(pick, max(width - 2, 1), marks)
+    if not pick.taken:
+        body = [Line(tuple(Span(span.text, "muted") for span in line.spans)) for line in body]
+    return [_head(picks, number, width, marks), *indent(body, margin, margin)]
+
+
+def _body(pick: Pick, width: int, marks: Marks) -> list[Line]:
+    if pick.hunk is None:
+        words = [Line((Span(plain(pick.diff.detail), "muted"),))] if pick.diff.detail else []
+        return [*words, *diff_lines(pick.diff, width, marks=marks)]
+    return hunk_lines(pick.hunk, language_of(pick.diff.path), width, _DIGITS, marks=marks)
+
+
+def _head(picks: Picks, number: int, width: int, marks: Marks) -> Line:
+    """`☑ src/a.py  line 12  +3 −1                2 of 5`"""
+    pick, chosen = picks.all[number], number == picks.at
+    style = "chosen" if chosen else ""
+    where = f"{number + 1} of {len(picks.all)}"
+    counts = _counts(pick, marks)
+    place = "" if pick.hunk is None else f"  line {pick.hunk.new_start}"
+    room = max(width - width_of(where) - width_of(counts) - width_of(place) - 4, 4)
+    path = fit_end(plain(pick.diff.path), room)
+    spare = " " * max(room - width_of(path), 0)
+    return Line(
+        (
+            Span(f"{marks.checked if pick.taken else marks.unchecked} ", f"{style} accent"),
+            Span(path, f"{style} strong"),
+            Span(f"{place}{counts} {spare}{where}", f"{style} muted"),
+        ),
+        fill=style,
+    )
+
+
+def _counts(pick: Pick, marks: Marks) -> str:
+    lines = pick.hunk.lines if pick.hunk else [line for hunk in pick.diff.hunks for line in hunk.lines]
+    added, removed = (sum(line[:1] == sign for line in lines) for sign in "+-")
+    change = "" if pick.diff.change == "modified" else f"  {_change(pick.diff)}"
+    return f"{change}  +{added} {marks.minus}{removed}" if lines else change
+
+
+def _change(diff: Diff) -> str:
+    return {"created": "new file", "deleted": "removed", "renamed": "renamed", "modified": ""}[diff.change]

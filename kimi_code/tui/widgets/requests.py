@@ -1,0 +1,85 @@
+"""What waits for the person: approvals and questions, a queue of which one is shown and all can be walked."""
+
+from collections.abc import Mapping
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+
+from kimi_code.events import Approval, Question, Request
+from kimi_code.tui.widgets.approval import ApprovalPanel
+from kimi_code.tui.widgets.question import QuestionPanel
+
+
+class Requests(Vertical):
+    """The waiting requests in the order they came; the first one is shown until the person walks on."""
+
+    class Emptied(Message):
+        """Nothing waits any more: the keyboard is free."""
+
+    def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
+        """`keys` are the user's own, by the ids of bindings."""
+        super().__init__(id=id)
+        self._keys = keys
+        self._waiting: dict[str, Request] = {}
+        self._shown = ""
+
+    def compose(self) -> ComposeResult:
+        yield ApprovalPanel(self._keys, id="approval")
+        yield QuestionPanel(self._keys, id="question")
+
+    @property
+    def count(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
+    @property
+    def shown(self) -> Request | None:
+        """The one that is shown."""
+        return self._waiting.get(self._shown)
+
+    def add(self, request_id: str, request: Request) -> None:
+        """One more waits."""
+        self._waiting[request_id] = request
+        self._show()
+
+    def drop(self, request_id: str) -> None:
+        """It was answered, or withdrawn."""
+        if self._waiting.pop(request_id, None) is not None:
+            self._show()
+
+    def clear(self) -> None:
+        """Another conversation: nothing waits."""
+        self._waiting.clear()
+        self._show()
+
+    def _show(self) -> None:
+        """Show the chosen one, or the first, or nothing."""
+        if self._shown not in self._waiting:
+            self._shown = next(iter(self._waiting), "")
+        request = self.shown
+        approval = self.query_one("#approval", ApprovalPanel)
+        question = self.query_one("#question", QuestionPanel)
+        self.display = request is not None
+        approval.display = isinstance(request, Approval)
+        question.display = isinstance(request, Question)
+        number, count = list(self._waiting).index(self._shown) + 1 if request else 0, len(self._waiting)
+        match request:
+            case Approval():
+                approval.show(self._shown, request, number, count)
+                approval.take_keyboard()
+            case Question():
+                question.ask(self._shown, request, number, count)
+                question.focus_words()
+            case None:
+                self.post_message(self.Emptied())
+
+    @on(ApprovalPanel.Walked)
+    @on(QuestionPanel.Walked)
+    def _walk(self, event: ApprovalPanel.Walked | QuestionPanel.Walked) -> None:
+        event.stop()
+        ids = list(self._waiting)
+        if self._shown in ids:
+            self._shown = ids[(ids.index(self._shown) + event.by) % len(ids)]
+            self._show()

@@ -1,0 +1,101 @@
+"""The program on a terminal of its own, for the first time: from nothing to an answer; trust; an image by its path."""
+
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.program import KEY, Program, make_program
+from tests.server import FakeServer, say
+from tests.unit.test_images import png
+
+if sys.platform == "win32":
+    pytest.skip("needs a pty", allow_module_level=True)
+
+from tests.terminal import Terminal
+
+
+@pytest.fixture
+def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
+    made = make_program(server, tmp_path)
+    yield made
+    server.assert_used_up()
+
+
+def leave(terminal: Terminal) -> int:
+    """Ctrl+C, then again when that is asked for."""
+    terminal.type("\x03")
+    terminal.wait_for("again leaves")
+    terminal.type("\x03")
+    return terminal.end()
+
+
+def test_from_nothing_to_a_first_answer(program: Program) -> None:
+    del program.env["KIMI_API_KEY"], program.env["KIMI_BASE_URL"]
+    config = program.data.parent / "config.toml"
+    config.parent.mkdir()
+    config.write_text('local_servers = []\nsandbox = "off"\n')
+    program.server.script(say("ready"), say("Hello to you."))
+    with Terminal(program, "hello there", size=(80, 24)) as terminal:
+        terminal.wait_for("Which model shall do the work?")
+        assert "Watch the demo" in terminal.text
+        terminal.type("\x1b[B\r")
+        terminal.wait_for("Where is its API?")
+        terminal.type(f"{program.server.url}\r")
+        terminal.wait_for("The API key for")
+        terminal.type(f"{KEY}\r")
+        terminal.wait_for("Which colours?")
+        terminal.type("\r")
+        terminal.wait_for("Hello to you.")
+        assert "answered in" in terminal.text
+        assert leave(terminal) == 0
+        assert KEY.encode() not in terminal.raw
+        assert terminal.modes == terminal.modes_before
+    assert tomllib.loads(config.read_text())["model"] == "own/kimi-k3"
+    assert program.server.requests[1].last["content"].endswith("hello there")
+    assert program.server.requests[1].headers["authorization"] == f"Bearer {KEY}"
+    holders = [file for file in program.data.parent.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
+    assert holders == [program.data / "keys" / "own.json"]
+    # Programs find it too, now that it is kept.
+    program.server.script(say("Done."))
+    assert program.run("-p", "again").stdout == "Done.\n"
+
+
+def test_a_folder_that_brings_settings_is_asked_about_before_they_act(program: Program) -> None:
+    (program.project / ".kimi-code").mkdir()
+    (program.project / ".kimi-code" / "config.toml").write_text('deny = ["Bash(make *)"]\npermission_mode = "plan"\n')
+    with Terminal(program, size=(100, 34)) as terminal:
+        terminal.wait_for("Trust it as it is now?")
+        assert "deny: also Bash(make *)" in terminal.text
+        assert "permission_mode = plan" in terminal.text
+        terminal.type("\r")
+        terminal.wait_for("is not used: this folder is not trusted")
+        assert leave(terminal) == 0
+    with Terminal(program, size=(100, 34)) as terminal:
+        terminal.wait_for("Trust it as it is now?")
+        terminal.type("\x1b[B\r")
+        terminal.wait_for("Trusted:")
+        terminal.wait_for("plan")
+        assert leave(terminal) == 0
+
+
+def test_a_dropped_image_reaches_the_body_of_the_request(program: Program) -> None:
+    config = program.data.parent / "config.toml"
+    config.parent.mkdir()
+    config.write_text('model = "eye"\n[models.eye]\nid = "kimi-k3"\nvision = true\n')
+    shot = program.project / "a shot.png"
+    shot.write_bytes(png(30, 20))
+    program.server.script(say("Grey."))
+    with Terminal(program) as terminal:
+        terminal.wait_for("Ask for something")
+        dropped = str(shot).replace(" ", "\\ ")
+        terminal.type(f"\x1b[200~{dropped}\x1b[201~")
+        terminal.wait_for("[image #1: a shot.png]")
+        terminal.type("what is it?\r")
+        terminal.wait_for("Grey.")
+        assert leave(terminal) == 0
+    words, picture = program.server.requests[0].last["content"]
+    assert words["text"].endswith("[image #1: a shot.png] what is it?")
+    assert picture["image_url"]["url"].startswith("data:image/png;base64,")

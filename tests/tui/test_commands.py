@@ -1,0 +1,130 @@
+"""Symbols after @, side questions, AGENTS.md and the map, on a real screen with a real session."""
+
+from textual.widgets import Static
+
+from kimi_code.tui.screens.aside import Aside
+from kimi_code.tui.screens.page import Page
+from kimi_code.tui.widgets.completions import Completions
+from tests.server import call, error, hang, say
+from tests.tui.conftest import Lookout, Stage
+
+CODE = """\
+class Ledger:
+    def settle_up(self, who: str) -> int:
+        return 0
+
+
+def use() -> None:
+    Ledger().settle_up("a")
+"""
+
+
+def page(screen: Lookout) -> str:
+    return str(screen.app.screen.query_one("#page-body Static", Static).render())
+
+
+async def test_a_symbol_after_an_at_sign_is_completed_to_its_name_and_place(stage: Stage) -> None:
+    (stage.project / "ledger.py").write_text(CODE)
+    (stage.project / "unsettled.txt").write_text("")
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.pilot.press(*"look at @settl")
+        offered = screen.main.query_one(Completions)
+        await screen.until(lambda: offered.chosen is not None and offered.chosen.label == "Ledger.settle_up")
+        await screen.pilot.press("tab")
+        await screen.until(lambda: screen.main.prompt.text == "look at Ledger.settle_up (@ledger.py:2) ")
+
+
+async def test_paths_after_an_at_sign_come_without_waiting_for_symbols(stage: Stage) -> None:
+    (stage.project / "ledger.py").write_text(CODE)
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.pilot.press(*"@ledg")
+        offered = screen.main.query_one(Completions)
+        await screen.until(lambda: offered.chosen is not None and offered.chosen.text == "@ledger.py ")
+        await screen.until(lambda: offered.option_count == 2)  # and the class, behind the file
+        assert offered.chosen is not None
+        assert offered.chosen.text == "@ledger.py "
+
+
+async def test_a_side_question_is_answered_from_the_conversation_and_leaves_no_trace(stage: Stage) -> None:
+    stage.server.script(say("The key is under the mat."), say("Under the **mat**."), say("Fine."))
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.ask("where is it?")
+        session = screen.main.session
+        journal, tokens = session.meta.journal.read_bytes(), session.standing.tokens
+        await screen.say("/btw where was that again?")
+        await screen.until(lambda: isinstance(screen.app.screen, Aside) and screen.app.screen.done)
+        assert "Under the **mat**." in page(screen)
+        asked = stage.server.requests[1]
+        assert "under the mat" in str(asked.messages)
+        assert "where was that again?" in asked.last["content"]
+        assert asked.body["tools"] == stage.server.requests[0].body["tools"]
+        await screen.pilot.press("escape")
+        assert session.meta.journal.read_bytes() == journal
+        assert session.standing.tokens > tokens
+        await screen.ask("thanks")
+    assert "where was that" not in str(stage.server.requests[2].messages)
+
+
+async def test_a_side_question_can_be_asked_while_a_turn_runs_and_closing_it_ends_its_request(stage: Stage) -> None:
+    stage.server.script(hang(900, say("A long answer. " * 30)), hang(900, say("Another long one. " * 30)))
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.say("write a lot")
+        await screen.until(lambda: screen.shows("A long answer."))
+        await screen.say("/btw what is that?")
+        await screen.until(lambda: isinstance(screen.app.screen, Aside) and "Another long" in page(screen))
+        assert screen.state == "working"
+        await screen.pilot.press("escape")
+        await screen.until(lambda: not isinstance(screen.app.screen, Aside))
+        assert screen.state == "working"
+        await screen.pilot.press("escape")
+        await screen.until(lambda: screen.state == "idle")
+
+
+async def test_a_side_question_that_fails_says_why(stage: Stage) -> None:
+    stage.server.script(error(400, message="no such thing"))
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.say("/btw hello?")
+        await screen.until(lambda: isinstance(screen.app.screen, Aside) and "no such thing" in page(screen))
+
+
+async def test_init_asks_for_agents_md_and_for_an_update_where_there_is_one(stage: Stage) -> None:
+    stage.server.script(
+        call("Write", {"path": "AGENTS.md", "content": "# How\n"}), say("Written."), say("Still right.")
+    )
+    async with stage.open(permission_mode="edits") as screen:
+        await screen.ready()
+        await screen.say("/init in German")
+        await screen.until(lambda: screen.shows("Written.") and screen.state == "idle")
+        assert (stage.project / "AGENTS.md").read_text() == "# How\n"
+        await screen.say("/init")
+        await screen.until(lambda: screen.shows("Still right.") and screen.state == "idle")
+    first, _, second = (request.messages[-1]["content"] for request in stage.server.requests)
+    assert "Write AGENTS.md at the root" in first
+    assert first.endswith("The user adds: in German")
+    assert "AGENTS.md exists here already" in second
+
+
+async def test_the_map_is_a_page_and_can_be_about_something(stage: Stage) -> None:
+    (stage.project / "ledger.py").write_text(CODE)
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.say("/map settle_up")
+        await screen.until(lambda: type(screen.app.screen) is Page)
+        assert "ledger.py" in page(screen)
+        assert "settle_up" in page(screen)
+
+
+async def test_a_note_goes_to_agents_md_and_doctor_answers_in_the_session(stage: Stage) -> None:
+    async with stage.open() as screen:
+        await screen.ready()
+        await screen.say("# use tabs")
+        await screen.until(lambda: screen.shows("Added to"))
+        assert (stage.project / "AGENTS.md").read_text() == "- use tabs\n"
+        await screen.say("/doctor")
+        await screen.until(lambda: type(screen.app.screen) is Page)
+        assert "git" in page(screen)
