@@ -10,7 +10,7 @@ run: $(VENV)/.run
 	@$(BIN)/python -m kimi_code.cli.make_run $(ARGS)
 
 test: check
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: $(VENV)/.test
 	$(BIN)/ruff format --check .

@@ -232,11 +232,10 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
-def test_a_reviewed_turn_is_applied_by_hunks(program: Program, size: tuple[int, int]) -> None:
+def test_a_reviewed_turn_is_applied_by_hunks(program: Program) -> None:
     (program.project / "a.txt").write_text(TWENTY)
     program.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Done."))
-    with Terminal(program, "--review", "turn", "change it", size=size) as terminal:
+    with Terminal(program, "--review", "turn", "change it", size=(80, 24)) as terminal:
         terminal.wait_for("choose hunks")
         assert (program.project / "a.txt").read_text() == TWENTY
         terminal.type_slowly("j ")

@@ -141,6 +141,10 @@ async def scene(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[Sc
         await checkouts.close()
 
 
+# For what depends on how files are laid out, and not on what confines commands.
+either_way = pytest.mark.parametrize("scene", ["overlay", "unconfined"], indirect=True)
+
+
 @pytest.fixture
 async def any_scene(place: Path) -> AsyncIterator[Scene]:
     """For what does not depend on how copies are made."""
@@ -211,6 +215,7 @@ async def test_commands_and_tools_see_the_same_files_and_both_are_told_as_change
     assert photograph(scene.top) == before
 
 
+@either_way
 async def test_folders_can_be_moved_removed_and_made_again(scene: Scene) -> None:
     checkout = await scene.create()
     assert await sh(checkout, "mv src moved && rm -rf moved && mkdir src && echo again > src/c.py && ls src") == (
@@ -228,6 +233,7 @@ async def test_a_folder_that_an_overlay_cannot_rename_is_explained_to_the_model(
     assert said == "b.py\n" or "use mv" in blocked(said, net=False)
 
 
+@either_way
 async def test_searches_look_into_the_copy_and_honour_its_ignore_files(scene: Scene) -> None:
     checkout = await scene.create()
     await put(checkout, "src/deep/x.py", "needle\n")
@@ -240,6 +246,7 @@ async def test_searches_look_into_the_copy_and_honour_its_ignore_files(scene: Sc
     assert [hit.text for hit in found.hits] == ["needle"]
 
 
+@either_way
 async def test_paths_are_the_users_own_and_lead_into_the_copy(scene: Scene) -> None:
     checkout = await scene.create()
     workspace = checkout.workspace
@@ -411,6 +418,7 @@ async def test_ignored_folders_that_builds_need_are_there_read_only(scene: Scene
     assert not (scene.top / "node_modules" / "x").exists()
 
 
+@either_way
 async def test_ignored_folders_can_be_copied_and_are_then_the_copys_own(scene: Scene) -> None:
     checkouts = await scene.freeze(copied=["node_modules"])
     checkout = await checkouts.create("one")
@@ -489,6 +497,7 @@ async def test_kept_files_that_a_kill_left_half_way_or_nobody_uses_are_laid_out_
 # --- Results ---------------------------------------------------------------------------------------------------------
 
 
+@either_way
 async def test_results_are_merged_built_upon_and_applied_to_the_users_files(scene: Scene) -> None:
     (scene.top / "long").write_text("".join(f"{n}\n" for n in range(20)))
     checkouts = await scene.freeze()
@@ -514,6 +523,7 @@ async def test_results_are_merged_built_upon_and_applied_to_the_users_files(scen
     assert ((scene.top / ".git" / "index").read_bytes(), git(scene.top, "stash", "list")) == (index, head)
 
 
+@either_way
 async def test_a_copy_is_never_made_of_files_that_a_killed_process_left_half_way(scene: Scene) -> None:
     snapshots = Snapshots(scene.top, scene.data / "snapshots")
     shadow = await snapshots.open()
@@ -542,6 +552,7 @@ async def test_nested_repositories_and_huge_files_are_named_and_left_out(any_sce
 # --- All sorts of working trees --------------------------------------------------------------------------------------
 
 
+@either_way
 async def test_a_folder_without_a_repository(scene: Scene) -> None:
     shutil.rmtree(scene.top / ".git")
     before = photograph(scene.top)
@@ -569,6 +580,7 @@ async def test_a_detached_head_a_clean_tree_and_no_commit_yet(any_scene: Scene) 
     )
 
 
+@either_way
 async def test_a_linked_worktree_and_a_subfolder_as_the_working_folder(scene: Scene) -> None:
     git(scene.top, "worktree", "add", "-q", str(scene.place / "second"), "other")
     (scene.place / "second" / "src" / "b.py").write_text("in the second\n")
@@ -583,6 +595,7 @@ async def test_a_linked_worktree_and_a_subfolder_as_the_working_folder(scene: Sc
     assert photograph(scene.top) == before
 
 
+@either_way
 async def test_line_ends_and_filters_change_no_byte(scene: Scene) -> None:
     git(scene.top, "config", "core.autocrlf", "true")
     git(scene.top, "config", "filter.up.clean", "tr a-z A-Z")
@@ -609,6 +622,7 @@ def claimed(scene: Scene) -> set[Path]:
     return {path for path in (scene.data / "checkouts").glob("*/*") if path.name.partition(".")[0] != "base"}
 
 
+@either_way
 async def test_nothing_is_left_when_all_is_closed(scene: Scene) -> None:
     checkouts = await scene.freeze()
     one = await checkouts.create("one")
@@ -638,6 +652,7 @@ asyncio.run(main())
 """
 
 
+@either_way
 async def test_what_a_killed_run_leaves_is_swept_by_the_next_and_living_ones_are_spared(scene: Scene) -> None:
     way = next(name for name, way in WAYS.items() if way == scene.way)
     alive = await scene.create("alive")
@@ -669,6 +684,7 @@ async def test_a_copy_that_cannot_be_had_is_an_error_and_never_the_users_own_tre
     await checkouts.close()
 
 
+@either_way
 async def test_many_copies_at_once_are_all_of_their_own(scene: Scene) -> None:
     checkouts = await scene.freeze()
     async with asyncio.TaskGroup() as group:

@@ -470,6 +470,7 @@ def test_all_of_it_holds_for_an_ordinary_user() -> None:
             "not package",
             "-p",
             "no:cacheprovider",
+            "--noconftest",
             "--basetemp",
             f"{name}/tmp",
         )
