@@ -266,7 +266,7 @@ def event_types() -> str:
 
 def _annotation(annotation: Any) -> str:
     text = annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-    return re.sub(r"\b(?:typing|collections\.abc|kimi_code\.\w+)\.", "", text)
+    return re.sub(r"\b(?:typing|collections\.abc|kimi_code(?:\.[a-z_]+)+)\.", "", text)
 
 
 def keys() -> str:
