@@ -2,9 +2,9 @@
 (export_statement) @exported
 (lexical_declaration) @wrapper
 (variable_declaration) @wrapper
-(class_declaration name: (_) @name) @class
-(function_declaration name: (identifier) @name) @function
-(generator_function_declaration name: (identifier) @name) @function
+(class_declaration) @class
+(function_declaration) @function
+(generator_function_declaration) @function
 (method_definition name: [(property_identifier) (private_property_identifier)] @name) @method
 (variable_declarator name: (identifier) @name
   value: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
