@@ -40,11 +40,11 @@
 
 (import_statement) @import
 (export_statement source: (string)) @import
-(variable_declarator value: (call_expression function: (identifier) @_require arguments: (arguments . (string)))
+(variable_declarator value: (call_expression function: (identifier) @_require arguments: (_ . (string)))
   (#eq? @_require "require")) @import
-(expression_statement (call_expression function: (identifier) @_require arguments: (arguments . (string)))
+(expression_statement (call_expression function: (identifier) @_require arguments: (_ . (string)))
   (#eq? @_require "require")) @import
-(call_expression function: (import) arguments: (arguments . (string))) @import
+(call_expression function: (import) arguments: (_ . (string))) @import
 
 (member_expression property: (property_identifier) @reference)
 (new_expression constructor: (identifier) @reference)
