@@ -101,10 +101,13 @@ class Index:
 
     # --- Definitions ---
 
-    async def symbols(self, query: str, kind: str = "", path: str = "", limit: int = 50) -> Answer[Definition]:
+    async def symbols(
+        self, query: str, kind: str = "", path: str = "", limit: int = 50, *, whole: bool = False
+    ) -> Answer[Definition]:
         """Definitions whose names fit, ranked: exact, prefix, word boundaries, subsequence; exported and much used
-        ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob."""
-        complete = await self._indexer.refresh(_PATIENCE)
+        ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob.
+        `whole` waits until all files are read: one look at the tree, where `wait` and then a question are two."""
+        complete = await self._indexer.refresh(None if whole else _PATIENCE)
         container, _, name = query.strip().rpartition(".")
         fits = await asyncio.to_thread(fitting, self._indexer.catalog, name)
         return Answer(await self._best(fits, container, kind, path, limit), not complete)
@@ -223,12 +226,26 @@ class Index:
             self._paths = Lines(listing)
         return Answer(tuple(match_paths(query, self._paths, limit)), not complete)
 
-    async def map(self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "") -> RepoMap:
+    async def map(
+        self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "", whole: bool = False
+    ) -> RepoMap:
         """The map of at most `tokens` tokens as `count` counts; only of `folder` (relative) if it is given.
 
         While files are still being read, those that `focus` speaks of come first, for at most half a second. A tree
         that nothing is known of is listed before that, for at most a second: without, there is no answer at all.
+        `whole` waits until all files are read.
         """
+        complete = await (self._indexer.refresh(None) if whole else self._read_for(focus))
+        uses, graph = await self._connected()
+        given = tuple(inside for path in focus.files if (inside := self._inside(path)))
+        about, within = Focus(focus.words, given), self._inside(folder) or ""
+        catalog, recent = self._indexer.catalog, self._indexer.recent
+        ranking = await asyncio.to_thread(rank_files, catalog, uses, graph, about, recent, within)
+        details = await self._indexer.details(entry.path for entry, _ in ranking.files)
+        return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
+
+    async def _read_for(self, focus: Focus) -> bool:
+        """Look at the tree, and have read what a map about this cannot do without; whether that is all."""
         is_new = self._indexer.is_new
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE
@@ -242,14 +259,7 @@ class Index:
         finally:
             if searching is not None:
                 searching.cancel()
-        complete = await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
-        uses, graph = await self._connected()
-        given = tuple(inside for path in focus.files if (inside := self._inside(path)))
-        about, within = Focus(focus.words, given), self._inside(folder) or ""
-        catalog, recent = self._indexer.catalog, self._indexer.recent
-        ranking = await asyncio.to_thread(rank_files, catalog, uses, graph, about, recent, within)
-        details = await self._indexer.details(entry.path for entry, _ in ranking.files)
-        return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
+        return await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
 
     async def _read_first(self, focus: Focus, words: Sequence[str], defining: Sequence[str]) -> None:
         """Have the files read now that a focus names, or that look as if they define what it names."""
