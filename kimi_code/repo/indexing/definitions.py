@@ -4,6 +4,7 @@ What the captures of `queries/*.scm` mean:
 - `@class`, `@function` and every other kind of symbol: the whole of a definition; `@name` within it: its name, if that
   is not its field `name` (to compile a pattern of one node costs nothing, one with a field up to 0.2 s), or in C its
   innermost declarators
+- `@promoted`: a parameter of a constructor that is a property of its class
 - `@scope`: a block with a `@name` that is a container and no symbol (Rust's impl)
 - `@container`: the name of a definition's container, where that is no block around it
 - `@wrapper`: belongs to the one definition in it (decorators, `const`); `@exported`: a wrapper that exports
@@ -35,6 +36,7 @@ _NAME_MOST = 200  # of a name and of a container's: nesting a thousand deep must
 _SYMBOLS_MOST = 10_000  # of a file
 
 _TYPES = frozenset({"class", "interface", "struct", "enum", "trait", "scope"})
+_MADE_IN_PLACE = frozenset({"struct", "enum", "class"})
 _VALUES = frozenset({"constant", "variable", "property"})
 _FUNCTIONS = frozenset({"function", "method", "macro"})
 _WRAPPERS = frozenset({"wrapper", "exported"})
@@ -83,6 +85,7 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
     public = {content[node.start_byte : node.end_byte] for node in captures.get("public", ())}
     symbols: list[Symbol] = []
     starts: set[int] = set()
+    equations: set[tuple[str, bytes]] = set()
     for frame in _nest(language, content, captures):
         starts.update([name.start_byte for name in frame.names])
         parent = frame.parent
@@ -92,6 +95,8 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
         if not frame.names and not is_local:
             _name(frame)
             starts.update([name.start_byte for name in frame.names])
+        if language == "haskell" and frame.tag == "function":
+            frame.names = [name for name in frame.names if _is_first(name, frame.dotted, content, equations)]
         if frame.names and not is_local:
             symbols += _symbols_of(frame, language, content, public)
         else:  # what stands in it stands in its parent
@@ -219,6 +224,10 @@ def _framed(tag: str, node: "Node", top: _Frame | None) -> _Frame:
         parent = top.parent
     else:
         parent = top
+    if tag == "promoted":
+        tag, parent = "property", parent.parent if parent else None
+    elif tag in _MADE_IN_PLACE and parent is not None and parent.tag in ("type", "variable"):
+        parent = parent.parent  # typedef struct node {...} node_t: the struct is no part of its other name
     return _Frame(
         tag, node, node.start_byte, node.end_byte, parent, first, exports, parent.access if parent else "", []
     )
@@ -257,7 +266,7 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
         exported = outer_exported and (frame.tag == "scope" or is_exported(language, declaration))
         if public and frame.parent is None and language in _LISTED:
             exported = name.encode() in public or (exported and language not in _LISTED_ONLY)
-        if node is frame.names[0] and frame.node.type != "declaration":  # in C: a type that is made for a variable
+        if node is frame.names[0]:
             frame.dotted, frame.exported = f"{container}.{name}" if container else name, exported
         if frame.tag == "scope":
             continue
@@ -301,6 +310,13 @@ def _signature(frame: _Frame, language: str, content: bytes) -> str:
 def _word_of(node: "Node", field: str, content: bytes) -> str:
     word = node.child_by_field_name(field)
     return _text(content, word.start_byte, word.end_byte) if word is not None else ""
+
+
+def _is_first(name: "Node", container: str, content: bytes, seen: set[tuple[str, bytes]]) -> bool:
+    key = container, content[name.start_byte : name.end_byte]
+    is_new = key not in seen
+    seen.add(key)
+    return is_new
 
 
 def _folded(text: str) -> str:

@@ -9,8 +9,12 @@
 (method_declaration) @method
 (constructor_declaration) @method
 (local_function_statement) @function
-(property_declaration name: (identifier) @name (accessor_list) @body) @property
+(accessor_list) @body
 (property_declaration) @property
+(indexer_declaration "this" @name) @property
+(event_declaration) @property
+(operator_declaration operator: _ @name) @method
+(destructor_declaration) @method
 (field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @property
 (event_field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @property
 (using_directive) @import

@@ -8,7 +8,9 @@
 (method_declaration) @method
 (const_declaration (const_element . (name) @name)) @constant
 (property_declaration (property_element name: (variable_name (name) @name))) @property
-(property_promotion_parameter name: (variable_name (name) @name)) @property
+(property_promotion_parameter name: (variable_name (name) @name)) @promoted
+(expression_statement (function_call_expression function: (name) @_define
+  arguments: (arguments . (argument (string (string_content) @name)))) @constant (#eq? @_define "define"))
 (namespace_use_declaration) @import
 (require_once_expression) @import
 (require_expression) @import

@@ -15,5 +15,6 @@
 (public_field_definition name: [(property_identifier) (private_property_identifier)] @name) @property
 (ambient_declaration (lexical_declaration (variable_declarator name: (identifier) @name) @constant))
 (internal_module body: (statement_block (export_statement (lexical_declaration (variable_declarator name: (identifier) @name) @constant))))
+(required_parameter (accessibility_modifier) pattern: (identifier) @name) @promoted
 (import_alias) @import
 (type_identifier) @reference
