@@ -64,12 +64,11 @@ async def _draw(folder: Path, cwd: Path, tokens: int, focus: Sequence[str], *, w
     from kimi_code.repo.outline import Focus, render_file
 
     async with index_at(folder) as index:
-        if wait:
-            await index.wait()
         files = tuple(str(cwd / each) for each in focus if (cwd / each).exists())
         words = tuple(each for each in focus if not (cwd / each).exists())
         within = folder.relative_to(index.root).as_posix()
-        drawn = await index.map(tokens, estimate_tokens, Focus(words, files), folder="" if within == "." else within)
+        within = "" if within == "." else within
+        drawn = await index.map(tokens, estimate_tokens, Focus(words, files), folder=within, whole=wait)
         warn_if_partial(index)
         base = cwd if folder.is_relative_to(cwd) else folder
         shown = tuple(replace(file, path=_relative(index.root / file.path, base)) for file in drawn.files)

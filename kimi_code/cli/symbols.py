@@ -52,8 +52,7 @@ def symbols(
 
 async def _find(query: str, kind: str, cwd: Path) -> "tuple[tuple[Definition, ...], Path]":
     async with index_at(cwd) as index:
-        await index.wait()
-        answer = await index.symbols(query, kind, limit=_LIMIT)
+        answer = await index.symbols(query, kind, limit=_LIMIT, whole=True)
         warn_if_partial(index)
         return answer.items, index.root
 

@@ -10,17 +10,25 @@ No question waits for all files to be read: it is answered with what is known, `
 import asyncio
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import nsmallest
 from pathlib import Path
 
-from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status, Use
-from kimi_code.repo.indexing.catalog import Catalog, Entry
+from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status
 from kimi_code.repo.indexing.facts import Detail, read_detail
 from kimi_code.repo.indexing.fuzzy import Closeness, Lines, match_names, match_paths
 from kimi_code.repo.indexing.import_map import ImportMap
 from kimi_code.repo.indexing.indexer import Indexer
+from kimi_code.repo.indexing.lookups import (
+    definition_at,
+    ends_with,
+    fitting,
+    innermost,
+    path_test,
+    rank,
+    tree_key,
+    uses_of,
+)
 from kimi_code.repo.indexing.parser_process import ParserProcess
 from kimi_code.repo.indexing.rank import Graph
 from kimi_code.repo.indexing.reference_graph import Imports, Uses, connect, is_resolved, unpack
@@ -35,8 +43,6 @@ _CORES_EACH = 4  # processor cores for each parser process
 _WORKERS_MOST = 4
 _FOCUSED_MOST = 100  # files that are read before others because a question is about them
 _SUBJECTS = "class|def|fn|func|function|interface|struct|enum|trait|type|impl|module|object|protocol|extension"
-
-Ranked = tuple[Entry, int]  # a file, and one of its definitions
 
 
 class Index:
@@ -95,12 +101,15 @@ class Index:
 
     # --- Definitions ---
 
-    async def symbols(self, query: str, kind: str = "", path: str = "", limit: int = 50) -> Answer[Definition]:
+    async def symbols(
+        self, query: str, kind: str = "", path: str = "", limit: int = 50, *, whole: bool = False
+    ) -> Answer[Definition]:
         """Definitions whose names fit, ranked: exact, prefix, word boundaries, subsequence; exported and much used
-        ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob."""
-        complete = await self._indexer.refresh(_PATIENCE)
+        ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob.
+        `whole` waits until all files are read: one look at the tree, where `wait` and then a question are two."""
+        complete = await self._indexer.refresh(None if whole else _PATIENCE)
         container, _, name = query.strip().rpartition(".")
-        fits = await asyncio.to_thread(_fitting, self._indexer.catalog, name)
+        fits = await asyncio.to_thread(fitting, self._indexer.catalog, name)
         return Answer(await self._best(fits, container, kind, path, limit), not complete)
 
     async def completions(self, name: str, limit: int) -> tuple[Definition, ...]:
@@ -138,16 +147,16 @@ class Index:
         self, fits: Iterable[tuple[Closeness, int]], container: str, kind: str, path: str, limit: int
     ) -> tuple[Definition, ...]:
         """The definitions of the names that fit, as far as they are in such a container."""
-        accepts = _path_test(self._inside(path) if path else "", path)
-        ranked = await asyncio.to_thread(_ranked, self._indexer.catalog, fits, kind, accepts)
+        accepts = path_test(self._inside(path) if path else "", path)
+        ranked = await asyncio.to_thread(rank, self._indexer.catalog, fits, kind, accepts)
         found: list[Definition] = []
         step = max(limit, 20)
         for start in range(0, len(ranked), step):
             some = ranked[start : start + step]
             details = await self._indexer.details(entry.path for entry, _ in some)
             for entry, place in some:
-                definition = _at(details.get(entry.path), place)
-                if definition is not None and _ends_with(definition.container, container):
+                definition = definition_at(details.get(entry.path), place)
+                if definition is not None and ends_with(definition.container, container):
                     found.append(definition)
             if len(found) >= limit:
                 break
@@ -176,7 +185,7 @@ class Index:
     async def enclosing(self, path: Path | str, line: int) -> Definition | None:
         """The innermost definition around a line (from 1)."""
         found = await self.outline(path)
-        return _innermost(found.definitions, line) if found else None
+        return innermost(found.definitions, line) if found else None
 
     # --- Uses ---
 
@@ -196,7 +205,7 @@ class Index:
         found = [
             FileUses(entry.path, uses, is_resolved(entry, definers, imports))
             for entry in users
-            if (uses := _uses(details.get(entry.path), last))
+            if (uses := uses_of(details.get(entry.path), last))
         ]
         found.sort(key=lambda file: (not file.resolved, file.path))
         return Answer(tuple(found), not complete)
@@ -217,12 +226,26 @@ class Index:
             self._paths = Lines(listing)
         return Answer(tuple(match_paths(query, self._paths, limit)), not complete)
 
-    async def map(self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "") -> RepoMap:
+    async def map(
+        self, tokens: int, count: Count, focus: Focus = NOTHING, *, folder: str = "", whole: bool = False
+    ) -> RepoMap:
         """The map of at most `tokens` tokens as `count` counts; only of `folder` (relative) if it is given.
 
         While files are still being read, those that `focus` speaks of come first, for at most half a second. A tree
         that nothing is known of is listed before that, for at most a second: without, there is no answer at all.
+        `whole` waits until all files are read.
         """
+        complete = await (self._indexer.refresh(None) if whole else self._read_for(focus))
+        uses, graph = await self._connected()
+        given = tuple(inside for path in focus.files if (inside := self._inside(path)))
+        about, within = Focus(focus.words, given), self._inside(folder) or ""
+        catalog, recent = self._indexer.catalog, self._indexer.recent
+        ranking = await asyncio.to_thread(rank_files, catalog, uses, graph, about, recent, within)
+        details = await self._indexer.details(entry.path for entry, _ in ranking.files)
+        return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
+
+    async def _read_for(self, focus: Focus) -> bool:
+        """Look at the tree, and have read what a map about this cannot do without; whether that is all."""
         is_new = self._indexer.is_new
         loop = asyncio.get_running_loop()
         until = loop.time() + _PATIENCE
@@ -236,14 +259,7 @@ class Index:
         finally:
             if searching is not None:
                 searching.cancel()
-        complete = await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
-        uses, graph = await self._connected()
-        given = tuple(inside for path in focus.files if (inside := self._inside(path)))
-        about, within = Focus(focus.words, given), self._inside(folder) or ""
-        catalog, recent = self._indexer.catalog, self._indexer.recent
-        ranking = await asyncio.to_thread(rank_files, catalog, uses, graph, about, recent, within)
-        details = await self._indexer.details(entry.path for entry, _ in ranking.files)
-        return await asyncio.to_thread(_drawn, ranking, details, tokens, count, not complete)
+        return await self._indexer.settled(max(0, until - _DRAWING - loop.time())) and complete
 
     async def _read_first(self, focus: Focus, words: Sequence[str], defining: Sequence[str]) -> None:
         """Have the files read now that a focus names, or that look as if they define what it names."""
@@ -272,53 +288,17 @@ class Index:
             catalog = self._indexer.catalog
             files = sorted(entry.path for entry in catalog)
             manifests = await self._imports.key(self._indexer.listing.paths)
-            key = _key(catalog, files, manifests)
+            key = tree_key(catalog, files, manifests)
             if self._uses is not None and self._uses[0] == key:
                 return self._uses[1:]
             uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
             if uses is None:
                 imports = await self._resolved_imports()
                 uses = await asyncio.to_thread(connect, catalog, imports)
-                if not self._indexer.status().partial and key == _key(catalog, files, manifests):
+                if not self._indexer.status().partial and key == tree_key(catalog, files, manifests):
                     await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
             self._uses = (key, uses, await asyncio.to_thread(uses.graph))
             return self._uses[1:]
-
-
-def _fitting(catalog: Catalog, name: str) -> list[tuple[Closeness, int]]:
-    """How closely the defined names fit one; in a thread: there may be a hundred thousand."""
-    numbers, lines = catalog.defined_names()
-    return [(fit, numbers[line]) for fit, line in match_names(name, lines)]
-
-
-def _ranked(
-    catalog: Catalog, fits: Iterable[tuple[Closeness, int]], kind: str, accepts: Callable[[str], bool]
-) -> list[Ranked]:
-    definers = catalog.definers()
-    users = catalog.user_counts()
-    ranked: list[tuple[tuple[object, ...], Ranked]] = []
-    for fit, number in fits:
-        length = len(catalog.names[number])
-        for entry in definers.get(number, ()):
-            if not accepts(entry.path):
-                continue
-            for place, name in enumerate(entry.defined):
-                if name != number:
-                    continue
-                own_kind, exported = entry.kind(place)
-                if not kind or kind == own_kind:
-                    key = (fit, not exported, -users.get(number, 0), length, entry.path, place)
-                    ranked.append((key, (entry, place)))
-    ranked.sort(key=lambda pair: pair[0])
-    return [pair[1] for pair in ranked]
-
-
-def _key(catalog: Catalog, files: Sequence[str], manifests: str) -> str:
-    digest = blake2b(manifests.encode("utf-8", "surrogateescape"), digest_size=16)
-    for path in files:
-        entry = catalog.get(path)
-        digest.update(os.fsencode(path) + (entry.digest.encode() if entry else b"") + b"\n")
-    return digest.hexdigest()
 
 
 def _drawn(ranking: Ranking, details: Mapping[str, Detail], tokens: int, count: Count, partial: bool) -> RepoMap:
@@ -328,38 +308,3 @@ def _drawn(ranking: Ranking, details: Mapping[str, Detail], tokens: int, count: 
         if (detail := details.get(entry.path)) and len(detail.definitions) == len(entry.defined)
     ]
     return draw(candidates, tokens, count, partial=partial)
-
-
-def _path_test(inside: str | None, path: str) -> Callable[[str], bool]:
-    """A test for a file, everything in a folder, or a glob; nothing is outside of the root."""
-    if any(character in path for character in "*?[{"):
-        from kimi_code.repo.walk import compile_glob
-
-        return compile_glob(path)
-    if inside is None:
-        return lambda _: False
-    return lambda each: not inside or each == inside or each.startswith(f"{inside}/")
-
-
-def _ends_with(container: str, wanted: str) -> bool:
-    """Whether a dotted name ends with another, by whole parts, whatever their case."""
-    return not wanted or f".{container}".lower().endswith(f".{wanted}".lower())
-
-
-def _at(detail: Detail | None, place: int) -> Definition | None:
-    return detail.definitions[place] if detail is not None and place < len(detail.definitions) else None
-
-
-def _innermost(definitions: Iterable[Definition], line: int) -> Definition | None:
-    around = [each for each in definitions if each.line <= line <= each.end_line]
-    return min(around, key=lambda each: (each.end_line - each.line, -each.line), default=None)
-
-
-def _uses(detail: Detail | None, name: str) -> tuple[Use, ...]:
-    if detail is None:
-        return ()
-    lines = detail.references.get(name, ())
-    return tuple(
-        Use(line, around.qualified if (around := _innermost(detail.definitions, line)) else "")
-        for line in dict.fromkeys(lines)
-    )

@@ -94,7 +94,7 @@ def draw(candidates: Iterable[Candidate], budget: int, count: Count, *, partial:
     """The map of at most `budget` tokens as `count` counts them: as many of the best definitions as fit."""
     ranked = sorted(candidates, key=lambda file: (-file.rank, file.path))
     order = _in_order(ranked)
-    parents = [parents_of(file.definitions) for file in ranked]
+    parents = _Parents(ranked)
     fits, fitting = 0, RepoMap("", 0, (), partial)
     low, high = 1, min(_FIRST_TRY, len(order))
     while high < len(order) and (drawn := _draw(ranked, parents, order[:high], count, partial)).tokens <= budget:
@@ -109,6 +109,18 @@ def draw(candidates: Iterable[Candidate], budget: int, count: Count, *, partial:
         else:
             high = middle - 1
     return fitting if fits else RepoMap("", 0, (), partial)
+
+
+class _Parents(dict[int, Sequence[int]]):
+    """By the number of a file, made when it is asked for: most candidates are in no map."""
+
+    def __init__(self, files: Sequence[Candidate]) -> None:
+        super().__init__()
+        self._files = files
+
+    def __missing__(self, number: int) -> Sequence[int]:
+        self[number] = parents_of(self._files[number].definitions)
+        return self[number]
 
 
 Item = tuple[int, int]  # a file, and one of its definitions, -1 for its path alone
@@ -127,9 +139,7 @@ def _in_order(files: Sequence[Candidate]) -> list[Item]:
     return [(number, n) for _, number, n in scored]
 
 
-def _draw(
-    files: Sequence[Candidate], parents: Sequence[Sequence[int]], items: Sequence[Item], count: Count, partial: bool
-) -> RepoMap:
+def _draw(files: Sequence[Candidate], parents: _Parents, items: Sequence[Item], count: Count, partial: bool) -> RepoMap:
     chosen: dict[int, set[int]] = {}
     for number, n in items:
         chosen.setdefault(number, set()).add(n)

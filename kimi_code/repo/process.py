@@ -90,12 +90,12 @@ class LocalProcess:
             return Exit(None, signal=-code)
         return Exit(None if self._killed else code)
 
-    async def kill(self) -> None:
-        """TERM to the whole group, 2 s of grace, KILL; returns when it is gone. Safe to call twice."""
+    async def kill(self, grace: float = GRACE) -> None:
+        """TERM to the whole group, at most 2 s of grace, KILL; returns when it is gone. Safe to call twice."""
         self._killed = self._killed or not self._watcher.exited.is_set()
         try:
             self._signal_group(signal.SIGTERM)
-            await _within(GRACE, self._group_end())
+            await _within(grace, self._group_end())
             self._end_group()
             await _within(_KILL_WAIT, self._watcher.exited.wait())
             await _within(_LAST_WORDS, self._watcher.over.wait())

@@ -2,18 +2,17 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kimi_code.agent.first_map import FirstMap, is_huge, is_tiny
+from kimi_code.cli.app import main
 from kimi_code.events import ToolEnded
 from kimi_code.repo.index import Index
+from kimi_code.values import frozen
 from tests.harness import Lab
 from tests.program import make_program
 from tests.server import FakeServer, call, say
@@ -162,55 +161,76 @@ def test_a_run_with_a_warm_cache_shows_the_map_to_the_model(server: FakeServer, 
 # --- Commands ---
 
 
-def run(project: Path, *args: str) -> "subprocess.CompletedProcess[str]":
-    env = {**os.environ, "KIMI_CODE_DIR": str(project.parent / "home"), "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "kimi_code", *args]
-    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, timeout=60, check=False)
+@frozen
+class Done:
+    code: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all commands, so that only the first of them finds no cache."""
     return fill(tmp_path_factory.mktemp("map") / "project")
 
 
-def output(project: Path, *args: str) -> Any:
-    done = run(project, *args)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def run(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """A command line in the project, in this process."""
+    monkeypatch.setenv("KIMI_CODE_DIR", str(project.parent / "home"))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*args: str, cwd: Path = project) -> Done:
+        monkeypatch.chdir(cwd)
+        capfd.readouterr()
+        code = main(args)
+        said = capfd.readouterr()
+        return Done(code, said.out, said.err)
+
+    return run
+
+
+def output(run: Run, *args: str, **where: Path) -> Any:
+    done = run(*args, **where)
+    assert done.code == 0, done.stderr
     return json.loads(done.stdout)
 
 
-def test_map_prints_text_and_json_within_its_tokens(project: Path) -> None:
-    made = output(project, "map", "--json", "--tokens", "60", "--focus", "open_store")
+def test_map_prints_text_and_json_within_its_tokens(run: Run) -> None:
+    made = output(run, "map", "--json", "--tokens", "60", "--focus", "open_store")
     assert set(made) == {"text", "tokens", "partial", "files"}
     assert made["tokens"] <= 60 and made["partial"] is False
     assert made["files"][0]["path"] == "src/store.py"
     assert {"name": "open_store", "kind": "function", "line": 6} in made["files"][0]["symbols"]
-    plain = run(project, "map", "--tokens", "60", "--focus", "open_store")
+    plain = run("map", "--tokens", "60", "--focus", "open_store")
     assert plain.stdout == made["text"] + "\n"
     assert "\x1b" not in plain.stdout
 
 
-def test_map_of_a_folder_holds_nothing_else_and_its_paths_are_as_typed(project: Path) -> None:
-    assert [file["path"] for file in output(project, "map", "web", "--json")["files"]] == ["web/cart.ts"]
-    assert [file["path"] for file in output(project, "-C", "web", "map", "--json")["files"]] == ["cart.ts"]
-    focused = output(project, "map", "--json", "--focus", "cmd/run.go", "--tokens", "30")
+def test_map_of_a_folder_holds_nothing_else_and_its_paths_are_as_typed(run: Run) -> None:
+    assert [file["path"] for file in output(run, "map", "web", "--json")["files"]] == ["web/cart.ts"]
+    assert [file["path"] for file in output(run, "-C", "web", "map", "--json")["files"]] == ["cart.ts"]
+    focused = output(run, "map", "--json", "--focus", "cmd/run.go", "--tokens", "30")
     assert focused["files"][0]["path"] == "cmd/run.go"
-    assert "does not exist" in run(project, "map", "gone").stderr
-    assert "is a file" in run(project, "map", "src/main.py").stderr
+    assert "does not exist" in run("map", "gone").stderr
+    assert "is a file" in run("map", "src/main.py").stderr
 
 
-def test_map_without_waiting_answers_with_what_there_is(project: Path, tmp_path: Path) -> None:
+def test_map_without_waiting_answers_with_what_there_is(run: Run, tmp_path: Path) -> None:
     fresh = fill(tmp_path / "project")
-    made = output(fresh, "map", "--no-wait", "--json")
+    made = output(run, "map", "--no-wait", "--json", cwd=fresh)
     assert made["partial"] in (True, False) and made["tokens"] <= 2000
 
 
-def test_symbols_prints_a_table_and_json_best_first(project: Path) -> None:
-    found = output(project, "symbols", "store", "--json")
+def test_symbols_prints_a_table_and_json_best_first(run: Run) -> None:
+    found = output(run, "symbols", "store", "--json")
     assert (found[0].pop("signature"), found[0].pop("container")) == ("class Store", "")
     assert found[0] == {"name": "Store", "kind": "class", "path": "src/store.py", "line": 1}
-    assert [each["name"] for each in output(project, "symbols", "Store.p", "--json", "--kind", "method")] == ["put"]
-    assert "src/store.py:6  function  open_store" in run(project, "symbols", "open_store").stdout
-    nothing = run(project, "symbols", "zzz", "--json")
-    assert (nothing.returncode, json.loads(nothing.stdout)) == (1, [])
-    assert "klass" in run(project, "symbols", "x", "--kind", "klass").stderr
+    assert [each["name"] for each in output(run, "symbols", "Store.p", "--json", "--kind", "method")] == ["put"]
+    assert "src/store.py:6  function  open_store" in run("symbols", "open_store").stdout
+    nothing = run("symbols", "zzz", "--json")
+    assert (nothing.code, json.loads(nothing.stdout)) == (1, [])
+    assert "klass" in run("symbols", "x", "--kind", "klass").stderr

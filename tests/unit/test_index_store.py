@@ -88,7 +88,9 @@ SYMBOLS = st.builds(
 
 @given(
     st.lists(SYMBOLS, max_size=4),
-    st.dictionaries(TEXT, st.lists(st.integers(1, 99), min_size=1, max_size=300).map(tuple), max_size=4),
+    st.dictionaries(
+        TEXT, st.lists(st.integers(1, 99), min_size=1, max_size=4).map(lambda some: (*some,) * 90), max_size=4
+    ),
     st.lists(
         st.builds(Import, TEXT, st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple), st.integers(1, 9)), max_size=2
     ),

@@ -280,8 +280,8 @@ def node_sources() -> list[Path]:
             folders.sort()
             found += [Path(folder, file) for file in sorted(files) if file.endswith((".js", ".cjs", ".mjs", ".d.ts"))]
             if len(found) > 150:
-                return found[:150]
-    return found
+                break
+    return found[:150:3]
 
 
 def test_installed_javascript_is_read_without_an_error() -> None:

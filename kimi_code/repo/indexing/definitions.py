@@ -1,7 +1,10 @@
 """From the nodes a query captures to symbols and references: nesting, signatures, comments, what is exported.
 
 What the captures of `queries/*.scm` mean:
-- `@class`, `@function` and every other kind of symbol: the whole of a definition; `@name` within it: its name
+- `@class`, `@function` and every other kind of symbol: the whole of a definition; `@name` within it: its name, if that
+  is not its field `name` (to compile a pattern of one node costs nothing, one with a field up to 0.2 s), or in C its
+  innermost declarators
+- `@promoted`: a parameter of a constructor that is a property of its class
 - `@scope`: a block with a `@name` that is a container and no symbol (Rust's impl)
 - `@container`: the name of a definition's container, where that is no block around it
 - `@wrapper`: belongs to the one definition in it (decorators, `const`); `@exported`: a wrapper that exports
@@ -20,6 +23,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from kimi_code.repo.indexing.comments import doc_above, docstring
+from kimi_code.repo.indexing.declarators import DECLARATIONS, declared_names
 from kimi_code.repo.indexing.visibility import Declaration, is_exported
 from kimi_code.repo.symbols import Kind, Symbol
 from kimi_code.repo.syntax import Captures
@@ -32,6 +36,7 @@ _NAME_MOST = 200  # of a name and of a container's: nesting a thousand deep must
 _SYMBOLS_MOST = 10_000  # of a file
 
 _TYPES = frozenset({"class", "interface", "struct", "enum", "trait", "scope"})
+_MADE_IN_PLACE = frozenset({"struct", "enum", "class"})
 _VALUES = frozenset({"constant", "variable", "property"})
 _FUNCTIONS = frozenset({"function", "method", "macro"})
 _WRAPPERS = frozenset({"wrapper", "exported"})
@@ -42,6 +47,7 @@ _COMPOUND = frozenset({"cpp", "lua", "ruby", "csharp", "elixir"})  # where a nam
 _ENDED = frozenset({"ruby", "lua"})  # by a word, when the body is empty
 _LISTED = frozenset({"python", "javascript", "typescript", "tsx", "haskell"})
 _LISTED_ONLY = frozenset({"python", "haskell"})  # what is not in the list is not exported
+_SWIFT_KINDS = {"struct": "struct", "enum": "enum", "extension": "scope"}  # whose node is that of a class
 _SEPARATOR = re.compile(r"::|[.:]")
 _CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]+")
 _ENDING = re.compile(r"[;\s]+end$")
@@ -79,13 +85,22 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
     public = {content[node.start_byte : node.end_byte] for node in captures.get("public", ())}
     symbols: list[Symbol] = []
     starts: set[int] = set()
+    equations: set[tuple[str, bytes]] = set()
     for frame in _nest(language, content, captures):
         starts.update([name.start_byte for name in frame.names])
         parent = frame.parent
         frame.dotted = parent.dotted if parent else ""
         frame.exported = parent.exported if parent else True
-        if frame.names and not (frame.tag in _VALUES and parent is not None and parent.tag in _FUNCTIONS):
+        is_local = frame.tag in _VALUES and parent is not None and parent.tag in _FUNCTIONS
+        if not frame.names and not is_local:
+            _name(frame)
+            starts.update([name.start_byte for name in frame.names])
+        if language == "haskell" and frame.tag == "function":
+            frame.names = [name for name in frame.names if _is_first(name, frame.dotted, content, equations)]
+        if frame.names and not is_local:
             symbols += _symbols_of(frame, language, content, public)
+        else:  # what stands in it stands in its parent
+            frame.tag = parent.tag if parent else ""
         if len(symbols) > _SYMBOLS_MOST:
             break
     return symbols, starts
@@ -148,6 +163,8 @@ def _nest(language: str, content: bytes, captures: Captures) -> list[_Frame]:
             frame = _framed(tag, node, top)
             if tag == "class" and language == "cpp":
                 frame.access = "private"
+            elif tag == "class" and language == "swift":
+                frame.tag = _SWIFT_KINDS.get(_word_of(node, "declaration_kind", content), tag)
             stack.append(frame)
             if tag not in _WRAPPERS:
                 frames.append(frame)
@@ -177,6 +194,17 @@ def _add_part(frame: _Frame, tag: str, node: "Node", content: bytes) -> None:
             pass
 
 
+def _name(frame: _Frame) -> None:
+    """Give a definition the names that its own fields tell."""
+    name = frame.node.child_by_field_name("name")
+    if name is not None:
+        _add_part(frame, "name", name, b"")
+    elif frame.node.type in DECLARATIONS:
+        frame.names, declares_function = declared_names(frame.node)
+        if declares_function and frame.tag in _VALUES:
+            frame.tag = "method" if frame.tag == "property" else "function"
+
+
 def _extend(frames: list[_Frame], stack: list[_Frame], node: "Node") -> None:
     """Adds a body that stands after its definition, not in it."""
     if frames and frames[-1].end <= node.start_byte:
@@ -196,6 +224,10 @@ def _framed(tag: str, node: "Node", top: _Frame | None) -> _Frame:
         parent = top.parent
     else:
         parent = top
+    if tag == "promoted":
+        tag, parent = "property", parent.parent if parent else None
+    elif tag in _MADE_IN_PLACE and parent is not None and parent.tag in ("type", "variable"):
+        parent = parent.parent  # typedef struct node {...} node_t: the struct is no part of its other name
     return _Frame(
         tag, node, node.start_byte, node.end_byte, parent, first, exports, parent.access if parent else "", []
     )
@@ -218,6 +250,8 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
                 *owners, name = _SEPARATOR.split(name.lstrip(":"))
             elif frame.tag == "heading":
                 name = name.rstrip(" #")
+            elif frame.tag == "scope":
+                name = _ARGUMENTS.sub("", name)
         if not name:
             continue
         container = outer
@@ -271,6 +305,18 @@ def _signature(frame: _Frame, language: str, content: bytes) -> str:
     if language in _ENDED:
         text = _ENDING.sub("", text)
     return text if len(text) <= _SIGNATURE_MOST else text[: _SIGNATURE_MOST - 1].rstrip() + "…"
+
+
+def _word_of(node: "Node", field: str, content: bytes) -> str:
+    word = node.child_by_field_name(field)
+    return _text(content, word.start_byte, word.end_byte) if word is not None else ""
+
+
+def _is_first(name: "Node", container: str, content: bytes, seen: set[tuple[str, bytes]]) -> bool:
+    key = container, content[name.start_byte : name.end_byte]
+    is_new = key not in seen
+    seen.add(key)
+    return is_new
 
 
 def _folded(text: str) -> str:

@@ -4,17 +4,18 @@ One event loop owns it; what blocks (SQLite, the status of each file) runs in th
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kimi_code.repo.indexing.answers import Skipped, Status
 from kimi_code.repo.indexing.catalog import Catalog
+from kimi_code.repo.indexing.choice import NOT_CODE, indexed, most_important_last
 from kimi_code.repo.indexing.facts import Detail, Facts, read_detail
 from kimi_code.repo.indexing.index_store import IndexStore
-from kimi_code.repo.indexing.languages import is_lock_file, is_vendored, language_of
-from kimi_code.repo.indexing.listing import FILES_MOST, Listing, Stamp, list_files, recently_committed, stamps
+from kimi_code.repo.indexing.keeper import Keeper
+from kimi_code.repo.indexing.languages import language_of
+from kimi_code.repo.indexing.listing import FILES_MOST, Listing, list_files, recently_committed, stamps
 from kimi_code.repo.indexing.parser_process import (
     Failed,
     Gone,
@@ -24,26 +25,14 @@ from kimi_code.repo.indexing.parser_process import (
     ParserProcess,
     ParserUnavailableError,
 )
-from kimi_code.repo.indexing.relevance import is_test
 
 if TYPE_CHECKING:
     from kimi_code.repo.indexing.watch import Watcher
 
 _MANY = 200  # files to read, from which on their order matters
-_BATCH = 150  # files kept on disk at once
 _READ_PATIENCE = 3.0  # seconds for files that an answer cannot do without
 _FIRST_FEW = 12  # files of a question without which it is not answered
 _PAUSE = 100  # files between two chances for others to run
-
-# They have outlines, when asked for, but nothing that code refers to.
-_NOT_CODE = frozenset({"", "json", "yaml", "toml", "markdown", "css"})
-
-
-def is_indexed(path: str) -> bool:
-    """Whether a file's symbols belong into the index, as far as its name tells."""
-    name = path.rpartition("/")[2]
-    may_be_script = "." not in name and not name.isupper()
-    return (may_be_script or language_of(path) not in _NOT_CODE) and not is_vendored(path) and not is_lock_file(path)
 
 
 class Indexer:
@@ -55,6 +44,7 @@ class Indexer:
         self.listing = Listing(())
         self.recent: tuple[str, ...] = ()
         self.store = IndexStore(folder, self.root)
+        self._keeper = Keeper(self.store)
         self._parsers = parsers
         self._watch = watch
         self._watcher: Watcher | None = None
@@ -69,11 +59,6 @@ class Indexer:
         self._reading: dict[str, Job] = {}
         self._work, self._idle = asyncio.Event(), asyncio.Event()
         self._awaited: dict[str, asyncio.Future[tuple[Facts, bytes] | None]] = {}
-        self._unsaved: dict[str, tuple[Facts, bytes]] = {}
-        self._saving: Mapping[str, tuple[Facts, bytes]] = {}
-        self._restamped: dict[str, Stamp] = {}
-        self._gone: set[str] = set()
-        self._saver: asyncio.Task[None] | None = None
         self._strangers: set[str] = set()  # that changed, but are not in the listing
         self._problem = ""
 
@@ -117,7 +102,7 @@ class Indexer:
         by_name = [
             Skipped(path, "vendored")
             for path in self.listing.paths
-            if path not in self._wanted_set and language_of(path) not in _NOT_CODE
+            if path not in self._wanted_set and language_of(path) not in NOT_CODE
         ]
         return sorted((*parsed, *by_name), key=lambda each: each.path)
 
@@ -191,7 +176,7 @@ class Indexer:
 
     async def _compare(self, listing: Listing) -> None:
         if listing is not self.listing:
-            self._wanted = await asyncio.to_thread(_indexed, listing.paths)
+            self._wanted = await asyncio.to_thread(indexed, listing.paths)
             self._wanted_set = frozenset(self._wanted)
             self._strangers.clear()
         self.listing = listing
@@ -206,7 +191,7 @@ class Indexer:
         if len(news) > _MANY:
             if not self.recent:
                 self.recent = await recently_committed(self.root)
-            news = _most_important_last(news, self.recent)
+            news = most_important_last(news, self.recent)
         self.hurry(news)
         if self._watch:
             await self._follow(found)
@@ -296,15 +281,12 @@ class Indexer:
                 entry = self.catalog.get(path)
                 if entry is not None and job is not None and entry.digest == job.known:
                     entry.size, entry.mtime_ns = outcome.size, outcome.mtime_ns
-                    self._restamped[path] = (outcome.size, outcome.mtime_ns)
+                    self._keeper.restamp(path, (outcome.size, outcome.mtime_ns))
         if result is not None and path in self._wanted_set and self._put(result[0]):
-            self._unsaved[path] = result
-            self._gone.discard(path)
+            self._keeper.put(path, result)
         future = self._awaited.pop(path, None)
         if future is not None and not future.done():
             future.set_result(result)
-        if len(self._unsaved) >= _BATCH:
-            self._keep()
         self._settle()
 
     def _quarantined(self, path: str, reason: str) -> tuple[Facts, bytes] | None:
@@ -327,51 +309,20 @@ class Indexer:
     def _drop(self, path: str) -> None:
         self.catalog.drop(path)
         self._jobs.pop(path, None)
-        self._unsaved.pop(path, None)
-        self._gone.add(path)
+        self._keeper.drop(path)
 
     def _settle(self) -> None:
         if not self._jobs and not self._reading:
             self._idle.set()
-            self._keep()
-
-    # --- Details and what is on disk ---
-
-    def _keep(self) -> None:
-        if self._saver is None and (self._unsaved or self._restamped or self._gone):
-            self._saver = asyncio.create_task(self._save())
-
-    async def _save(self) -> None:
-        try:
-            while self._unsaved or self._restamped or self._gone:
-                self._saving, restamped, gone = self._unsaved, self._restamped, self._gone
-                self._unsaved, self._restamped, self._gone = {}, {}, set()
-                await asyncio.to_thread(self.store.save, list(self._saving.values()), restamped, gone)
-        finally:
-            self._saving, self._saver = {}, None
+            self._keeper.save()
 
     async def details(self, paths: Iterable[str]) -> dict[str, Detail]:
         """The details of files in the catalog; a file that has none any more is missing."""
         digests = {path: entry.digest for path in paths if (entry := self.catalog.get(path)) is not None}
-        kept = {
-            path: (digest, each[1])
-            for path, digest in digests.items()
-            if (each := self._unsaved.get(path) or self._saving.get(path)) and each[0].digest == digest
-        }
-        found = await asyncio.to_thread(self._decoded, digests, kept)
+        found = await self._keeper.details(digests)
         missing = [path for path in digests if path not in found and self.catalog.get(path) is not None]
         for path, result in (await self.read_now(missing)).items():
             found[path] = read_detail(path, result[1])
-        return found
-
-    def _decoded(self, digests: Mapping[str, str], kept: Mapping[str, tuple[str, bytes]]) -> dict[str, Detail]:
-        """In a thread: those of these digests, `kept` or on disk."""
-        asked = [path for path in digests if path not in kept]
-        found: dict[str, Detail] = {}
-        for path, (digest, body) in {**(self.store.details(asked) if asked else {}), **kept}.items():
-            if digest == digests[path]:
-                with suppress(ValueError):
-                    found[path] = read_detail(path, body)
         return found
 
     async def read_next(self, paths: Sequence[str], patience: float) -> None:
@@ -411,25 +362,7 @@ class Indexer:
             await asyncio.wait(self._tasks)
         for parser in self._parsers:
             await parser.close()
-        if self._saver is not None:
-            await asyncio.wait({self._saver})
-        await self._save()
-        await asyncio.to_thread(self.store.close)
-
-
-def _indexed(paths: Iterable[str]) -> tuple[str, ...]:
-    return tuple(path for path in paths if is_indexed(path))
-
-
-def _most_important_last(paths: Iterable[str], recent: Iterable[str]) -> list[str]:
-    """Recently committed files last, before them those near the root; tests first."""
-    places = {path: place for place, path in enumerate(recent)}
-    later = len(places)
-
-    def key(path: str) -> tuple[int, bool, int, str]:
-        return (-places.get(path, later), not is_test(path), -path.count("/"), path)
-
-    return sorted(paths, key=key)
+        await self._keeper.close()
 
 
 async def _within(patience: float | None, work: Awaitable[object]) -> bool:

@@ -223,7 +223,7 @@ class _Child:
     async def close(self) -> None:
         self._listening.cancel()
         await asyncio.wait({self._listening})
-        await self.process.kill()
+        await self.process.kill(grace=0)  # it has nothing to put in order
 
 
 def _outcome(path: str, header: dict[str, Any], body: bytes) -> Outcome:

@@ -1,16 +1,20 @@
-(namespace_declaration name: (_) @name) @module
-(class_declaration name: (identifier) @name) @class
-(record_declaration name: (identifier) @name) @class
-(struct_declaration name: (identifier) @name) @struct
-(interface_declaration name: (identifier) @name) @interface
-(enum_declaration name: (identifier) @name) @enum
-(enum_member_declaration name: (identifier) @name) @constant
-(delegate_declaration name: (identifier) @name) @type
-(method_declaration name: (identifier) @name) @method
-(constructor_declaration name: (identifier) @name) @method
-(local_function_statement name: (identifier) @name) @function
-(property_declaration name: (identifier) @name (accessor_list) @body) @property
-(property_declaration name: (identifier) @name) @property
+(namespace_declaration) @module
+(class_declaration) @class
+(record_declaration) @class
+(struct_declaration) @struct
+(interface_declaration) @interface
+(enum_declaration) @enum
+(enum_member_declaration) @constant
+(delegate_declaration) @type
+(method_declaration) @method
+(constructor_declaration) @method
+(local_function_statement) @function
+(accessor_list) @body
+(property_declaration) @property
+(indexer_declaration "this" @name) @property
+(event_declaration) @property
+(operator_declaration operator: _ @name) @method
+(destructor_declaration) @method
 (field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @property
 (event_field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @property
 (using_directive) @import

@@ -1,12 +1,12 @@
-(class_definition name: (identifier) @name) @class
+(class_definition) @class
 (mixin_declaration (identifier) @name) @trait
-(extension_declaration name: (identifier) @name) @scope
-(enum_declaration name: (identifier) @name) @enum
-(enum_constant name: (identifier) @name) @constant
+(extension_declaration) @scope
+(enum_declaration) @enum
+(enum_constant) @constant
 (type_alias . (type_identifier) @name) @type
-(function_signature name: (identifier) @name) @function
-(getter_signature name: (identifier) @name) @function
-(setter_signature name: (identifier) @name) @function
+(function_signature) @function
+(getter_signature) @function
+(setter_signature) @function
 (constructor_signature (identifier) @name . (formal_parameter_list)) @method
 (factory_constructor_signature (identifier) @name . (formal_parameter_list)) @method
 ((function_signature) . (function_body) @tail)

@@ -2,9 +2,9 @@
 (export_statement) @exported
 (lexical_declaration) @wrapper
 (variable_declaration) @wrapper
-(class_declaration name: (_) @name) @class
-(function_declaration name: (identifier) @name) @function
-(generator_function_declaration name: (identifier) @name) @function
+(class_declaration) @class
+(function_declaration) @function
+(generator_function_declaration) @function
 (method_definition name: [(property_identifier) (private_property_identifier)] @name) @method
 (variable_declarator name: (identifier) @name
   value: [(arrow_function body: (_) @body) (function_expression body: (_) @body) (generator_function body: (_) @body)]) @function
@@ -40,11 +40,11 @@
 
 (import_statement) @import
 (export_statement source: (string)) @import
-(variable_declarator value: (call_expression function: (identifier) @_require arguments: (arguments . (string)))
+(variable_declarator value: (call_expression function: (identifier) @_require arguments: (_ . (string)))
   (#eq? @_require "require")) @import
-(expression_statement (call_expression function: (identifier) @_require arguments: (arguments . (string)))
+(expression_statement (call_expression function: (identifier) @_require arguments: (_ . (string)))
   (#eq? @_require "require")) @import
-(call_expression function: (import) arguments: (arguments . (string))) @import
+(call_expression function: (import) arguments: (_ . (string))) @import
 
 (member_expression property: (property_identifier) @reference)
 (new_expression constructor: (identifier) @reference)

@@ -1,4 +1,4 @@
-(function_declaration name: (identifier) @name) @function
+(function_declaration) @function
 (method_declaration receiver: (parameter_list (parameter_declaration type: [
   (type_identifier) @container
   (pointer_type (type_identifier) @container)
@@ -13,9 +13,9 @@
 (type_spec name: (type_identifier) @name type: (interface_type)) @interface
 (type_spec name: (type_identifier) @name
   type: [(type_identifier) (qualified_type) (pointer_type) (map_type) (slice_type) (array_type) (function_type) (channel_type) (generic_type)]) @type
-(type_alias name: (type_identifier) @name) @type
+(type_alias) @type
 (interface_type (method_elem name: (field_identifier) @name) @method)
-(field_declaration name: (field_identifier) @name) @property
+(field_declaration) @property
 (source_file (const_declaration (const_spec name: (identifier) @name) @constant))
 (source_file (var_declaration (var_spec name: (identifier) @name) @variable))
 (source_file (var_declaration (var_spec_list (var_spec name: (identifier) @name) @variable)))

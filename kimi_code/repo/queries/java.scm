@@ -1,13 +1,13 @@
-(class_declaration name: (identifier) @name) @class
-(interface_declaration name: (identifier) @name) @interface
-(annotation_type_declaration name: (identifier) @name) @interface
-(enum_declaration name: (identifier) @name) @enum
-(record_declaration name: (identifier) @name) @class
-(enum_constant name: (identifier) @name) @constant
-(method_declaration name: (identifier) @name) @method
-(constructor_declaration name: (identifier) @name) @method
-(compact_constructor_declaration name: (identifier) @name) @method
-(annotation_type_element_declaration name: (identifier) @name) @method
+(class_declaration) @class
+(interface_declaration) @interface
+(annotation_type_declaration) @interface
+(enum_declaration) @enum
+(record_declaration) @class
+(enum_constant) @constant
+(method_declaration) @method
+(constructor_declaration) @method
+(compact_constructor_declaration) @method
+(annotation_type_element_declaration) @method
 (field_declaration declarator: (variable_declarator name: (identifier) @name)) @property
 (constant_declaration declarator: (variable_declarator name: (identifier) @name)) @constant
 (import_declaration) @import

@@ -1,8 +1,8 @@
 (class_declaration "class" name: (identifier) @name) @class
 (class_declaration "interface" name: (identifier) @name) @interface
-(object_declaration name: (identifier) @name) @class
+(object_declaration) @class
 (enum_entry (identifier) @name) @constant
-(function_declaration name: (identifier) @name) @function
+(function_declaration) @function
 (function_declaration (function_body) @body)
 (class_declaration (class_body) @body)
 (class_declaration (enum_class_body) @body)

@@ -1,14 +1,16 @@
 (namespace_definition name: (_) @name body: (_)) @module
-(class_declaration name: (name) @name) @class
-(interface_declaration name: (name) @name) @interface
-(trait_declaration name: (name) @name) @trait
-(enum_declaration name: (name) @name) @enum
-(enum_case name: (name) @name) @constant
-(function_definition name: (name) @name) @function
-(method_declaration name: (name) @name) @method
+(class_declaration) @class
+(interface_declaration) @interface
+(trait_declaration) @trait
+(enum_declaration) @enum
+(enum_case) @constant
+(function_definition) @function
+(method_declaration) @method
 (const_declaration (const_element . (name) @name)) @constant
 (property_declaration (property_element name: (variable_name (name) @name))) @property
-(property_promotion_parameter name: (variable_name (name) @name)) @property
+(property_promotion_parameter name: (variable_name (name) @name)) @promoted
+(expression_statement (function_call_expression function: (name) @_define
+  arguments: (arguments . (argument (string (string_content) @name)))) @constant (#eq? @_define "define"))
 (namespace_use_declaration) @import
 (require_once_expression) @import
 (require_expression) @import

@@ -1,5 +1,5 @@
-(class_definition name: (identifier) @name) @class
-(function_definition name: (identifier) @name) @function
+(class_definition) @class
+(function_definition) @function
 (decorated_definition) @wrapper
 (type_alias_statement left: (type (identifier) @name)) @type
 (type_alias_statement left: (type (generic_type (identifier) @name))) @type

@@ -1,18 +1,18 @@
-(function_item name: (identifier) @name) @function
-(function_signature_item name: (identifier) @name) @function
-(struct_item name: (type_identifier) @name) @struct
-(union_item name: (type_identifier) @name) @struct
-(enum_item name: (type_identifier) @name) @enum
-(enum_variant name: (identifier) @name) @constant
-(trait_item name: (type_identifier) @name) @trait
-(type_item name: (type_identifier) @name) @type
-(associated_type name: (type_identifier) @name) @type
+(function_item) @function
+(function_signature_item) @function
+(struct_item) @struct
+(union_item) @struct
+(enum_item) @enum
+(enum_variant) @constant
+(trait_item) @trait
+(type_item) @type
+(associated_type) @type
 (impl_item type: [(type_identifier) @name (generic_type type: (type_identifier) @name) (scoped_type_identifier name: (type_identifier) @name)]) @scope
 (impl_item trait: (_) @access)
 (mod_item name: (identifier) @name body: (_)) @module
-(macro_definition name: (identifier) @name) @macro
-(const_item name: (identifier) @name) @constant
-(static_item name: (identifier) @name) @constant
+(macro_definition) @macro
+(const_item) @constant
+(static_item) @constant
 (struct_item body: (field_declaration_list (field_declaration name: (field_identifier) @name) @property))
 (use_declaration) @import
 (mod_item !body) @import

@@ -1,16 +1,16 @@
-(class_definition name: (identifier) @name) @class
-(object_definition name: (identifier) @name) @class
-(trait_definition name: (identifier) @name) @trait
-(enum_definition name: (identifier) @name) @enum
-(simple_enum_case name: (identifier) @name) @constant
-(full_enum_case name: (identifier) @name) @constant
-(function_definition name: (identifier) @name) @function
-(function_declaration name: (identifier) @name) @function
-(given_definition name: (identifier) @name) @constant
+(class_definition) @class
+(object_definition) @class
+(trait_definition) @trait
+(enum_definition) @enum
+(simple_enum_case) @constant
+(full_enum_case) @constant
+(function_definition) @function
+(function_declaration) @function
+(given_definition) @constant
 (val_definition pattern: (identifier) @name) @variable
 (var_definition pattern: (identifier) @name) @variable
-(val_declaration name: (identifier) @name) @variable
-(type_definition name: (type_identifier) @name) @type
+(val_declaration) @variable
+(type_definition) @type
 (import_declaration) @import
 (call_expression function: (identifier) @reference)
 (field_expression field: (identifier) @reference)

@@ -1,18 +1,16 @@
-(class_declaration declaration_kind: "class" name: (type_identifier) @name) @class
-(class_declaration declaration_kind: "actor" name: (type_identifier) @name) @class
-(class_declaration declaration_kind: "struct" name: (type_identifier) @name) @struct
-(class_declaration declaration_kind: "enum" name: (type_identifier) @name) @enum
-(class_declaration declaration_kind: "extension" name: (user_type (type_identifier) @name)) @scope
-(protocol_declaration name: (type_identifier) @name) @interface
-(function_declaration name: (simple_identifier) @name) @function
-(protocol_function_declaration name: (simple_identifier) @name) @method
-(init_declaration "init" @name) @method
+; The word that declares a class, struct, enum or extension tells which it is.
+(class_declaration) @class
+(protocol_declaration) @interface
+(function_declaration) @function
+(protocol_function_declaration) @method
+(init_declaration) @method
 (deinit_declaration "deinit" @name) @method
-(property_declaration name: (pattern bound_identifier: (simple_identifier) @name) computed_value: (_) @body) @variable
-(property_declaration name: (pattern bound_identifier: (simple_identifier) @name)) @variable
-(protocol_property_declaration name: (pattern bound_identifier: (simple_identifier) @name)) @property
+(subscript_declaration "subscript" @name) @method
+(property_declaration name: (_ bound_identifier: (simple_identifier) @name)) @variable
+(computed_property) @body
+(protocol_property_declaration name: (_ bound_identifier: (simple_identifier) @name)) @property
 (enum_entry name: (simple_identifier) @name) @constant
-(typealias_declaration name: (type_identifier) @name) @type
+(typealias_declaration) @type
 (import_declaration) @import
 (call_expression . (simple_identifier) @reference)
 (navigation_suffix suffix: (simple_identifier) @reference)
