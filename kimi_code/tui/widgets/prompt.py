@@ -64,6 +64,7 @@ class Prompt(TextArea):
             highlight_cursor_line=False,
             placeholder="Ask for something.  / commands   @ files   ! shell",
         )
+        self.cursor_blink = False  # calm, and nothing to do while nobody types
         self._actions = actions("prompt", keys)
         self._vim = Vim() if vim else None
         self._pastes = Pastes()

@@ -54,7 +54,7 @@ class StatusLine(Static):
             if longer.cell_length > room:
                 break
             line = longer
-        self.update(line)
+        self.update(line, layout=False)
 
 
 def _parts(place: Place, standing: "Standing | None") -> list[Content]:
@@ -127,6 +127,8 @@ class Activity(Static):
             self._ticking.pause()
         else:
             same = self._doing is not None and self._doing.words == words and wait is None
+            if same and self._doing and (self._doing.hint, self._doing.until) == (hint, None):
+                return  # said with each piece of an answer
             since = self._doing.since if same and self._doing else now
             self._doing = Doing(words, since, None if wait is None else now + wait, hint)
             self._ticking.resume()
@@ -139,13 +141,15 @@ class Activity(Static):
     def _redraw(self) -> None:
         doing, now = self._doing, time.monotonic()
         if doing is None:
-            self.update("")
+            self.update("", layout=False)
             return
         mark = "●" if self._still else _FRAMES[self._frame % len(_FRAMES)]
         if doing.until is None:
             clock = f" · {now - doing.since:.0f} s" if now - doing.since >= 1 else ""
         else:
             clock = f" in {max(doing.until - now, 0):.0f} s"
+        # One line high whatever it says: nothing else has to move.
         self.update(
-            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED))
+            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED)),
+            layout=False,
         )
