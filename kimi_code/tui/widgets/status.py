@@ -8,11 +8,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from kimi_code.tui.host import Place
+from kimi_code.tui.strips.line import fit_end
 from kimi_code.tui.theme import MUTED
 
 if TYPE_CHECKING:
     from kimi_code.session.standing import Standing
 
+_BETWEEN = " · "
+_FOLDER_LEAST = 12  # cells
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -46,11 +49,14 @@ class StatusLine(Static):
 
     def _redraw(self) -> None:
         mode = [Content.styled(self._mode.upper(), "bold")] if self._mode else []
-        parts = [*mode, *_parts(self._place, self._standing)]
-        line, room = Content(""), self.size.width or 80
-        for part in parts:
+        rest, room = _parts(self._place, self._standing), self.size.width or 80
+        # The end of the folder tells which one it is; the numbers behind it tell more than its beginning.
+        taken = sum(part.cell_length + len(_BETWEEN) for part in (*mode, *rest))
+        folder = fit_end(self._place.folder, max(room - taken, min(_FOLDER_LEAST, room)))
+        line = Content("")
+        for part in (*mode, Content.styled(folder, MUTED), *rest):
             # The last ones go first where there is no room.
-            longer = Content.assemble(line, (" · ", MUTED), part) if line.plain else part
+            longer = Content.assemble(line, (_BETWEEN, MUTED), part) if line.plain else part
             if longer.cell_length > room:
                 break
             line = longer
@@ -58,7 +64,7 @@ class StatusLine(Static):
 
 
 def _parts(place: Place, standing: "Standing | None") -> list[Content]:
-    parts = [Content.styled(place.folder, MUTED)]
+    parts: list[Content] = []
     if place.branch:
         changed = f" ±{place.changed}" if place.changed else ""
         parts.append(Content.assemble((place.branch, MUTED), (changed, "$text-warning")))
