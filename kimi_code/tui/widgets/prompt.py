@@ -93,6 +93,11 @@ class Prompt(TextArea):
         return self._history.entries if self._history else []
 
     @property
+    def images(self) -> tuple[Path, ...]:
+        """The files of the chips in the text."""
+        return self._images.named_in(self.text)
+
+    @property
     def before_caret(self) -> str:
         """The text from the beginning to the caret."""
         return self.get_text_range((0, 0), self.cursor_location)
