@@ -198,6 +198,7 @@ class MainScreen(Screen[None]):
                 self.app.call_for_attention("kimi-code waits for you")
             case RequestClosed(request_id=id):
                 self.requests.drop(id)
+                self.app.call_for_attention("")
             case TurnEnded():
                 self.app.call_for_attention("kimi-code is done")
                 self._look_around()
