@@ -410,6 +410,7 @@ async def test_somebody_who_looks_away_for_long_is_called_unless_they_come_back_
         await screen.say("go")
         await screen.questioned()
         await screen.until(lambda: screen.app.calls)
+        assert screen.main.activity.rests
         screen.app.post_message(events.AppFocus())
         await screen.until(lambda: not screen.app.calls)
         screen.app.post_message(events.AppBlur())

@@ -189,7 +189,7 @@ class MainScreen(Screen[None]):
         self.sidebar.append(record)
         doing = describe(event)
         if doing is not None:
-            self.activity.show(doing.words, hint=doing.hint, wait=doing.wait)
+            self.activity.show(doing.words, hint=doing.hint, wait=doing.wait, rests=doing.rests)
         match event:
             case RequestOpened(request_id=id, request=request):
                 self.completions.suggest(())

@@ -102,12 +102,16 @@ def money(cost: float | None) -> str:
 
 @dataclass(slots=True)
 class Doing:
-    """What is going on: words, since when (monotonic seconds), until when it waits (None: it does not)."""
+    """What is going on: words, since when (monotonic seconds), until when it waits (None: it does not).
+
+    `rests` when it is the person's turn: no mark turns, no clock runs.
+    """
 
     words: str
     since: float
     until: float | None = None
     hint: str = ""
+    rests: bool = False
 
 
 class Activity(Static):
@@ -125,7 +129,12 @@ class Activity(Static):
         """What it says, without the mark and the time; "" when nothing is going on."""
         return self._doing.words if self._doing else ""
 
-    def show(self, words: str, *, hint: str = "", wait: float | None = None) -> None:
+    @property
+    def rests(self) -> bool:
+        """Whether nothing moves: nothing is going on, or it is the person's turn."""
+        return self._doing is None or self._doing.rests
+
+    def show(self, words: str, *, hint: str = "", wait: float | None = None, rests: bool = False) -> None:
         """Say what is going on; "" for nothing. `wait` is the seconds until it goes on by itself."""
         now = time.monotonic()
         if not words:
@@ -136,8 +145,8 @@ class Activity(Static):
             if same and self._doing and (self._doing.hint, self._doing.until) == (hint, None):
                 return  # said with each piece of an answer
             since = self._doing.since if same and self._doing else now
-            self._doing = Doing(words, since, None if wait is None else now + wait, hint)
-            self._ticking.resume()
+            self._doing = Doing(words, since, None if wait is None else now + wait, hint, rests)
+            (self._ticking.pause if rests else self._ticking.resume)()
         self._redraw()
 
     def _tick(self) -> None:
@@ -149,8 +158,10 @@ class Activity(Static):
         if doing is None:
             self.update("", layout=False)
             return
-        mark = "●" if self._still else _FRAMES[self._frame % len(_FRAMES)]
-        if doing.until is None:
+        mark = "●" if self._still or doing.rests else _FRAMES[self._frame % len(_FRAMES)]
+        if doing.rests:
+            clock = ""
+        elif doing.until is None:
             clock = f" · {now - doing.since:.0f} s" if now - doing.since >= 1 else ""
         else:
             clock = f" in {max(doing.until - now, 0):.0f} s"
