@@ -85,8 +85,8 @@ def _choices(request: dict[str, Any]) -> Iterable[dict[str, Any]]:
         yield from _call(request, step)
         return
     for number in range(tokens):
-        # A word a token, a line break now and then, as prose has it.
-        word = f"word{number % 97} " if number % 16 else "end.\n"
+        # A word a token, a line break now and then and a paragraph, as prose has it.
+        word = f"word{number % 97} " if number % 16 else "end.\n" if number % 160 else "end.\n\n"
         yield {"delta": {"content": word}, "finish_reason": None}
     yield {"delta": {}, "finish_reason": "stop"}
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,6 +20,9 @@ _LONGEST_WAIT = 60.0
 # A server that asks for more patience than this is down for now: say so instead of sitting there.
 _LONGEST_RETRY_AFTER = 300.0
 _AFTER_REFUSAL = 0.7
+# Seconds of an answer that came at once, after which others have their turn: keys that are typed, other agents.
+_SLICE = 0.003
+_HOPS = 4  # turns of the loop that others get then: a key goes through several tasks before it is seen
 _STRUCTURE_WORDS = ("message", "role", "tool_call", "content")
 
 
@@ -110,8 +114,12 @@ class Asker:
         publish = self.agent.publish
         stream = self.agent.model.stream(request)
         completion: Completion | None = None
+        until = time.monotonic() + _SLICE
         try:
             async for chunk in stream:
+                if time.monotonic() > until:
+                    await _let_others_work()
+                    until = time.monotonic() + _SLICE
                 match chunk:
                     case TextChunk(text=text):
                         if heard is None:
@@ -185,6 +193,11 @@ class Asker:
             self.agent.publish(Notice("warning", f"The model could not sum up the conversation: {error.message}"))
             return ""
         return self._account(completion, calibrate=False).text
+
+
+async def _let_others_work() -> None:
+    for _ in range(_HOPS):
+        await asyncio.sleep(0)
 
 
 def _too_long(tokens: float, limit: int) -> BudgetExceeded:

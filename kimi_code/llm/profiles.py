@@ -2,6 +2,8 @@
 
 Prices are those of api.moonshot.ai in US dollars, without taxes: of its price list as it was on the day noted, of K2.6
 and K2.7 as it was quoted then. Other providers' are theirs, and the configuration has to say them.
+Which Kimi models see images: the platform's guide (use-kimi-vision-model); of K3, vLLM's class for it ("with Kimi-K2.5
+vision"). Where a server says otherwise (`supports_image_in` of `GET /models`), the configuration has to.
 """
 
 from collections.abc import Mapping
@@ -33,6 +35,7 @@ FAMILIES: tuple[Profile, ...] = (
         thinking="thinking_effort",
         efforts=("low", "high", "max"),
         echo_thought=True,
+        vision=True,
     ),
     _kimi("kimi-k2.7-code", price=Price(0.95, 0.19, 4.0, "2026-06-30")),
     _kimi("kimi-k2.6", vision=True, price=Price(0.95, 0.16, 4.0, "2026-06-30")),
@@ -46,6 +49,9 @@ FAMILIES: tuple[Profile, ...] = (
     Profile("moonshot"),
     Profile("moonshot-v1-8k", context=8_192),
     Profile("moonshot-v1-32k", context=32_768),
+    Profile("moonshot-v1-8k-vision", context=8_192, vision=True),
+    Profile("moonshot-v1-32k-vision", context=32_768, vision=True),
+    Profile("moonshot-v1-128k-vision", vision=True),
     _effort("gpt-5", 400_000, "minimal", "low", "medium", "high", vision=True, response_format=True, apply_patch=True),
     _effort("gpt-5.", 400_000, "none", "low", "medium", "high", vision=True, response_format=True, apply_patch=True),
     Profile("gpt-4.1", context=1_047_576, vision=True, response_format=True, apply_patch=True),

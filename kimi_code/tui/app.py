@@ -1,6 +1,7 @@
 """The application: themes, the user's keys, the terminal around it, and the way out. The screens do the rest."""
 
 import asyncio
+import os
 import shutil
 import signal
 import time
@@ -8,12 +9,14 @@ from collections.abc import Sequence
 
 from textual import events
 from textual.app import App
+from textual.timer import Timer
 from textual.worker import WorkerFailed
 
 from kimi_code.tui import terminal, theme
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.screens.main import MainScreen
 
+_AWAY = 10.0  # seconds without the focus after which somebody is not just looking something up
 _LAST_MOMENT = 3.0  # seconds for a session to close when the process must end
 
 
@@ -40,7 +43,9 @@ class KimiApp(App[int], inherit_bindings=False):
         """
         super().__init__()
         self._dark = dark
-        self._focused_at: float | None = None  # None while somebody looks
+        self._left_at: float | None = None  # None while somebody looks
+        self._calling: Timer | None = None
+        self.clock = time.monotonic
         self._working: bool | None = None
         self.crash: Exception | None = None
         self.wants_demo = False  # once the screen has closed
@@ -88,15 +93,29 @@ class KimiApp(App[int], inherit_bindings=False):
             self._write(terminal.title(f"{mark}{self._host.folder.name} · kimi-code") + terminal.progress(working))
 
     def call_for_attention(self, words: str) -> None:
-        """A bell and a notification, when nobody looks."""
-        if self._focused_at is not None and self._host.preferences.notify:
-            self._write(terminal.notification(f"{words}: {self._host.folder.name}"))
+        """A bell and a notification, once nobody has looked for a while; "" when that is needed no more."""
+        if self._calling is not None:
+            self._calling.stop()
+        self._calling = None
+        if words and self._left_at is not None and self._host.preferences.notify:
+            wait = max(_AWAY - (self.clock() - self._left_at), 0.001)
+            self._calling = self.set_timer(wait, lambda: self._notify(f"{words}: {self._host.folder.name}"))
+
+    @property
+    def calls(self) -> bool:
+        """Whether a notification is on its way."""
+        return self._calling is not None
+
+    def _notify(self, words: str) -> None:
+        self._calling = None
+        self._write(terminal.notification(words, os.environ))
 
     def on_app_blur(self, _: events.AppBlur) -> None:
-        self._focused_at = time.monotonic()
+        self._left_at = self.clock()
 
     def on_app_focus(self, _: events.AppFocus) -> None:
-        self._focused_at = None
+        self._left_at = None
+        self.call_for_attention("")
 
     def _write(self, sequences: str) -> None:
         if self._driver is not None and not self._driver.is_headless:

@@ -1,16 +1,18 @@
 """An image out of the system's clipboard, by the tool that the desktop has for it."""
 
 import base64
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kimi_code.errors import UsageError
 
+_PREFIX = "kimi-code-clipboard-"
 _PATIENCE = 5.0  # seconds
 _POWERSHELL = (
     "Add-Type -AssemblyName System.Windows.Forms; $i = [System.Windows.Forms.Clipboard]::GetImage(); "
@@ -28,10 +30,18 @@ def save_image(env: Mapping[str, str] = os.environ, system: str = sys.platform) 
     content = _read(_command(env, system), env)
     if not content.startswith(b"\x89PNG"):
         return None
-    descriptor, name = tempfile.mkstemp(prefix="kimi-code-clipboard-", suffix=".png")
+    descriptor, name = tempfile.mkstemp(prefix=_PREFIX, suffix=".png")
     with os.fdopen(descriptor, "wb") as out:
         out.write(content)
     return Path(name)
+
+
+def forget(files: Iterable[Path]) -> None:
+    """Remove those of the files that `save_image` made; whoever was shown them has copies."""
+    for file in files:
+        if file.name.startswith(_PREFIX) and file.parent == Path(tempfile.gettempdir()):
+            with contextlib.suppress(OSError):
+                file.unlink()
 
 
 def _command(env: Mapping[str, str], system: str) -> Sequence[str]:

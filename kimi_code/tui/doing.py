@@ -18,11 +18,15 @@ from kimi_code.values import frozen
 
 @frozen
 class Words:
-    """`words` are "" when nothing goes on any more; `wait` is the seconds until it goes on by itself."""
+    """`words` are "" when nothing goes on any more; `wait` is the seconds until it goes on by itself.
+
+    `rests` when nothing happens until the person does something: then nothing moves, either.
+    """
 
     words: str
     hint: str = "Esc interrupts"
     wait: float | None = None
+    rests: bool = False
 
 
 _ASKING, _THINKING, _WRITING = Words("Asking the model"), Words("Thinking"), Words("Writing")
@@ -43,7 +47,7 @@ def describe(event: Event) -> Words | None:
             words = f"{_cut(reason)} · try {attempt + 1}"
             return Words(words, "Ctrl+T tries now, Esc interrupts", wait)
         case RequestOpened():
-            return Words("Waiting for you")
+            return Words("Waiting for you", rests=True)
         case TurnEnded():
             return Words("")
         case _:

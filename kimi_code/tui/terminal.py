@@ -100,9 +100,17 @@ def title(text: str) -> str:
     return f"\x1b]2;{_plain(text)}\x1b\\"
 
 
-def notification(text: str) -> str:
-    """A bell, and the sequence that iTerm2, WezTerm, kitty, Ghostty and Windows Terminal show as a notification."""
-    return f"\x07\x1b]9;{_plain(text)}\x1b\\"
+def notification(text: str, env: Mapping[str, str]) -> str:
+    """A bell, and the sequence for a notification on the desktop: one of the two that are in use.
+
+    OSC 777 is for urxvt, foot and VTE (GNOME Terminal and its kin); OSC 9 for iTerm2, WezTerm, kitty, Ghostty, Windows
+    Terminal. Some know both and would notify twice.
+    """
+    words = _plain(text)
+    if env.get("VTE_VERSION") or env.get("TERM", "").startswith(("rxvt", "foot")):
+        title, _, rest = words.partition(": ")
+        return f"\x07\x1b]777;notify;{title.replace(';', ',')};{rest}\x1b\\"
+    return f"\x07\x1b]9;{words}\x1b\\"
 
 
 def progress(working: bool) -> str:

@@ -11,8 +11,8 @@ from tests.server import call, say
 from tests.unit.test_images import png
 
 
-def seeing(lab: Lab) -> None:
-    lab.configure(model="eye", models={"eye": ModelSettings("eye", "kimi-k3", "fake", {"vision": True})})
+def seeing(lab: Lab, *, vision: bool = True) -> None:
+    lab.configure(model="eye", models={"eye": ModelSettings("eye", "kimi-k3", "fake", {"vision": vision})})
 
 
 def pictures(message: Mapping[str, Any]) -> int:
@@ -36,6 +36,7 @@ async def test_an_image_goes_with_the_prompt_and_again_after_a_resume(lab: Lab) 
 
 
 async def test_a_model_that_cannot_see_is_not_asked(lab: Lab) -> None:
+    seeing(lab, vision=False)
     (lab.project / "shot.png").write_bytes(png())
     ran = await lab.run("What is it?", images=(lab.project / "shot.png",))
     assert ran.exit_code == 2
@@ -57,6 +58,7 @@ async def test_read_shows_an_image_behind_the_results_of_its_step(lab: Lab) -> N
 
 
 async def test_read_tells_a_model_without_eyes_what_the_file_is(lab: Lab) -> None:
+    seeing(lab, vision=False)
     (lab.project / "shot.png").write_bytes(png())
     (lab.project / "notes.png").write_text("words after all")
     lab.server.script(call("Read", {"path": "shot.png"}), call("Read", {"path": "notes.png"}), say("Well."))

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.widgets import Static
 
 from kimi_code.errors import UsageError
 from kimi_code.events import AllowHunks, Approval, Change, Diff, Hunk
@@ -73,6 +74,22 @@ async def test_taking_nothing_asks_for_words_and_denies(stage: Stage) -> None:
     assert (stage.project / "a.txt").read_text() == TWENTY
     assert "Denied: " in last_result(stage)
     assert "; no. It was not done" in last_result(stage)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+async def test_a_key_stands_on_the_line_of_what_it_does(stage: Stage, width: int) -> None:
+    stage.server.script(call("Bash", {"command": "make all"}), say("Good."))
+    async with stage.open(size=(width, 24)) as screen:
+        await screen.ready()
+        await screen.say("build")
+        await screen.asked()
+        keys = screen.approval.query_one("#approval-keys", Static)
+        await screen.until(lambda: keys.size.height > 1 or width == 80)
+        shown = [keys.render_line(y).text.strip() for y in range(keys.size.height)]
+        hints = ["y allow once", "s for this session", "a always", "n deny", "e edit the command"]
+        assert "   ".join(shown).split("   ") == hints
+        await screen.pilot.press("y")
+        await screen.until(lambda: screen.shows("Good."))
 
 
 async def test_esc_leaves_the_hunks_and_interrupts_nothing(stage: Stage) -> None:

@@ -33,6 +33,7 @@ async def test_a_pasted_path_is_a_chip_and_its_image_is_sent(stage: Stage) -> No
 
 
 async def test_before_anything_is_sent_it_says_that_the_model_cannot_see_and_gives_the_words_back(stage: Stage) -> None:
+    stage.configure(SEEING.replace("true", "false"))
     (stage.project / "shot.png").write_bytes(png())
     async with stage.open() as screen:
         await screen.ready()
@@ -57,3 +58,9 @@ async def test_the_clipboards_image_is_a_chip_too(stage: Stage, monkeypatch: pyt
         await screen.ready()
         await screen.pilot.press("ctrl+v")
         await screen.until(lambda: screen.main.prompt.text.startswith("[image #1: kimi-code-clipboard-"))
+        stage.server.script(say("A square."))
+        (pasted,) = screen.main.prompt.images
+        await screen.ask(screen.main.prompt.text + "what is it?")
+        assert not pasted.exists()
+        # The session has a copy of its own, so the model goes on seeing it.
+        assert stage.server.requests[-1].last["content"][-1]["type"] == "image_url"

@@ -400,3 +400,23 @@ async def test_a_goal_for_many_is_put_to_the_model_with_the_words_on_how(stage: 
     assert "serial is better" in str(first.last["content"])
     assert "Cut by files" in str(first.last["content"])
     assert {"Agent", "Swarm"} <= {tool["function"]["name"] for tool in first.body["tools"]}
+
+
+async def test_somebody_who_looks_away_for_long_is_called_unless_they_come_back_first(stage: Stage) -> None:
+    stage.server.script(call("Ask", {"question": "Which?", "options": ["red", "green"]}), say("Red."))
+    async with stage.open() as screen:
+        await screen.ready()
+        screen.app.post_message(events.AppBlur())
+        await screen.say("go")
+        await screen.questioned()
+        await screen.until(lambda: screen.app.calls)
+        assert screen.main.activity.rests
+        screen.app.post_message(events.AppFocus())
+        await screen.until(lambda: not screen.app.calls)
+        screen.app.post_message(events.AppBlur())
+        await screen.pilot.press("enter")
+        await screen.until(lambda: screen.shows("Red.") and screen.app.calls)
+        # As if the ten seconds were over: it goes out at once.
+        screen.app.clock = lambda: float("inf")
+        screen.app.call_for_attention("kimi-code is done")
+        await screen.until(lambda: not screen.app.calls)

@@ -144,4 +144,5 @@ def test_grounds_are_told_apart_by_their_brightness() -> None:
 
 def test_words_for_the_terminal_cannot_end_their_sequence() -> None:
     assert title("a\x1b\\b\x07c\n") == "\x1b]2;abc\x1b\\"
-    assert notification("x\x07") == "\x07\x1b]9;x\x1b\\"
+    assert notification("x\x07", {}) == "\x07\x1b]9;x\x1b\\"
+    assert notification("kimi; done: x;y", {"VTE_VERSION": "7600"}) == "\x07\x1b]777;notify;kimi, done;x;y\x1b\\"

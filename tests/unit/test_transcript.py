@@ -32,19 +32,8 @@ from kimi_code.events import (
     TurnUndone,
 )
 from kimi_code.messages import Message, ToolCall
-from kimi_code.session.transcript import (
-    Answer,
-    Card,
-    Compaction,
-    Ending,
-    Entry,
-    Gone,
-    Note,
-    Retry,
-    Thought,
-    Transcript,
-    Words,
-)
+from kimi_code.session.entries import Answer, Card, Compaction, Ending, Entry, Gone, Note, Retry, Thought, Words
+from kimi_code.session.transcript import Transcript
 
 
 def records(*events: Event, agent: str = "main") -> list[Record]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kimi_code.events import Diff, Hunk, Outcome, Output, TodoItem
 from kimi_code.messages import Usage
-from kimi_code.session.transcript import Answer, Card, CardState, Compaction, Ending, Entry, Note, Retry, Thought, Words
+from kimi_code.session.entries import Answer, Card, CardState, Compaction, Ending, Entry, Note, Retry, Thought, Words
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Fold, Look, card_lines, lasting, usual_fold
 from kimi_code.tui.strips.diffs import diff_lines

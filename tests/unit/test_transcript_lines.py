@@ -33,6 +33,15 @@ def test_wrapped_lines_fit_and_nothing_is_lost(text: str, width: int, hard: bool
     assert whole.rstrip() == text.rstrip()
 
 
+@given(st.lists(WORDS, min_size=1, max_size=30), st.integers(4, 30))
+def test_words_keep_their_styles_wherever_lines_are_broken(words: list[str], width: int) -> None:
+    spans = [Span(word, f"s{number}") for number, word in enumerate(words)]
+    lines = wrap(spans, width)
+    for number, word in enumerate(words):
+        pieces = [span.text for line in lines for span in line.spans if span.style == f"s{number}"]
+        assert "".join("".join(pieces).split()) == "".join(word.split())
+
+
 @given(SOURCE, st.lists(st.integers(1, 12), min_size=1, max_size=40))
 @settings(deadline=None)
 def test_markdown_in_pieces_ends_as_markdown_whole(source: str, sizes: list[int]) -> None:

@@ -28,6 +28,7 @@ from kimi_code.tui.doing import describe
 from kimi_code.tui.host import Host, Opened, Place, Which, short_folder
 from kimi_code.tui.input import completion
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.strips import markdown
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.approval import ApprovalPanel
 from kimi_code.tui.widgets.completions import Completions
@@ -173,6 +174,7 @@ class MainScreen(Screen[None]):
         if self._note_first:
             self.desk.say(self._note_first)
             self._note_first = ""
+        self.run_worker(asyncio.to_thread(markdown.prepare), exclusive=True, group="preparing")
 
     def _hear(self, record: Record) -> None:
         """Every record of the session; a mistake of the screen's must not end the turn that publishes it."""
@@ -187,7 +189,7 @@ class MainScreen(Screen[None]):
         self.sidebar.append(record)
         doing = describe(event)
         if doing is not None:
-            self.activity.show(doing.words, hint=doing.hint, wait=doing.wait)
+            self.activity.show(doing.words, hint=doing.hint, wait=doing.wait, rests=doing.rests)
         match event:
             case RequestOpened(request_id=id, request=request):
                 self.completions.suggest(())
@@ -196,6 +198,7 @@ class MainScreen(Screen[None]):
                 self.app.call_for_attention("kimi-code waits for you")
             case RequestClosed(request_id=id):
                 self.requests.drop(id)
+                self.app.call_for_attention("")
             case TurnEnded():
                 self.app.call_for_attention("kimi-code is done")
                 self._look_around()

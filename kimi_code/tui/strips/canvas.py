@@ -6,7 +6,7 @@ a line of it, never as a number of lines from the top.
 
 from collections.abc import Callable, Iterable, Sequence
 
-from kimi_code.session.transcript import Answer, Card, Compaction, Ending, Entry, Gone, Note, Retry, Thought, Words
+from kimi_code.session.entries import Answer, Card, Compaction, Ending, Entry, Gone, Note, Retry, Thought, Words
 from kimi_code.tui.strips.cards import Fold, Look
 from kimi_code.tui.strips.entries import Painter, estimate, foldable, hidden, joined, moves, usual
 from kimi_code.tui.strips.heights import Heights

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from kimi_code.controls import clean
 from kimi_code.events import Block, Diff, Hunk, Output, Text
-from kimi_code.session.transcript import Card, CardState
+from kimi_code.session.entries import Card, CardState
 from kimi_code.tui.strips.code import highlight, language_of
 from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, fit_end, head, indent, plain, width_of, wrap

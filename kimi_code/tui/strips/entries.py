@@ -5,18 +5,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from kimi_code.events import Diff, Outcome
-from kimi_code.session.transcript import (
-    Answer,
-    Card,
-    Compaction,
-    Ending,
-    Entry,
-    Gone,
-    Note,
-    Retry,
-    Thought,
-    Words,
-)
+from kimi_code.session.entries import Answer, Card, Compaction, Ending, Entry, Gone, Note, Retry, Thought, Words
 from kimi_code.tui.strips.cards import Fold, Look, card_lines, lasting, usual_fold
 from kimi_code.tui.strips.line import BLANK, Line, Span, fit, indent, plain, wrap
 from kimi_code.tui.strips.markdown import PROSE_MOST, MarkdownFlow

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from rich.cells import cell_len, split_graphemes
@@ -135,23 +136,34 @@ def wrap(spans: Sequence[Span], width: int, *, hard: bool = False) -> list[Line]
     if "\n" not in text:
         return _wrap_one(spans, text, width, hard)
     lines: list[Line] = []
-    at = 0
-    for part in text.split("\n"):
-        lines += _wrap_one(tuple(cut(spans, at, at + len(part))), part, width, hard)
-        at += len(part) + 1
+    parts = text.split("\n")
+    ends = list(accumulate(len(part) + 1 for part in parts))
+    ranges = [(end - 1 - len(part), end - 1) for part, end in zip(parts, ends, strict=True)]
+    for part, piece in zip(parts, _pieces(spans, ranges), strict=True):
+        lines += _wrap_one(piece, part, width, hard)
     return lines
 
 
 def _wrap_one(spans: Sequence[Span], text: str, width: int, hard: bool) -> list[Line]:
     if width_of(text) <= width:
         return [Line(tuple(spans))]
-    lines: list[Line] = []
-    before = 0
-    for start, end in breaks(text, max(width, 1), hard=hard):
-        glue = text[before:start] if lines else None
-        lines.append(Line(tuple(cut(spans, start, end)), 0, glue))
-        before = end
-    return lines
+    ranges = list(breaks(text, max(width, 1), hard=hard))
+    glue = [None, *(text[before:start] for (_, before), (start, _) in pairwise(ranges))]
+    return [Line(piece, 0, between) for piece, between in zip(_pieces(spans, ranges), glue, strict=True)]
+
+
+def _pieces(spans: Sequence[Span], ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[Span, ...]]:
+    """The spans of each range of their text; the ranges ascend, so each span is looked at once or twice."""
+    first = at = 0  # `at` is where the span `first` begins
+    for start, end in ranges:
+        while first < len(spans) and at + len(spans[first].text) <= start:
+            at += len(spans[first].text)
+            first += 1
+        stop, until = first, at
+        while stop < len(spans) and until < end:
+            until += len(spans[stop].text)
+            stop += 1
+        yield tuple(cut(spans[first:stop], start - at, end - at))
 
 
 def breaks(text: str, width: int, *, hard: bool = False) -> Iterator[tuple[int, int]]:

@@ -125,6 +125,11 @@ class _OpenFence:
         return [*self._lines, *(code_lines(last, block.language, self._width) if last else [])]
 
 
+def prepare() -> None:
+    """Import the parser, which the first answer would wait for else; in a thread."""
+    _parser()
+
+
 @cache
 def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt

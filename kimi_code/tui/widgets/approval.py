@@ -115,6 +115,9 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     # --- What is shown ---
 
+    def on_resize(self) -> None:
+        self._redraw()
+
     def _redraw(self) -> None:
         if self._approval is not None:
             self.query_one("#approval-text", Static).update(self._text(self._approval))
@@ -141,23 +144,32 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _offer(self, approval: Approval) -> Content:
         if self.picking:
-            taken = f"  {self._picks.taken} of {len(self._picks.all)} taken   "
+            taken = Content.styled(f"{self._picks.taken} of {len(self._picks.all)} taken", "bold")
             names = [("apply", "apply them"), ("take", "take or leave"), ("hunk_after", "next"), ("split", "split")]
-            return Content.assemble((taken, "bold"), *self._named([*names, ("edit", "edit"), ("deny", "deny")]))
+            return self._in_lines([taken, *self._named([*names, ("edit", "edit"), ("deny", "deny")])])
         rules = [("session", "for this session"), ("always", "always")] if approval.rules else []
         hunks = [("hunk_after", "choose hunks")] if len(self._picks.all) > 1 or self._splits else []
         edit = [("edit", "edit the command" if _command(approval) else "edit")] if self._editable else []
         walk = [("after", "next")] if self._place[1] > 1 else []
-        return Content.assemble(
-            "  ", *self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk])
-        )
+        return self._in_lines(self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk]))
 
-    def _named(self, offered: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        spans: list[tuple[str, str]] = []
+    def _named(self, offered: list[tuple[str, str]]) -> list[Content]:
+        named: list[Content] = []
         for name, what in offered:
             key = keys_of(f"approval.{name}", self._keys)
-            spans += [(key.lower() if len(key) == 1 else key, "bold $text-accent"), (f" {what}   ", "")]
-        return spans
+            named.append(Content.assemble((key.lower() if len(key) == 1 else key, "bold $text-accent"), f" {what}"))
+        return named
+
+    def _in_lines(self, parts: list[Content]) -> Content:
+        """Next to each other, a key never on another line than what it does."""
+        width = self.size.width or self.app.size.width
+        lines: list[Content] = []
+        for part in parts:
+            if lines and lines[-1].cell_length + 3 + part.cell_length <= width:
+                lines[-1] = Content.assemble(lines[-1], "   ", part)
+            else:
+                lines.append(Content.assemble("   ", part))
+        return Content("\n").join(lines)
 
     @property
     def _splits(self) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from textual import events
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import TextArea
 
 from kimi_code.tui.input.history import Draft, History
@@ -13,7 +14,7 @@ from kimi_code.tui.input.pastes import Pastes
 from kimi_code.tui.input.vim import Mode, Vim, location_of, offset_of
 from kimi_code.tui.keys import actions
 
-_DRAFT_PAUSE = 0.5  # seconds of silence after which what was typed is on the disk
+_DRAFT_AGE = 0.5  # seconds after which what was typed is on the disk, also while the typing goes on
 
 
 class Prompt(TextArea):
@@ -64,6 +65,7 @@ class Prompt(TextArea):
             highlight_cursor_line=False,
             placeholder="Ask for something.  / commands   @ files   ! shell",
         )
+        self.cursor_blink = False  # calm, and nothing to do while nobody types
         self._actions = actions("prompt", keys)
         self._vim = Vim() if vim else None
         self._pastes = Pastes()
@@ -71,7 +73,7 @@ class Prompt(TextArea):
         self.folder = Path()  # that relative paths are below
         self._history: History | None = None
         self._draft: Draft | None = None
-        self._saving = self.set_timer(_DRAFT_PAUSE, self.save_draft, pause=True)
+        self._saving: Timer | None = None  # runs while what is on the disk is not what is here
         self.list_is_open: Callable[[], bool] = lambda: False
 
     def remember_in(self, folder: Path) -> None:
@@ -89,6 +91,11 @@ class Prompt(TextArea):
     def past(self) -> list[str]:
         """The prompts of the project, oldest first."""
         return self._history.entries if self._history else []
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """The files of the chips in the text."""
+        return self._images.named_in(self.text)
 
     @property
     def before_caret(self) -> str:
@@ -115,6 +122,9 @@ class Prompt(TextArea):
 
     def save_draft(self) -> None:
         """Keep what is written, so that a crash does not lose it."""
+        if self._saving is not None:
+            self._saving.stop()
+            self._saving = None
         if self._draft is not None:
             self._draft.save(self._pastes.unfold(self.text))
 
@@ -165,8 +175,8 @@ class Prompt(TextArea):
             self._history.add(self._pastes.unfold(self.text))
 
     def on_text_area_changed(self) -> None:
-        self._saving.reset()
-        self._saving.resume()
+        if self._saving is None:
+            self._saving = self.set_timer(_DRAFT_AGE, self.save_draft)
         self.post_message(self.Completing(self.before_caret))
 
     async def _on_paste(self, event: events.Paste) -> None:

@@ -8,11 +8,14 @@ from textual.content import Content
 from textual.widgets import Static
 
 from kimi_code.tui.host import Place
+from kimi_code.tui.strips.line import fit_end
 from kimi_code.tui.theme import MUTED
 
 if TYPE_CHECKING:
     from kimi_code.session.standing import Standing
 
+_BETWEEN = " · "
+_FOLDER_LEAST = 12  # cells
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -46,19 +49,22 @@ class StatusLine(Static):
 
     def _redraw(self) -> None:
         mode = [Content.styled(self._mode.upper(), "bold")] if self._mode else []
-        parts = [*mode, *_parts(self._place, self._standing)]
-        line, room = Content(""), self.size.width or 80
-        for part in parts:
+        rest, room = _parts(self._place, self._standing), self.size.width or 80
+        # The end of the folder tells which one it is; the numbers behind it tell more than its beginning.
+        taken = sum(part.cell_length + len(_BETWEEN) for part in (*mode, *rest))
+        folder = fit_end(self._place.folder, max(room - taken, min(_FOLDER_LEAST, room)))
+        line = Content("")
+        for part in (*mode, Content.styled(folder, MUTED), *rest):
             # The last ones go first where there is no room.
-            longer = Content.assemble(line, (" · ", MUTED), part) if line.plain else part
+            longer = Content.assemble(line, (_BETWEEN, MUTED), part) if line.plain else part
             if longer.cell_length > room:
                 break
             line = longer
-        self.update(line)
+        self.update(line, layout=False)
 
 
 def _parts(place: Place, standing: "Standing | None") -> list[Content]:
-    parts = [Content.styled(place.folder, MUTED)]
+    parts: list[Content] = []
     if place.branch:
         changed = f" ±{place.changed}" if place.changed else ""
         parts.append(Content.assemble((place.branch, MUTED), (changed, "$text-warning")))
@@ -96,12 +102,16 @@ def money(cost: float | None) -> str:
 
 @dataclass(slots=True)
 class Doing:
-    """What is going on: words, since when (monotonic seconds), until when it waits (None: it does not)."""
+    """What is going on: words, since when (monotonic seconds), until when it waits (None: it does not).
+
+    `rests` when it is the person's turn: no mark turns, no clock runs.
+    """
 
     words: str
     since: float
     until: float | None = None
     hint: str = ""
+    rests: bool = False
 
 
 class Activity(Static):
@@ -119,7 +129,12 @@ class Activity(Static):
         """What it says, without the mark and the time; "" when nothing is going on."""
         return self._doing.words if self._doing else ""
 
-    def show(self, words: str, *, hint: str = "", wait: float | None = None) -> None:
+    @property
+    def rests(self) -> bool:
+        """Whether nothing moves: nothing is going on, or it is the person's turn."""
+        return self._doing is None or self._doing.rests
+
+    def show(self, words: str, *, hint: str = "", wait: float | None = None, rests: bool = False) -> None:
         """Say what is going on; "" for nothing. `wait` is the seconds until it goes on by itself."""
         now = time.monotonic()
         if not words:
@@ -127,9 +142,11 @@ class Activity(Static):
             self._ticking.pause()
         else:
             same = self._doing is not None and self._doing.words == words and wait is None
+            if same and self._doing and (self._doing.hint, self._doing.until) == (hint, None):
+                return  # said with each piece of an answer
             since = self._doing.since if same and self._doing else now
-            self._doing = Doing(words, since, None if wait is None else now + wait, hint)
-            self._ticking.resume()
+            self._doing = Doing(words, since, None if wait is None else now + wait, hint, rests)
+            (self._ticking.pause if rests else self._ticking.resume)()
         self._redraw()
 
     def _tick(self) -> None:
@@ -139,13 +156,17 @@ class Activity(Static):
     def _redraw(self) -> None:
         doing, now = self._doing, time.monotonic()
         if doing is None:
-            self.update("")
+            self.update("", layout=False)
             return
-        mark = "●" if self._still else _FRAMES[self._frame % len(_FRAMES)]
-        if doing.until is None:
+        mark = "●" if self._still or doing.rests else _FRAMES[self._frame % len(_FRAMES)]
+        if doing.rests:
+            clock = ""
+        elif doing.until is None:
             clock = f" · {now - doing.since:.0f} s" if now - doing.since >= 1 else ""
         else:
             clock = f" in {max(doing.until - now, 0):.0f} s"
+        # One line high whatever it says: nothing else has to move.
         self.update(
-            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED))
+            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED)),
+            layout=False,
         )

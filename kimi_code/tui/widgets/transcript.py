@@ -15,7 +15,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from kimi_code.events import Record
-from kimi_code.session.transcript import Answer, Card, Transcript, Words
+from kimi_code.session.entries import Answer, Card, Words
+from kimi_code.session.transcript import Transcript
 from kimi_code.tui.palette import CLASSES, Palette, stylesheet
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
