@@ -74,6 +74,9 @@ class ScreenDesk:
 
         self._screen.app.push_screen(Aside(self.session, question))
 
+    def enter_swarm(self) -> bool:
+        return self._screen.swarming.enter()
+
     async def set_up(self) -> None:
         from kimi_code.tui import doorway
 

@@ -69,6 +69,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._request_id = ""
         self._approval: Approval | None = None
         self._place = (1, 1)
+        self._whose = ""
         self._picks = Picks()
         self._writing: Writing = ""
         self.clock = time.monotonic
@@ -80,8 +81,9 @@ class ApprovalPanel(Vertical, can_focus=True):
         yield Static("", id="approval-keys", markup=False)
         yield Input(id="approval-words", compact=True, select_on_focus=False)
 
-    def show(self, request_id: str, approval: Approval, number: int, count: int) -> None:
-        """Ask this; number of count is waiting."""
+    def show(self, request_id: str, approval: Approval, number: int, count: int, whose: str = "") -> None:
+        """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
+        self._whose = whose
         self._place = (number, count)
         if request_id != self._request_id:
             self._quiet_since = self.clock()
@@ -124,6 +126,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         number, count = self._place
         head = Content.assemble(
             ("● ", "$text-warning"),
+            (f"{clean(self._whose)} asks: " if self._whose else "", "$text-warning"),
             (f"{approval.tool or 'Review'}  ", "bold"),
             clean(approval.title),
             (f"   {number} of {count} waiting" if count > 1 else "", MUTED),
