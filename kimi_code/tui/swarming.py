@@ -26,7 +26,8 @@ class Wanted(Message):
 
     def __init__(self, deed: Deed, place: "Place") -> None:
         super().__init__()
-        self.deed, self.place = deed, place
+        self.deed: Deed = deed
+        self.place = place
 
 
 class Left(Message):
