@@ -167,10 +167,11 @@ class Swarming:
 
     def _open(self, place: "Place") -> None:
         from kimi_code.tui.screens.agent import AgentScreen
+        from kimi_code.tui.strips.swarm import doing
 
         row = self._row(place)
         if not row.agent:
-            raise KimiError(f"{place.task} has no agent yet: it {row.state.value.replace('ready', 'is ready')}.")
+            raise KimiError(f"{place.task} has no agent yet: {doing(row)[2]}.")
         self._screen.app.push_screen(AgentScreen(self, self._screen.session, place, row.agent, self._screen.host))
 
     def _kill(self, place: "Place") -> None:
