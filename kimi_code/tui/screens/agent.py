@@ -66,8 +66,8 @@ class AgentScreen(Screen[None]):
             return [Line((Span(f" {self._place.task}", "strong"),))]
         name = min(width_of(self._place.task), 40)
         state = Line(tuple(cell_spans(self._place.task, row, width, name, time.time())))
-        kind = f" {row.plan.agent} · {row.plan.mode}" + (f" · {' '.join(row.plan.scope)}" if row.plan.scope else "")
-        return [state, Line((Span(fit(plain(kind), width), "muted"),))]
+        kind = f"{row.plan.agent} · {row.plan.mode}" + (f" · {' '.join(row.plan.scope)}" if row.plan.scope else "")
+        return [state, Line((Span(f" {fit(plain(kind), width - 1)}", "muted"),))]
 
     # --- Keys ---
 

@@ -51,6 +51,8 @@ def head_lines(boards: Sequence[Board], width: int, now: float, account: Account
     rows = [row for board in boards for row in board.rows.values()]
     one = boards[0] if len(boards) == 1 else None
     counts = _counts(rows)
+    if sum(width_of(span.text) for span in counts) > width - 12:
+        counts = [span for span in counts if span.style != "muted"]
     room = max(width - sum(width_of(span.text) for span in counts) - 4, 0)
     title = f"Swarm · {plain(one.goal)}" if one else f"{len(boards)} swarms"
     name = fit(title, room)

@@ -110,7 +110,7 @@ class SwarmPanel(LinesView, can_focus=True):
         head = head_lines(boards, width, now, account)
         if not self.has_focus:
             return [*head, *self._calm(rows, width, now)]
-        return [*head, *self._whole(rows, width, now), Line((Span(fit(self._hint, width - 2), "muted"),))]
+        return [*head, *self._whole(rows, width, now), Line((Span(f" {fit(self._hint, width - 2)}", "muted"),))]
 
     def _calm(self, rows: dict[Place, Row], width: int, now: float) -> list[Line]:
         """Those that deserve a look, in few lines."""
@@ -172,5 +172,5 @@ class SwarmPanel(LinesView, can_focus=True):
 
 
 def _hint(keys: Mapping[str, str]) -> str:
-    named = "  ".join(f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in HINTS)
-    return f" ←↑↓→ choose  {named}  {keys_of('swarm.back', keys)} back"
+    named = " · ".join(f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in HINTS)
+    return f"←↑↓→ choose · {named}  · {keys_of('swarm.back', keys)} back"
