@@ -11,10 +11,12 @@ from kimi_code.events import (
     Record,
     RequestClosed,
     RequestOpened,
+    SessionOpened,
     StepEnded,
     StepRetried,
     StepStarted,
     SwarmEnded,
+    SwarmMetrics,
     SwarmPlanned,
     TaskState,
     TaskStateChanged,
@@ -76,7 +78,7 @@ class Row:
 
 @dataclass(slots=True)
 class Board:
-    """One swarm. `owner` is the path of the agent that has it, `outcome` "" while it runs."""
+    """One swarm. `owner` is the path of the agent that has it, `outcome` "" while it runs, then there are `metrics`."""
 
     id: str
     owner: str
@@ -87,6 +89,7 @@ class Board:
     began: float
     ended: float | None = None
     outcome: str = ""
+    metrics: SwarmMetrics | None = None
 
     @property
     def done(self) -> int:
@@ -132,13 +135,24 @@ class SwarmBoards:
                 self._move(record.event, record)
             case SwarmEnded(swarm_id=id, outcome=outcome) if id in self.boards:
                 board = self.boards[id]
-                board.outcome, board.ended = outcome, record.at
+                board.outcome, board.ended, board.metrics = outcome, record.at, record.event.metrics
+            case SessionOpened():
+                self._left_behind(record.at)
             case AgentSpawned(task_id=task_id):
                 self._place(task_id, record)
             case _:
                 row = self._of_agent.get(record.agent)
                 return row is not None and _follow(row, record)
         return True
+
+    def _left_behind(self, at: float) -> None:
+        """Another process begins: what ran in the one before does not."""
+        for board in self.running.values():
+            board.outcome, board.ended = "stopped", at
+            for row in board.rows.values():
+                if not row.over:
+                    row.state, row.ended, row.doing, row.held = TaskState.STOPPED, at, "", ""
+                row.requests = []
 
     def _plan(self, event: SwarmPlanned, record: Record) -> None:
         before = self.boards.get(event.swarm_id)

@@ -8,6 +8,8 @@ from kimi_code.events import Allow, AllowEdited, Approval, Reply, Request, Text
 from kimi_code.swarm.plan import Plan, check
 from kimi_code.swarm.proposal import read_plan, written
 
+_WARNING = "# Warning: "
+
 
 async def approve(
     plan: Plan,
@@ -21,21 +23,28 @@ async def approve(
 
     Raises ToolError when it is declined; then it is in the file `keep`.
     """
+    text = proposed_text = written(plan)
     while True:
-        text = written(plan)
-        told = "".join(f"\n# Warning: {warning}" for warning in warnings)
+        told = "".join(f"\n{_WARNING}{warning}" for warning in warnings)
         request = Approval("", "Swarm", plan.goal, f"a swarm of {len(plan.tasks)} tasks", (Text(text + told),))
         match await ask(request):
-            case Allow():
+            case Allow() if text == proposed_text:
                 return plan, warnings
+            case Allow():
+                continue  # what is shown cannot be run
             case AllowEdited(text=edited):
                 try:
                     proposed = read_plan(edited, "the plan as you changed it")
                     return proposed, check(proposed, agents=agents, depth=depth)
                 except PlanError as error:
-                    warnings = error.problems
+                    # What was written is not lost: it is mended, not begun anew.
+                    text, warnings = _without_warnings(edited), error.problems
             case reply:
                 raise ToolError(_declined(text, keep, getattr(reply, "words", "")))
+
+
+def _without_warnings(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if not line.startswith(_WARNING)).rstrip("\n") + "\n"
 
 
 def _declined(plan: str, keep: Path, words: str) -> str:

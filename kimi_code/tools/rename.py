@@ -20,7 +20,7 @@ from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from kimi_code.repo.index import Index
-    from kimi_code.repo.indexing.rename import Replacement
+    from kimi_code.repo.indexing.rename_case import Replacement
 
 
 class RenameParams(Params):

@@ -17,8 +17,8 @@ from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.keys import KEYS, TITLES, keys_of
 from kimi_code.tui.screens.picker import Row
+from kimi_code.tui.strips.figures import money, short
 from kimi_code.tui.theme import MUTED
-from kimi_code.tui.widgets.status import money, short
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
@@ -71,6 +71,10 @@ class Desk(Protocol):
 
     def aside(self, question: str) -> None:
         """A page with the answer to a question that leaves no trace."""
+        ...
+
+    def enter_swarm(self) -> bool:
+        """Go to the swarm that runs, or to the newest one's timeline; False where there was none."""
         ...
 
     async def set_up(self) -> None:
@@ -154,6 +158,8 @@ async def _swarm(desk: Desk, words: str) -> None:
     if words in ("", *SWARM_MODES):
         if words:
             swarms.set_mode(words)
+        elif desk.enter_swarm():
+            return
         desk.say(f"Sub-agents: {_SWARM_WORDS[swarms.mode]}. /swarm GOAL has a goal reached by many at once.")
         return
     if swarms.mode != "on":
@@ -332,7 +338,13 @@ COMMANDS: tuple[Command, ...] = (
     Command("thinking", "How much the model thinks", _thinking, "[LEVEL]", _fixed(*LEVELS)),
     Command("permissions", "What runs without asking", _permissions, "[MODE]", _fixed(*MODES)),
     Command("plan", "Plan mode: reads only", _plan, "[PROMPT]"),
-    Command("swarm", "Sub-agents: a goal for many, or on, off, auto", _swarm, "[GOAL]", _fixed(*SWARM_MODES)),
+    Command(
+        "swarm",
+        "A goal for many; on, off, auto; alone: to the newest",
+        _swarm,
+        "[GOAL]",
+        _fixed(*SWARM_MODES),
+    ),
     Command("compact", "Sum the conversation up now, to make room", _compact),
     Command("context", "What fills the model's window", _context),
     Command("cost", "Tokens and money of this session", _cost),

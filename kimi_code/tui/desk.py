@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import Screen
 
 from kimi_code.errors import KimiError, UsageError
-from kimi_code.events import AllowEdited, Approval, Notice, Output, Record
+from kimi_code.events import AllowEdited, Approval, Notice, Output, Record, Text
 from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 
@@ -73,6 +73,9 @@ class ScreenDesk:
         from kimi_code.tui.screens.aside import Aside
 
         self._screen.app.push_screen(Aside(self.session, question))
+
+    def enter_swarm(self) -> bool:
+        return self._screen.swarming.enter()
 
     async def set_up(self) -> None:
         from kimi_code.tui import doorway
@@ -152,18 +155,24 @@ class ScreenDesk:
             self.say(f"Added to {file}; sessions opened from now on know it.")
 
     async def edit_proposal(self, approval: Approval, path: str) -> AllowEdited | None:
-        """What the user's editor made of a file as it would be, or of the command (`path` ""); None where nothing."""
+        """What the user's editor made of a file as it would be, or of the command or the plan (`path` "");
+        None where nothing."""
         from kimi_code.session.proposal import proposed_text
 
         try:
             if path:
                 before = await asyncio.to_thread(proposed_text, self.host.folder, approval, path)
             else:
-                before = next(block.command for block in approval.blocks if isinstance(block, Output))
+                before = next(
+                    block.command if isinstance(block, Output) else block.text
+                    for block in approval.blocks
+                    if isinstance(block, Output | Text)
+                )
         except KimiError as error:
             self.fail(error)
             return None
-        after = await self.edit_outside(before, PurePosixPath(path).name or "command.sh")
+        name = "plan.yaml" if approval.tool == "Swarm" else "command.sh"
+        after = await self.edit_outside(before, PurePosixPath(path).name or name)
         return None if after is None or after == before else AllowEdited(after, path)
 
     async def edit_outside(self, text: str, name: str = "prompt.md") -> str | None:

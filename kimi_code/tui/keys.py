@@ -20,6 +20,8 @@ Where = Literal[
     "rewind",
     "timeline",
     "review",
+    "swarm",
+    "agent",
 ]
 
 
@@ -60,6 +62,14 @@ KEYS: tuple[Key, ...] = (
     Key("screen.help", "f1", "help", "Help and keys", "everywhere", first=True),
     Key("screen.suspend", "ctrl+z", "suspend", "Suspend; `fg` comes back", "everywhere", first=True),
     Key("screen.retry", "ctrl+t", "retry_now", "Try again now, while it waits for the provider", "everywhere", True),
+    Key(
+        "screen.swarm",
+        "f2,alt+s",
+        "swarm",
+        "To the swarm's panel; after its end: its timeline",
+        "everywhere",
+        True,
+    ),
     Key("transcript.up", "pageup", "page_up", "Scroll back", "transcript", first=True),
     Key("transcript.down", "pagedown", "page_down", "Scroll on", "transcript", first=True),
     Key("transcript.turn_before", "ctrl+up", "turn(-1)", "To your words before", "transcript", first=True),
@@ -110,6 +120,18 @@ KEYS: tuple[Key, ...] = (
     Key("review.comment", "c", "comment", "Comment on the line", "review"),
     Key("review.done", "enter", "done", "Take back what is marked, send the comments", "review"),
     Key("review.close", "escape,ctrl+c", "close", "Leave without", "review"),
+    Key("swarm.up", "up", "walk(0,-1)", "The agent above", "swarm"),
+    Key("swarm.down", "down", "walk(0,1)", "The agent below", "swarm"),
+    Key("swarm.left", "left", "walk(-1,0)", "The agent before", "swarm"),
+    Key("swarm.right", "right", "walk(1,0)", "The agent after", "swarm"),
+    Key("swarm.back", "escape", "back", "Back to the prompt", "swarm"),
+    Key("agent.open", "o,enter", "deed('open')", "Open the agent: what it said and does", "agent"),
+    Key("agent.graph", "g", "deed('graph')", "The graph of the tasks", "agent"),
+    Key("agent.timeline", "t", "deed('timeline')", "The timeline, with the critical path", "agent"),
+    Key("agent.steer", "s", "deed('steer')", "Say a line to the agent", "agent"),
+    Key("agent.kill", "x", "deed('kill')", "Kill the agent and cancel its task; twice to confirm", "agent"),
+    Key("agent.retry", "r", "deed('retry')", "Begin its task anew", "agent"),
+    Key("agent.answer", "a", "deed('answer')", "Answer what it asks", "agent"),
     Key("sessions.fork", "ctrl+f", "fork", "Fork the session: a new one with its history", "sessions", first=True),
     Key("sessions.rename", "ctrl+n", "rename", "Rename the session", "sessions", first=True),
     Key("sessions.export", "ctrl+e", "export", "Export the session as Markdown", "sessions", first=True),
@@ -128,6 +150,8 @@ TITLES: Mapping[Where, str] = {
     "rewind": "Before turns or files are put back",
     "timeline": "In the timeline",
     "review": "In a review",
+    "swarm": "In the panel of a swarm",
+    "agent": "About an agent of a swarm: in the panel, the graph, its transcript",
 }
 
 

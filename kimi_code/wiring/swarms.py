@@ -1,7 +1,7 @@
 """A session's way to its swarms. What sub-agents are made of is loaded with the first one, not before."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,6 +12,7 @@ from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions
 from kimi_code.agent.stages import Closing, Stage
 from kimi_code.config import Choice, Settings, choose
+from kimi_code.errors import SwarmError
 from kimi_code.events import Notice, Record
 from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
@@ -25,7 +26,7 @@ from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import open_snapshots
 from kimi_code.session.session import Requests
 from kimi_code.session.store import SessionMeta
-from kimi_code.session.swarms import SwarmMode
+from kimi_code.session.swarms import Account, SwarmMode, folder_of
 from kimi_code.swarm.offer import offered
 from kimi_code.swarm.roster import Roster
 from kimi_code.tools.background import Background
@@ -126,6 +127,29 @@ class Swarms:
     def steer(self, swarm: str, task: str, text: str) -> None:
         """As the desk has it."""
         self.director().steer(swarm, task, text)
+
+    def account(self, swarm: str) -> Account | None:
+        """As the desk has it."""
+        running = self.made.running.get(swarm) if self.made else None
+        if running is None:
+            return None
+        ledger = running.scheduler.ledger
+        most, price = ledger.allowance, ledger.price
+        cost = None if price is None else price.cost(ledger.usage)
+        return Account(ledger.usage.total, ledger.tool_calls, cost, most.tokens, most.tool_calls, most.cost)
+
+    def timeline(self, owner: str, swarm: str, width: int) -> Sequence[str]:
+        """As the desk has it."""
+        from kimi_code.swarm import timeline
+        from kimi_code.swarm.journal import Kept
+
+        assert self.around is not None
+        number = swarm.rpartition("-")[2]
+        kept = Kept(folder_of(self.around.meta.path, owner), int(number) if number.isdecimal() else 0)
+        try:
+            return timeline.lines(timeline.timeline(kept.read()), width)
+        except ValueError as error:
+            raise SwarmError(f"The journal of swarm {swarm} cannot be used: {error}.", hint=str(kept.path)) from None
 
     # --- Models ------------------------------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ async def test_a_plan_is_shown_first_and_runs_as_the_user_wrote_it_anew(lab: Lab
     replies = iter(
         [
             AllowEdited("goal: g\ntasks: [{id: x, task: t, needs: [nobody]}]"),
+            Allow(),
             AllowEdited("goal: Less\ntasks: [{id: only, task: Better b}]"),
             Allow(),
         ]
@@ -83,7 +84,9 @@ async def test_a_plan_is_shown_first_and_runs_as_the_user_wrote_it_anew(lab: Lab
     assert (project / "b.txt").read_text() == "edited\n"
     assert cast.asked.count("a") == 0
     assert "id: a\n  task: Better a" in shown[0]
-    assert "nobody" in shown[1]  # what was wrong with the first edit, and it was asked again
+    assert "needs: [nobody]" in shown[1]  # the first edit is there to be mended, with what is wrong with it
+    assert "# Warning: task x: it needs 'nobody'" in shown[1]
+    assert shown[2] == shown[1]  # nor can it be allowed as it is
 
 
 async def test_a_plan_that_is_declined_starts_nobody_and_is_kept(lab: Lab, project: Path) -> None:

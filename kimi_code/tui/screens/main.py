@@ -29,6 +29,7 @@ from kimi_code.tui.host import Host, Opened, Place, Which, short_folder
 from kimi_code.tui.input import completion
 from kimi_code.tui.keys import bindings
 from kimi_code.tui.strips import markdown
+from kimi_code.tui.swarming import Left, Swarming, Wanted, name_of
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.approval import ApprovalPanel
 from kimi_code.tui.widgets.completions import Completions
@@ -63,6 +64,7 @@ class MainScreen(Screen[None]):
         super().__init__()
         self._host, self._which, self._typed, self._note_first = host, which, typed, note
         self.desk = ScreenDesk(self)
+        self.swarming = Swarming(self)
         self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.desk.fail)
         if prompt:
             self.conversation.queue.append(Job("prompt", prompt))
@@ -170,6 +172,7 @@ class MainScreen(Screen[None]):
         if opened.history:
             self.transcript.load(opened.history)
         self.sidebar.load(opened.history)
+        self.swarming.load(opened.history)
         self._greet(not opened.history)
         if self._note_first:
             self.desk.say(self._note_first)
@@ -185,20 +188,19 @@ class MainScreen(Screen[None]):
 
     def _show(self, record: Record) -> None:
         event = record.event
+        self.swarming.hear(record)
+        if record.agent != "main":
+            self._show_request(record)
+            return
         self.transcript.append(record)
         self.sidebar.append(record)
         doing = describe(event)
         if doing is not None:
             self.activity.show(doing.words, hint=doing.hint, wait=doing.wait, rests=doing.rests)
+        self._show_request(record)
         match event:
-            case RequestOpened(request_id=id, request=request):
-                self.completions.suggest(())
-                self.requests.add(id, request)
+            case RequestOpened():
                 self.transcript.follow()
-                self.app.call_for_attention("kimi-code waits for you")
-            case RequestClosed(request_id=id):
-                self.requests.drop(id)
-                self.app.call_for_attention("")
             case TurnEnded():
                 self.app.call_for_attention("kimi-code is done")
                 self._look_around()
@@ -209,6 +211,19 @@ class MainScreen(Screen[None]):
             self.standing_changed()
             if not isinstance(event, SessionOpened):
                 self._greet(False)
+
+    def _show_request(self, record: Record) -> None:
+        """What waits for the person, whoever asks."""
+        match record.event:
+            case RequestOpened(request_id=id, request=request):
+                self.completions.suggest(())
+                self.requests.add(id, request, name_of(record.agent))
+                self.app.call_for_attention("kimi-code waits for you")
+            case RequestClosed(request_id=id):
+                self.requests.drop(id)
+                self.app.call_for_attention("")
+            case _:
+                pass
 
     def show_record(self, record: Record) -> None:
         """Show what no session said."""
@@ -417,6 +432,19 @@ class MainScreen(Screen[None]):
     def action_toggle_sidebar(self) -> None:
         for sidebar in self.query(Sidebar):
             sidebar.display = not sidebar.display
+
+    def action_swarm(self) -> None:
+        if not self.waits and not self.swarming.enter():
+            self.app.notify("There was no swarm in this session. /swarm GOAL has a goal reached by many at once.")
+
+    @on(Left)
+    def _left_swarm(self) -> None:
+        if not self.waits:
+            self.prompt.focus()
+
+    @on(Wanted)
+    def _do_in_swarm(self, event: Wanted) -> None:
+        self.run_worker(self.swarming.do(event.deed, event.place))
 
     def action_palette(self) -> None:
         self.run_worker(self.desk.choose_command())

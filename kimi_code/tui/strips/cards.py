@@ -257,6 +257,10 @@ def _block(block: Block, card: Card, width: int, look: Look, *, whole: bool) -> 
             return [*([_diff_head(block, width, look)] if several else []), *diff_lines(block, width, marks=look.marks)]
         case Output():
             return _plain_lines(block.text, width, whole=whole)
+        case Text() if card.tool == "Swarm":
+            from kimi_code.tui.strips.plan import outline
+
+            return outline(block.text, width)
         case Text():
             return wrap([Span(plain(block.text))], width)
         case _:

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from kimi_code.controls import clean
-from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Diff, Output, Reply
+from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Diff, Output, Reply, Text
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.picks import Picks, picks_of
 from kimi_code.tui.theme import MUTED
@@ -56,7 +56,7 @@ class ApprovalPanel(Vertical, can_focus=True):
             self.by = by
 
     class EditorWanted(Message):
-        """The user wants to write the file of a diff anew (`path`), or the command ("")."""
+        """The user wants to write the file of a diff anew (`path`), or the command, or the plan ("")."""
 
         def __init__(self, request_id: str, approval: Approval, path: str) -> None:
             super().__init__()
@@ -69,6 +69,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._request_id = ""
         self._approval: Approval | None = None
         self._place = (1, 1)
+        self._whose = ""
         self._picks = Picks()
         self._writing: Writing = ""
         self.clock = time.monotonic
@@ -80,8 +81,9 @@ class ApprovalPanel(Vertical, can_focus=True):
         yield Static("", id="approval-keys", markup=False)
         yield Input(id="approval-words", compact=True, select_on_focus=False)
 
-    def show(self, request_id: str, approval: Approval, number: int, count: int) -> None:
-        """Ask this; number of count is waiting."""
+    def show(self, request_id: str, approval: Approval, number: int, count: int, whose: str = "") -> None:
+        """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
+        self._whose = whose
         self._place = (number, count)
         if request_id != self._request_id:
             self._quiet_since = self.clock()
@@ -127,6 +129,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         number, count = self._place
         head = Content.assemble(
             ("● ", "$text-warning"),
+            (f"{clean(self._whose)} asks: " if self._whose else "", "$text-warning"),
             (f"{approval.tool or 'Review'}  ", "bold"),
             clean(approval.title),
             (f"   {number} of {count} waiting" if count > 1 else "", MUTED),
@@ -149,7 +152,8 @@ class ApprovalPanel(Vertical, can_focus=True):
             return self._in_lines([taken, *self._named([*names, ("edit", "edit"), ("deny", "deny")])])
         rules = [("session", "for this session"), ("always", "always")] if approval.rules else []
         hunks = [("hunk_after", "choose hunks")] if len(self._picks.all) > 1 or self._splits else []
-        edit = [("edit", "edit the command" if _command(approval) else "edit")] if self._editable else []
+        what = "edit the command" if _command(approval) else "edit the plan" if _plan(approval) else "edit"
+        edit = [("edit", what)] if self._editable else []
         walk = [("after", "next")] if self._place[1] > 1 else []
         return self._in_lines(self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk]))
 
@@ -177,7 +181,7 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     @property
     def _editable(self) -> bool:
-        return self._approval is not None and bool(_command(self._approval) or self._path())
+        return self._approval is not None and bool(_command(self._approval) or _plan(self._approval) or self._path())
 
     def _path(self) -> str:
         """The file that `edit` is about: the one looked at, or the only one; "" where there is none."""
@@ -266,7 +270,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         command, path = _command(self._approval), self._path()
         if command and "\n" not in command:
             self._write("command", command)
-        elif command or path:
+        elif command or path or _plan(self._approval):
             self.post_message(self.EditorWanted(self._request_id, self._approval, path))
 
     def _pick(self, picking: bool) -> None:
@@ -302,6 +306,12 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _reply(self, reply: Reply) -> None:
         self.post_message(self.Replied(self._request_id, reply))
+
+
+def _plan(approval: Approval) -> str:
+    """The plan of a swarm that is asked for; "" where it is something else."""
+    texts = (block.text for block in approval.blocks if isinstance(block, Text))
+    return next(texts, "") if approval.tool == "Swarm" else ""
 
 
 def _command(approval: Approval) -> str:

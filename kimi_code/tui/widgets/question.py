@@ -71,11 +71,16 @@ class QuestionPanel(Vertical):
         yield options
         yield Words(self, id="question-words")
 
-    def ask(self, request_id: str, question: Question, number: int, count: int) -> None:
-        """Ask this; number of count is waiting."""
+    def ask(self, request_id: str, question: Question, number: int, count: int, whose: str = "") -> None:
+        """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
         waiting = f"   {number} of {count} waiting" if count > 1 else ""
         self.query_one("#question-text", Static).update(
-            Content.assemble(("? ", "bold $text-accent"), clean(question.text), (waiting, MUTED))
+            Content.assemble(
+                ("? ", "bold $text-accent"),
+                (f"{clean(whose)} asks: " if whose else "", "$text-warning"),
+                clean(question.text),
+                (waiting, MUTED),
+            )
         )
         if request_id == self._request_id:
             return

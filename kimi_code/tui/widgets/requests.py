@@ -23,6 +23,7 @@ class Requests(Vertical):
         super().__init__(id=id)
         self._keys = keys
         self._waiting: dict[str, Request] = {}
+        self._whose: dict[str, str] = {}
         self._shown = ""
 
     def compose(self) -> ComposeResult:
@@ -39,19 +40,28 @@ class Requests(Vertical):
         """The one that is shown."""
         return self._waiting.get(self._shown)
 
-    def add(self, request_id: str, request: Request) -> None:
-        """One more waits."""
+    def add(self, request_id: str, request: Request, whose: str = "") -> None:
+        """One more waits; `whose` names the sub-agent that asks."""
         self._waiting[request_id] = request
+        self._whose[request_id] = whose
         self._show()
+
+    def choose(self, request_id: str) -> None:
+        """Show this one."""
+        if request_id in self._waiting:
+            self._shown = request_id
+            self._show()
 
     def drop(self, request_id: str) -> None:
         """It was answered, or withdrawn."""
+        self._whose.pop(request_id, None)
         if self._waiting.pop(request_id, None) is not None:
             self._show()
 
     def clear(self) -> None:
         """Another conversation: nothing waits."""
         self._waiting.clear()
+        self._whose.clear()
         self._show()
 
     def _show(self) -> None:
@@ -67,10 +77,10 @@ class Requests(Vertical):
         number, count = list(self._waiting).index(self._shown) + 1 if request else 0, len(self._waiting)
         match request:
             case Approval():
-                approval.show(self._shown, request, number, count)
+                approval.show(self._shown, request, number, count, self._whose[self._shown])
                 approval.take_keyboard()
             case Question():
-                question.ask(self._shown, request, number, count)
+                question.ask(self._shown, request, number, count, self._whose[self._shown])
                 question.focus_words()
             case None:
                 self.post_message(self.Emptied())

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from kimi_code.tui.host import Place
+from kimi_code.tui.strips.figures import money, short
 from kimi_code.tui.strips.line import fit_end
 from kimi_code.tui.theme import MUTED
 
@@ -84,20 +85,6 @@ def _parts(place: Place, standing: "Standing | None") -> list[Content]:
             Content.styled(" ".join((f"{short(standing.tokens)} tokens", money(standing.cost_usd))).rstrip(), MUTED)
         )
     return parts
-
-
-def short(tokens: int) -> str:
-    """A count in few characters: 950, 41k, 1.2M."""
-    if tokens < 1_000:
-        return str(tokens)
-    return f"{tokens / 1_000:.0f}k" if tokens < 999_500 else f"{tokens / 1_000_000:.1f}M"
-
-
-def money(cost: float | None) -> str:
-    """US dollars; "" when they are not known."""
-    if cost is None:
-        return ""
-    return f"${cost:.2f}" if cost >= 0.005 or cost == 0 else f"${cost:.4f}"
 
 
 @dataclass(slots=True)
