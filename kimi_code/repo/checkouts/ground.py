@@ -81,7 +81,8 @@ class Mounted:
         flags = [f"--{kind}=/proc/{os.getpid()}/fd/{fd}" for kind, fd in self.spaces.items()]
         if "user" in self.spaces:
             flags.append("--preserve-credentials")
-        go = ("/bin/sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd))
+        # One who enters a mount namespace stands at its root.
+        go = () if cwd == Path("/") else ("/bin/sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd))
         return (self.nsenter, *flags, "--", *go, *argv), Path("/")
 
     def close(self) -> None:
