@@ -543,6 +543,19 @@ async def test_files_folders_and_links_that_take_each_others_place_are_told_as_t
     assert await changed(checkout) == expected | {"linked": "created", "linked/x": "deleted", ":(top)y": "created"}
 
 
+async def test_a_look_at_the_files_that_was_broken_off_does_not_stop_the_next(any_scene: Scene) -> None:
+    checkout = await any_scene.create()
+    await put(checkout, "large", os.urandom(12_000_000).hex())
+    looking = asyncio.ensure_future(checkout.take())
+    lock = next(any_scene.data.glob("checkouts/*/*/*/index")).with_name("index.lock")
+    while not lock.exists():
+        await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert await changed(checkout) == {"large": "created"}
+
+
 async def test_nested_repositories_and_huge_files_are_named_and_left_out(any_scene: Scene) -> None:
     checkout = await any_scene.create()
     await sh(checkout, "git init -q nested; echo x > nested/x; truncate -s 60000000 huge; echo y > y")

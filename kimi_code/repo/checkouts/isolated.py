@@ -68,6 +68,14 @@ class Checkout:
         The copy's own repository is not asked: it may say anything.
         """
         index = self._folder / "index"
+        try:
+            return await self._take(index)
+        except BaseException:
+            # A git that is killed, as when the agent ends meanwhile, leaves its lock to the next who looks.
+            index.with_name("index.lock").unlink(missing_ok=True)
+            raise
+
+    async def _take(self, index: Path) -> str:
         listing = await self._ask("ls-files", "-z", "--others", "--modified", "--exclude-standard", index=index)
         left_out: dict[str, str] = {}
         names = list(dict.fromkeys(os.fsdecode(name) for name in listing.split(b"\0") if name))
