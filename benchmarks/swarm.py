@@ -62,8 +62,14 @@ def work(number: int, step: int, calls: int) -> Reply:
     return answer([(f"call_{step}", tool, arguments)], text="a few words " * 4)
 
 
-def run(project: Path, url: str, prompt: str) -> tuple[float, dict[str, Any], list[dict[str, Any]], float]:
-    """Wall seconds, the result, the records, peak megabytes."""
+def cpu_of_children() -> float:
+    """CPU seconds of the processes that ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def run(project: Path, url: str, prompt: str) -> tuple[float, dict[str, Any], list[dict[str, Any]], float, float]:
+    """Wall seconds, the result, the records, peak megabytes, CPU seconds of the program and its processes."""
     env = {
         **os.environ,
         "KIMI_CODE_DIR": str(project.parent / "kimi"),
@@ -72,14 +78,14 @@ def run(project: Path, url: str, prompt: str) -> tuple[float, dict[str, Any], li
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
     }
     command = [sys.executable, "-m", "kimi_code", "-y", "-p", prompt, "--output-format", "jsonl"]
-    started = time.monotonic()
+    started, before = time.monotonic(), cpu_of_children()
     done = subprocess.run(command, cwd=project, env=env, capture_output=True, check=False)
-    wall = time.monotonic() - started
+    wall, cpu = time.monotonic() - started, cpu_of_children() - before
     if done.stderr:
         print(done.stderr.decode()[-2000:])
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return wall, lines[-1], lines[:-1], peak
+    return wall, lines[-1], lines[:-1], peak, cpu
 
 
 def make_project(folder: Path, files: int) -> None:
@@ -94,7 +100,7 @@ def make_project(folder: Path, files: int) -> None:
 
 def tell(agents: int, calls: int, latency: float, outcome: tuple[Any, ...]) -> float:
     """Print what one swarm came to; returns its wall time."""
-    wall, result, records, peak = outcome
+    wall, result, records, peak, cpu = outcome
     ended = next(r for r in records if r["type"] == "swarm_ended")
     at = {kind: [r["at"] for r in records if r["type"] == kind] for kind in ("agent_spawned", "agent_finished")}
     planned = next(r["at"] for r in records if r["type"] == "swarm_planned")
@@ -107,9 +113,18 @@ def tell(agents: int, calls: int, latency: float, outcome: tuple[Any, ...]) -> f
     print(f"  swarm {swarm:.1f} s, ideal critical path {ideal:.1f} s: {swarm / ideal:.2f}x; whole run {wall:.1f} s")
     print(f"  calls {made} of {agents * calls}, merged {merged} of {agents}, peak {peak:.0f} MB")
     print(f"  start to plan {planned - opened:.2f} s; first agent {at['agent_spawned'][0] - planned:.2f} s after it")
-    print(f"  the last agent began {at['agent_spawned'][-1] - at['agent_spawned'][0]:.2f} s after the first")
-    print(f"  first to last end {at['agent_finished'][-1] - at['agent_finished'][0]:.2f} s")
-    print(f"  waiting, summed over agents: {ended['metrics']['waiting']}")
+    waiting = {cause: seconds / agents for cause, seconds in ended["metrics"]["waiting"].items()}
+    begun, over = (sum(times) / len(times) for times in at.values())
+    causes = {
+        "before an agent begins": begun - planned,
+        **{cause.replace("_", " "): waiting[cause] for cause in ("rate_limit", "merge", "lock", "cpu", "person")},
+        "after an agent's end": ended["at"] - over,
+    }
+    causes["no core is free"] = swarm - ideal - sum(causes.values())
+    print(
+        "  the excess, mean of the agents: " + ", ".join(f"{name} {s:.1f} s" for name, s in causes.items() if s > 0.05)
+    )
+    print(f"  CPU {cpu:.1f} s with all processes, {cpu * 1000 / (agents * (calls + 1)):.1f} ms a request")
     print(f"  {'; '.join(ended['metrics']['verdicts'])}")
     return wall
 
@@ -129,7 +144,10 @@ def main() -> None:
             alone = run(Path(name, "project"), url, f"Do it alone: {few} of them.")[0] * agents / few
             print(f"  {few} of the tasks by one agent, times {agents // few}: {alone:.0f} s, {alone / wall:.1f}x")
     finally:
+        before = cpu_of_children()
         server.terminate()
+        server.join()
+        print(f"  the server took {cpu_of_children() - before:.1f} s of CPU for both")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from kimi_code.repo.workspace import LocalWorkspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import HeldCheckpoints, open_checkpoints, open_snapshots, tidy_if_due
-from kimi_code.session.codec import encode
+from kimi_code.session.codec import Lines
 from kimi_code.session.journal import Journal
 from kimi_code.session.resume import Resumed, resume
 from kimi_code.session.session import Requests, Session
@@ -146,8 +146,7 @@ async def open_session(opening: Opening) -> Assembled:
 
     scope.sees = lambda: agent.model.profile.vision
 
-    def to_line(record: Record) -> str:
-        return scrubber.scrub(encode(record))
+    to_line = Lines(scrubber.scrub)
 
     swarms.surround(Surrounding(agent, bus, requests, meta, boundary, sandbox, instructions, to_line))
     # Swarms end before a review of what they gave to the turn, and begin where the turn works.

@@ -100,6 +100,7 @@ class Run:
     _commit: Committed | None = None
     _reviews: list[TurnReviewed] = field(default_factory=list[TurnReviewed])
     _patch: bytes = b""
+    _lines: list[str] = field(default_factory=list[str])
     _ended: TurnEnded | None = None
     _signal: int | None = None
     _lost: OSError | None = None
@@ -134,7 +135,7 @@ class Run:
         if self.output_format == "text":
             session.subscribe(TextProgress(scrub=session.scrub))
         elif self.output_format == "jsonl":
-            session.subscribe(lambda record: self._out(session.line(record) + "\n"))
+            session.subscribe(lambda record: self._put_out(session.line(record) + "\n"))
 
     def _follow(self, record: Record) -> None:
         event = record.event
@@ -204,6 +205,7 @@ class Run:
         )
 
     def _finish(self, result: RunResult) -> int:
+        self._write_out()
         result = replace(result, duration_s=time.monotonic() - self._started)
         if self._session is not None and result.session_id is None:
             result = replace(result, session_id=self._session.id)
@@ -229,11 +231,18 @@ class Run:
             self._lost = error
         return replace(result, text="")
 
-    def _out(self, text: str) -> None:
-        if self._lost is not None:
+    def _put_out(self, line: str) -> None:
+        """Written when whoever speaks lets go: what a hundred agents say in one go is written together."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write_out)
+        self._lines.append(line)
+
+    def _write_out(self) -> None:
+        lines, self._lines = self._lines, []
+        if self._lost is not None or not lines:
             return
         try:
-            write(sys.stdout, text)
+            write(sys.stdout, "".join(lines))
         except OSError as error:
             # Nobody reads our output: nobody to work for.
             self._lost = error

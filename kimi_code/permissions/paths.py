@@ -65,16 +65,22 @@ def resolve(path: str, base: Path) -> Path:
 
 def locate(path: str, boundary: Boundary) -> Place:
     """Resolve `path` (relative ones against the first root) and say where it is."""
-    lexical = PurePath(os.path.normpath(boundary.roots[0] / os.path.expanduser(path)))  # noqa: PTH111
+    lexical = PurePath(os.path.normpath(os.path.join(boundary.roots[0], os.path.expanduser(path))))  # noqa: PTH111, PTH118
     real = boundary.follow(path) if boundary.follow else resolve(path, boundary.roots[0])
     inside = any(_within(real, root) for root in boundary.roots)
     readable = any(_within(real, folder) for folder in boundary.readable)
-    sensitive = "" if readable else (_sensitive(real, boundary) or _sensitive(lexical, boundary))
+    sensitive = "" if readable else _sensitive(real, boundary)
+    if not readable and not sensitive and str(lexical) != str(real):
+        sensitive = _sensitive(lexical, boundary)
     return Place(real, inside, sensitive, readable)
 
 
 def _within(path: PurePath, folder: PurePath) -> bool:
-    return path == folder or folder in path.parents
+    if os.name == "nt":  # without regard to case
+        return path == folder or folder in path.parents
+    # As text: a hundred agents ask this a dozen times for each call.
+    inner, outer = str(path), str(folder)
+    return inner == outer or inner.startswith(outer if outer == "/" else f"{outer}/")
 
 
 def _sensitive(path: PurePath, boundary: Boundary) -> str:
@@ -85,12 +91,13 @@ def _sensitive(path: PurePath, boundary: Boundary) -> str:
     parts = _below_roots(path, boundary)
     for part in parts:
         # On file systems without case, .GIT/hooks is .git/hooks.
-        if part.casefold() == ".git":
+        folded = part.casefold()
+        if folded == ".git":
             return "git's internals"
-        if part.casefold() == ".kimi-code":
+        if folded == ".kimi-code":
             return "this program's project settings"
-    name = next((part for part in parts if may_hold_secrets(part)), None)
-    if name is not None:
+    name = find_secret(parts)
+    if name:
         return f"{name} may hold secrets"
     if any(_contains(path.parts, run) for run in _HOME_PARTS):
         return "a credential store"

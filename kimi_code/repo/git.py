@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,11 +56,18 @@ class GitOutput(NamedTuple):
 
 def program() -> str | None:
     """Absolute path of git; never one that lies in the working folder, which may come with the repository."""
-    folders = [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder).is_absolute()]
-    found = shutil.which("git", path=os.pathsep.join(folders))
+    found = _find(os.environ.get("PATH", os.defpath))
+    if found is None:
+        _find.cache_clear()  # it may be installed yet
     if found is None or (os.name == "nt" and Path(found).resolve().parent == Path.cwd()):
         return None
     return found
+
+
+@lru_cache(maxsize=4)
+def _find(path: str) -> str | None:
+    folders = [folder for folder in path.split(os.pathsep) if Path(folder).is_absolute()]
+    return shutil.which("git", path=os.pathsep.join(folders))
 
 
 def version() -> tuple[int, ...] | None:

@@ -74,12 +74,12 @@ class Shadow:
         return output.stdout
 
 
-def name_needed(shadow: Shadow, owner: str, commit: str) -> None:
-    """Say that `owner` needs a commit of the store, which pruning then leaves there while `owner` is not old."""
+def name_needed(shadow: Shadow, owner: str, *commits: str) -> None:
+    """Say that `owner` needs commits of the store, which pruning then leaves there while `owner` is not old."""
     folder = shadow.folder / _NEEDED
     folder.mkdir(exist_ok=True)
     with (folder / owner).open("a", encoding="ascii") as file:
-        file.write(f"{commit}\n")
+        file.writelines(f"{commit}\n" for commit in commits)
 
 
 def needed_since(shadow: Shadow, oldest: float) -> set[str]:

@@ -12,6 +12,8 @@ from kimi_code import events
 from kimi_code.events import Event, Record
 
 _ENVELOPE = ("type", "seq", "agent", "at")
+_JSON = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class UnknownRecord(Exception):
@@ -63,26 +65,49 @@ def _parse(line: str | bytes) -> object:
 
 def encode(record: Record) -> str:
     """One line without its newline. Text that is no valid Unicode (lone surrogates) is escaped, so it always writes."""
-    return json.dumps(to_wire(record), ensure_ascii=True, separators=(",", ":"))
+    return _JSON.encode(to_wire(record))
+
+
+class Lines:
+    """Records as lines, without secrets.
+
+    What a sub-agent says goes into its journal and, as another record, to its parent: the event, which is nearly all of
+    both lines, is encoded once.
+    """
+
+    def __init__(self, scrub: Callable[[str], str]) -> None:
+        self._scrub = scrub
+        self._last: tuple[Event | None, str] = (None, "")
+
+    def __call__(self, record: Record) -> str:
+        """As `encode`, without secrets."""
+        event, body = self._last
+        if record.event is not event:
+            body = self._scrub(_JSON.encode(_event_to_wire(record.event)))
+            self._last = record.event, body
+        envelope = self._scrub(_JSON.encode(_envelope(record)))
+        return envelope if body == "{}" else f"{envelope[:-1]},{body[1:]}"
 
 
 def to_wire(record: Record) -> dict[str, object]:
     """The record as plain dicts, lists, strings and numbers: {"type", "seq", "agent", "at", ...the event's fields}."""
-    event = record.event
-    wire: dict[str, object] = {
-        "type": _wire_name(type(event)),
-        "seq": record.seq,
-        "agent": record.agent,
-        "at": round(record.at, 3),
-    }
-    for name in _field_names(type(event)):
-        wire[name] = plain(getattr(event, name))
-    return wire
+    return {**_envelope(record), **_event_to_wire(record.event)}
+
+
+def _envelope(record: Record) -> dict[str, object]:
+    name = _wire_name(type(record.event))
+    return {"type": name, "seq": record.seq, "agent": record.agent, "at": round(record.at, 3)}
+
+
+def _event_to_wire(event: Event) -> dict[str, object]:
+    return {name: plain(getattr(event, name)) for name in _field_names(type(event))}
 
 
 def plain(value: object) -> object:
     """Our values as JSON has them: dicts, lists, strings, numbers; what is none of these as its text."""
-    if value is None or isinstance(value, str | int | float | bool):
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, (str, int, float)):
         return value.value if isinstance(value, Enum) else value
     if isinstance(value, tuple | list):
         return [plain(item) for item in cast("list[object]", value)]

@@ -16,7 +16,8 @@ RECORDS = "records.jsonl"
 
 # Deltas are events but not history; the completed message is kept.
 _NOT_KEPT = (TextDelta, ThoughtDelta, ToolProgressed)
-_SYNC_AFTER = (TurnStarted, StepEnded, TurnEnded)
+_SYNC_TURNS = (TurnStarted, TurnEnded)
+_SYNC_AFTER = (*_SYNC_TURNS, StepEnded)
 
 
 @frozen
@@ -53,16 +54,18 @@ def _lines(path: Path) -> Iterator[bytes]:
 class Journal:
     """Writes records as they come. A write that fails (a full disk) raises OSError; what was written before stays.
 
-    Raises UsageError when another process has the session open.
+    With `sync_steps` the disk is told to keep each step, else only turns. Raises UsageError when another process has
+    the session open.
     """
 
-    def __init__(self, folder: Path, to_line: Callable[[Record], str] = encode) -> None:
+    def __init__(self, folder: Path, to_line: Callable[[Record], str] = encode, *, sync_steps: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Prompts and file contents are in here: for the owner's eyes only.
         with contextlib.suppress(OSError):
             folder.chmod(0o700)
         self.path = folder / RECORDS
         self._to_line = to_line
+        self._sync_after = _SYNC_AFTER if sync_steps else _SYNC_TURNS
         self._file = open_locked(self.path)
         self._sync = ThreadPoolExecutor(1, thread_name_prefix="journal-fsync")
         self._pending: Future[None] | None = None
@@ -75,7 +78,7 @@ class Journal:
         line = memoryview(self._to_line(record).encode("ascii") + b"\n")
         while line:
             line = line[self._file.write(line) :]
-        if isinstance(event, _SYNC_AFTER):
+        if isinstance(event, self._sync_after):
             self._sync_soon()
 
     def _sync_soon(self) -> None:

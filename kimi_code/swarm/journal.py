@@ -3,9 +3,10 @@
 A line is written before anybody acts on it. `kill -9` at any byte: a torn last line is dropped, the rest is the truth.
 """
 
+import asyncio
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from io import FileIO
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from kimi_code.errors import SwarmError
 from kimi_code.events import TaskState
-from kimi_code.repo.shadow import Shadow, name_needed
+from kimi_code.repo.shadow import Shadow, ShadowError, name_needed
 from kimi_code.repo.trees import Trees
 from kimi_code.session.journal import open_locked
 from kimi_code.session.store import Store
@@ -178,11 +179,34 @@ class Keeper:
     trees: Trees
     lasting: Shadow
     swarm_id: str
+    _wanted: dict[tuple[str, ...], list[str]] = field(default_factory=dict[tuple[str, ...], list[str]])
+    _copying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def keep(self, commit: str, *known: str) -> None:
         """All that `commit` has and none of `known`. Raises ShadowError, OSError."""
-        revisions = "\n".join((commit, *(f"^{each}" for each in known), ""))
+        self._wanted.setdefault(known, []).append(commit)
+        async with self._copying:
+            # Those who wait meanwhile are served together: a hundred agents may end at once.
+            commits = self._wanted.pop(known, [])
+            if commit not in commits:
+                self._put_back(known, commits)
+                return
+            try:
+                await self._copy(commits, known)
+            except BaseException as error:
+                commits.remove(commit)
+                self._put_back(known, commits)
+                if not commits or not isinstance(error, ShadowError):
+                    raise
+                await self._copy((commit,), known)  # it may be another's that cannot be kept
+
+    def _put_back(self, known: tuple[str, ...], commits: Sequence[str]) -> None:
+        if commits:
+            self._wanted[known] = [*commits, *self._wanted.get(known, ())]
+
+    async def _copy(self, commits: Sequence[str], known: Sequence[str]) -> None:
+        revisions = "\n".join((*commits, *(f"^{each}" for each in known), ""))
         # --local: what is borrowed from the user's repository or the lasting store need not be copied.
         pack = await self.trees.ask("pack-objects", "--revs", "--local", "--stdout", "-q", input=revisions.encode())
         await self.lasting.ask("unpack-objects", "-q", input=pack)
-        name_needed(self.lasting, self.swarm_id, commit.removesuffix("^!"))
+        name_needed(self.lasting, self.swarm_id, *(commit.removesuffix("^!") for commit in commits))

@@ -74,6 +74,8 @@ class Scheduler:
         before, self.state = self.state, following
         for task_id, progress in following.tasks.items():
             was = before.tasks.get(task_id)
+            if was is progress:
+                continue
             if was is None or was.state is not progress.state or was.attempt != progress.attempt:
                 self.publish(
                     TaskStateChanged(

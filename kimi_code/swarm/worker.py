@@ -319,7 +319,8 @@ def hire(parent: Parent, post: Post) -> Worker:
         bus,
         Requests(bus.publish),
         meta,
-        journal=Journal(folder, parent.to_line) if parent.keep else None,
+        # Its files are not on the disk before its task ends either: to sync each step of a hundred agents wins nothing.
+        journal=Journal(folder, parent.to_line, sync_steps=False) if parent.keep else None,
         to_line=parent.to_line,
         closers=(background.close,),
     )

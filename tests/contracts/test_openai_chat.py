@@ -230,6 +230,21 @@ async def test_the_request_carries_key_agent_usage_and_cache_key_and_no_sampling
     }
 
 
+async def test_later_requests_say_the_same_of_themselves_as_the_first(server: FakeServer, connect: Connect) -> None:
+    server.script(say("one"), say("two"), error(429, retry_after=2.5), say("three"))
+    model = connect()
+    for words in ("short", "rather longer than the first"):
+        await ask(model, replace(HELLO, messages=[Message("user", words)]))
+    problem = await fail(model)
+    assert isinstance(problem, RateLimited) and problem.retry_after == 2.5
+    await ask(model)
+    first, *others = [{**request.headers, "content-length": ""} for request in server.requests]
+    assert others == [first] * 3
+    assert [int(request.headers["content-length"]) for request in server.requests] == [
+        len(request.raw) for request in server.requests
+    ]
+
+
 async def test_the_environment_of_another_provider_is_not_sent(
     server: FakeServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

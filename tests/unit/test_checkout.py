@@ -539,6 +539,33 @@ async def test_a_copy_is_never_made_of_files_that_a_killed_process_left_half_way
     assert not list(scene.top.glob(".*.kimi-code.tmp"))
 
 
+async def test_files_folders_and_links_that_take_each_others_place_are_told_as_they_are(any_scene: Scene) -> None:
+    for name in ("file", "folder/x", "linked/x", "gone", "-odd *name"):
+        path = any_scene.top / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("1\n")
+    checkout = await any_scene.create()
+    await sh(checkout, "rm -r file folder gone -- '-odd *name'; mkdir file; echo 2 > file/y; echo 2 > folder")
+    expected = {"-odd *name": "deleted", "file": "deleted", "file/y": "created"}
+    expected |= {"folder": "created", "folder/x": "deleted", "gone": "deleted"}
+    assert {path: change for path, change in (await changed(checkout)).items() if change != "renamed"} == expected
+    await sh(checkout, "rm -r linked; ln -s folder linked; echo y > ':(top)y'")
+    assert await changed(checkout) == expected | {"linked": "created", "linked/x": "deleted", ":(top)y": "created"}
+
+
+async def test_a_look_at_the_files_that_was_broken_off_does_not_stop_the_next(any_scene: Scene) -> None:
+    checkout = await any_scene.create()
+    await put(checkout, "large", os.urandom(12_000_000).hex())
+    looking = asyncio.ensure_future(checkout.take())
+    lock = next(any_scene.data.glob("checkouts/*/*/*/index")).with_name("index.lock")
+    while not lock.exists():
+        await asyncio.sleep(0)
+    looking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
+    assert await changed(checkout) == {"large": "created"}
+
+
 async def test_nested_repositories_and_huge_files_are_named_and_left_out(any_scene: Scene) -> None:
     checkout = await any_scene.create()
     await sh(checkout, "git init -q nested; echo x > nested/x; truncate -s 60000000 huge; echo y > y")

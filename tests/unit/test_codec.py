@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from kimi_code import events
 from kimi_code.events import Event, Record
-from kimi_code.session.codec import UnknownRecord, decode, encode, schema, wire_name
+from kimi_code.secrets import Scrubber
+from kimi_code.session.codec import Lines, UnknownRecord, decode, encode, schema, wire_name
 
 # params is a mapping of whatever JSON holds.
 _json = st.recursive(
@@ -38,6 +39,15 @@ def test_every_event_comes_back_as_it_went(cls: type) -> None:
         assert decode(line) == Record(7, "main", 12.5, event)
 
     comes_back()
+
+
+@given(st.one_of(*(build(cls) for cls in _classes)), st.text(max_size=8))
+def test_an_event_that_goes_out_twice_is_the_same_line_but_for_its_envelope(event: Event, agent: str) -> None:
+    lines = Lines(Scrubber(("hunter2hunter2",)).scrub)
+    for record in (Record(7, "main", 12.5, event), Record(8, f"main/{agent}", 13.0, event)):
+        assert lines(record) == encode(record)
+    secret = Record(9, "main", 1.0, events.Notice("info", "it is hunter2hunter2"))
+    assert lines(secret) == encode(secret).replace("hunter2hunter2", "[secret]")
 
 
 def test_a_line_can_be_written_whatever_the_text_holds() -> None:

@@ -74,15 +74,15 @@ class Mounted:
     _closed: bool = field(default=False)
 
     def at(self, path: Path) -> Path:
-        if path != self.top and self.top not in path.parents:
-            return path
-        return Path(f"/proc/{os.getpid()}/fd/{self.folder}", path.relative_to(self.top))
+        below = below_of(str(path), str(self.top))
+        return path if below is None else Path(f"/proc/{os.getpid()}/fd/{self.folder}/{below}")
 
     def enter(self, argv: Sequence[str], cwd: Path) -> tuple[tuple[str, ...], Path]:
         flags = [f"--{kind}=/proc/{os.getpid()}/fd/{fd}" for kind, fd in self.spaces.items()]
         if "user" in self.spaces:
             flags.append("--preserve-credentials")
-        go = ("/bin/sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd))
+        # One who enters a mount namespace stands at its root.
+        go = () if cwd == Path("/") else ("/bin/sh", "-c", 'cd -- "$0" && exec "$@"', str(cwd))
         return (self.nsenter, *flags, "--", *go, *argv), Path("/")
 
     def close(self) -> None:
@@ -93,23 +93,34 @@ class Mounted:
                 os.close(fd)
 
 
+def below_of(path: str, folder: str) -> str | None:
+    """What of `path` lies below `folder`, "" for the folder itself; None for what is elsewhere. Both as of a `Path`."""
+    if path == folder:
+        return ""
+    start = folder if folder.endswith(os.sep) else folder + os.sep
+    return path[len(start) :] if path.startswith(start) else None
+
+
 def real(ground: Ground, path: str) -> str:
     """`path` (absolute) with every symlink followed as a command would; it need not exist. OSError for a loop."""
+    # Text, not `Path`: a tool call asks for this several times, and a hundred agents share one thread.
+    top, place = str(ground.top), str(ground.at(ground.top))
     left = [part for part in reversed(path.split("/")) if part]
-    done = Path("/")
+    done = ""  # the root
     links = 0
     while left:
         part = left.pop()
         if part in (".", ".."):
-            done = done.parent if part == ".." else done
+            done = done.rpartition("/")[0] if part == ".." else done
             continue
-        step = done / part
-        if step == ground.top:
+        step = f"{done}/{part}"
+        if step == top:
             done = step  # a real folder, but our way to it is a link that the system would follow elsewhere
             continue
+        below = below_of(step, top)
         try:
             # Symlinks on the way are followed by now: the system finds none in what it is given.
-            target = os.readlink(ground.at(step))  # noqa: PTH115  (hot)
+            target = os.readlink(step if below is None else f"{place}/{below}")  # noqa: PTH115  (hot)
         except OSError:
             done = step  # no link, or not there
             continue
@@ -117,8 +128,8 @@ def real(ground: Ground, path: str) -> str:
         if links > _MOST_LINKS:
             raise OSError(f"{path} is a loop of symbolic links")
         left += [part for part in reversed(target.split("/")) if part]
-        done = Path("/") if target.startswith("/") else done
-    return str(done)
+        done = "" if target.startswith("/") else done
+    return done or "/"
 
 
 def find_nsenter() -> str:

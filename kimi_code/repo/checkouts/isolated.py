@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -68,9 +68,18 @@ class Checkout:
         The copy's own repository is not asked: it may say anything.
         """
         index = self._folder / "index"
+        try:
+            return await self._take(index)
+        except BaseException:
+            # A git that is killed, as when the agent ends meanwhile, leaves its lock to the next who looks.
+            index.with_name("index.lock").unlink(missing_ok=True)
+            raise
+
+    async def _take(self, index: Path) -> str:
         listing = await self._ask("ls-files", "-z", "--others", "--modified", "--exclude-standard", index=index)
         left_out: dict[str, str] = {}
-        for name in dict.fromkeys(os.fsdecode(name) for name in listing.split(b"\0") if name):
+        names = list(dict.fromkeys(os.fsdecode(name) for name in listing.split(b"\0") if name))
+        for name in names:
             folder = next((each for each in self._left_out if f"{name}/".startswith(f"{each}/")), None)
             if folder is not None:
                 left_out[folder] = ""  # the copy's own ignore files may name it no more
@@ -79,11 +88,23 @@ class Checkout:
             elif self._size(name) > _LARGEST:
                 left_out[name] = f"is larger than {_LARGEST // 1_000_000} MB"
         self.notes = tuple(f"{name} {why}; it is not taken over." for name, why in left_out.items() if why)
-        patterns = (".", *(f":(exclude,top,literal){name}" for name in left_out))
-        if listing:
+        taken = [name for name in names if not _is_below(name, left_out)]
+        if taken:
+            await self._add(index, taken, left_out)
+        # Not from within, where it takes a second program to get in: this looks at no file.
+        return (await self._moment.trees.ask("write-tree", "--missing-ok", index=index)).decode().strip()
+
+    async def _add(self, index: Path, names: Sequence[str], left_out: Iterable[str]) -> None:
+        """Put files into the index as they are now, those that are gone out of it."""
+        listing = b"".join(os.fsencode(name) + b"\0" for name in names)
+        try:  # looks at these files only
+            await self._ask(
+                "update-index", "-z", "--add", "--remove", "--replace", "--stdin", index=index, input=listing
+            )
+        except ShadowError:  # a folder became a link, or something changes meanwhile: a look at everything
+            patterns = (".", *(f":(exclude,top,literal){name}" for name in left_out))
             add = ("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul")
             await self._ask(*add, index=index, input=b"\0".join(map(os.fsencode, patterns)))
-        return (await self._ask("write-tree", "--missing-ok", index=index)).decode().strip()
 
     async def bring(self, live: str, tree: str) -> None:
         """Change the files from `live`, which `take` has just told, to `tree`. Raises ShadowError, nothing changed."""
@@ -118,7 +139,12 @@ class Checkout:
     async def _ask(self, *args: str, index: Path, input: bytes | None = None) -> bytes:
         top = str(self.ground.top)
         env = {"GIT_DIR": str(self._moment.trees.store.folder), "GIT_WORK_TREE": top, "GIT_INDEX_FILE": str(index)}
-        output = await run_git(("-C", top, *args), self.ground.top, env, input, enter=self.ground.enter)
+        root = Path(self.ground.top.anchor)
+        output = await run_git(("-C", top, *args), root, env, input, enter=self.ground.enter)
         if output.code != 0:
             raise ShadowError(output.error)
         return output.stdout
+
+
+def _is_below(name: str, folders: Iterable[str]) -> bool:
+    return any(f"{name.rstrip('/')}/".startswith(f"{folder}/") for folder in folders)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from pathlib import Path
 
 from kimi_code.errors import ToolError
-from kimi_code.repo.checkouts.ground import Ground, real
+from kimi_code.repo.checkouts.ground import Ground, below_of, real
 from kimi_code.repo.process import LocalProcess, spawn
 from kimi_code.repo.workspace import Confine, FileStatus, LocalWorkspace
 
@@ -67,17 +67,21 @@ class Mirror:
         """Where `path` leads, in the copy or out of it. Raises OSError for a loop, ValueError for NUL bytes."""
         if "\0" in path:
             raise ValueError("the path contains a NUL byte")
-        given = self._root / os.path.expanduser(path)  # noqa: PTH111  (never raises)
-        if given.is_relative_to(self._user_top):
-            given = self._ground.top / given.relative_to(self._user_top)
+        given = self._in_copy(self._root / os.path.expanduser(path))  # noqa: PTH111  (never raises)
         found = Path(real(self._ground, str(given)))
-        if found.is_relative_to(self._user_top) and not self._may_read(found):
-            # A link to an absolute path of the user's tree means the same file of the copy.
-            found = self._ground.top / found.relative_to(self._user_top)
-        return found
+        # A link to an absolute path of the user's tree means the same file of the copy.
+        return found if self._may_read(found) else self._in_copy(found)
+
+    def _in_copy(self, path: Path) -> Path:
+        """What a path into the user's folder means here."""
+        if self._user_top == self._ground.top:
+            return path
+        below = below_of(str(path), str(self._user_top))
+        return path if below is None else self._ground.top / below
 
     def display(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+        below = below_of(str(path), str(self._root))
+        return str(path) if below is None else Path(below).as_posix()
 
     async def status(self, path: Path) -> FileStatus | None:
         try:
@@ -131,10 +135,11 @@ class Mirror:
         return await spawn(entered, cwd=folder, env=full)
 
     def _is_inside(self, path: Path) -> bool:
-        return path == self._ground.top or self._ground.top in path.parents
+        return below_of(str(path), str(self._ground.top)) is not None
 
     def _may_read(self, path: Path) -> bool:
-        return any(folder == path or folder in path.parents for folder in self._readable)
+        text = str(path)
+        return any(below_of(text, str(folder)) is not None for folder in self._readable)
 
     def _require_inside(self, path: Path) -> None:
         if not self._is_inside(path):
