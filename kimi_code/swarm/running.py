@@ -61,9 +61,12 @@ def outcome_of(scheduler: Scheduler) -> SwarmOutcome:
 
 def exit_of(scheduler: Scheduler) -> Outcome:
     """How the turn ends whose swarm was not done: in part, but where nothing came of it for one known reason."""
-    if any(progress.state in GOOD for progress in scheduler.state.tasks.values()):
+    states = {progress.state for progress in scheduler.state.tasks.values()}
+    if states & GOOD:
         return Outcome.PARTIAL
-    return scheduler.given_up or (Outcome.BUDGET if scheduler.ledger.exhausted() else Outcome.PARTIAL)
+    ledger = scheduler.ledger
+    used_up = TaskState.STOPPED in states and (ledger.refused() or ledger.exhausted(starting=True))
+    return scheduler.given_up or (Outcome.BUDGET if used_up else Outcome.PARTIAL)
 
 
 def left_of(state: Swarm) -> str:
