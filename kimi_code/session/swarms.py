@@ -3,6 +3,7 @@
 from typing import Literal, Protocol, get_args
 
 SwarmMode = Literal["on", "off", "auto"]
+SWARMS = "swarms"  # the folder in a session's that its swarms are in
 SWARM_MODES: tuple[SwarmMode, ...] = get_args(SwarmMode)
 
 

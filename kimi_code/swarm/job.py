@@ -183,10 +183,13 @@ class Job:
             problem = await self._check(checkout)
             if problem:
                 return problem
-        if made.piece.commit == made.piece.start:
-            self.scheduler.move(self.task.id, TaskState.DONE)
-            return ""
-        return await self._merge(made)
+        if made.piece.commit != made.piece.start:
+            return await self._merge(made)
+        broken = self.scheduler.state.verified
+        if broken is not None and self._is_merged():
+            return f"Nothing was changed, and with what it made before the merged tree fails: {describe(broken.check)}"
+        self.scheduler.move(self.task.id, TaskState.DONE)
+        return ""
 
     def _judge(self, ended: TurnEnded, worker: Worker) -> str:
         """Why the turn did not do, "" when it did. Raises Halt where another attempt makes no sense."""

@@ -281,6 +281,9 @@ class Scheduler:
     async def _verified(self) -> bool:
         """Whether nothing is left to do: `verify` of the merged tree passes, or nobody is left to mend it."""
         queue, command = self.crew.queue, self.state.plan.verify
+        for task in {piece.task for piece in queue.pieces}:
+            if self.state.tasks[task].state is TaskState.FAILED:
+                await queue.without(task)  # it was reopened, and could not be mended
         if not command or not queue.pieces or self.fatal:
             return True
         last = self.state.verified

@@ -25,7 +25,7 @@ from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import open_snapshots
 from kimi_code.session.session import Requests
 from kimi_code.session.store import SessionMeta
-from kimi_code.session.swarms import SwarmMode
+from kimi_code.session.swarms import SWARMS, SwarmMode
 from kimi_code.swarm.offer import offered
 from kimi_code.swarm.roster import Roster
 from kimi_code.tools.background import Background
@@ -79,6 +79,7 @@ class Swarms:
     mode: SwarmMode = "auto"
     made: "Director | None" = None
     begun: bool = False
+    _had_some: bool = False  # in an earlier process
     _own: tuple[Model, str] | None = None
     _records: list[Record] = field(default_factory=list[Record])
     _limiters: "dict[str, Limiter]" = field(default_factory=dict[str, "Limiter"])
@@ -96,6 +97,9 @@ class Swarms:
     def surround(self, around: Surrounding) -> None:
         """Before the first turn: what the swarms work with."""
         self.around = around
+        self._had_some = (around.meta.path / SWARMS).is_dir()
+        if self._had_some:
+            self._offer()
         start = self.opening.swarms
         if start.guided:
             self.set_mode("on")
@@ -200,7 +204,7 @@ class Swarms:
         """Give the model what it may have by now; a review, which gives the tools back as they were, begins later."""
         assert self.around is not None
         agent, ours = self.around.agent, self.tools() if self.mode != "off" else []
-        if self.made is not None:
+        if self.made is not None or self._had_some:
             from kimi_code.swarm.tools import steering
 
             ours += steering(self.director)
@@ -299,8 +303,9 @@ class Swarms:
         return False
 
     async def begin(self) -> None:
-        if self.made is not None:
+        if self.made is not None or self._had_some:
             self._offer()
+        if self.made is not None:
             await self.made.begin()
 
     def forget(self) -> None:

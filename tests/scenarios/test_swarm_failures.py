@@ -1,6 +1,7 @@
 """What goes wrong in a swarm: providers that stall, agents that lie, budgets that end, parts that do not fit."""
 
 from collections.abc import Callable
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ async def test_a_provider_that_stalls_one_agent_for_ever_fails_that_task_and_no_
             "b": [work_until_a_has_failed] * 5_000,
         },
     )
-    ran = await lab.run(meanwhile=lambda session: session.subscribe(listen))  # pyright: ignore
+    ran = await lab.run(meanwhile=methodcaller("subscribe", listen))
     assert ran.exit_code == 6
     assert (project / "b.txt").read_text() == "better\n"
     assert moves(ran, "a")[-1] is TaskState.FAILED
