@@ -35,11 +35,12 @@ from kimi_code.swarm.digest import digest
 from kimi_code.swarm.integrate import Queue, recall
 from kimi_code.swarm.journal import Keeper, Kept, SwarmJournal, swarms_of
 from kimi_code.swarm.ledger import Ledger
-from kimi_code.swarm.metrics import measure
+from kimi_code.swarm.metrics import course, measure
 from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
 from kimi_code.swarm.running import (
     Running,
     SwarmOutcome,
+    agents_over,
     exit_of,
     left_behind,
     left_of,
@@ -152,6 +153,8 @@ class Director:
             running = self._assemble(kept, checkouts, state, journal, ())
             crew = running.scheduler.crew
             crew.queue, crew.left = await merged_queue(checkouts.trees, state, entries), left_behind(state, entries)
+            ledger = running.scheduler.ledger
+            ledger.agents, ledger.started = agents_over(state, entries), time.monotonic() - course(entries).wall
             running.scheduler.note(Resumed(time.time()))
             for task_id, progress in state.tasks.items():
                 if progress.state is TaskState.STOPPED:

@@ -92,6 +92,12 @@ def left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | Non
     return {task: at for task, at in taken.items() if state.tasks[task].state in going}
 
 
+def agents_over(state: Swarm, entries: Sequence[Entry]) -> int:
+    """How many agents were started that will not go on."""
+    started = {entry.agent for entry in entries if isinstance(entry, Moved) and entry.to is TaskState.RUNNING}
+    return len(started - {state.tasks[task].agent for task in left_behind(state, entries)})
+
+
 async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
     """The merge queue as the journal has it. Raises ShadowError."""
     queue, results = Queue(trees, state.base), dict[str, Result]()

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -58,16 +58,9 @@ def attempt() -> Iterator[Attempt]:
         yield made
 
 
-@pytest.fixture
-def asked(lab: Lab) -> list[str]:
-    """Who asked the server, which plays everybody."""
+def play(lab: Lab, plan: Mapping[str, Any]) -> list[str]:
+    """A project, and a server that plays everybody; who has asked it."""
     asked: list[str] = []
-    tasks: list[dict[str, Any]] = [
-        {"id": "a", "task": "Write A", "check": "grep -q A shared.txt"},
-        {"id": "b", "task": "Write B"},
-        {"id": "c", "task": "Write c", "needs": ["a", "b"]},
-    ]
-    plan = {"goal": "g", "tasks": tasks, "max_parallel": 1, "verify": "grep -q 'A and B' shared.txt && test -e c.txt"}
 
     def reply(request: Received) -> Reply:
         name = who(request)
@@ -85,6 +78,17 @@ def asked(lab: Lab) -> list[str]:
     make_project(lab.project, {"shared.txt": "one\n"})
     lab.configure(permission_mode="yolo", retry_wait=0.001)
     return asked
+
+
+@pytest.fixture
+def asked(lab: Lab) -> list[str]:
+    tasks: list[dict[str, Any]] = [
+        {"id": "a", "task": "Write A", "check": "grep -q A shared.txt"},
+        {"id": "b", "task": "Write B"},
+        {"id": "c", "task": "Write c", "needs": ["a", "b"]},
+    ]
+    verify = "grep -q 'A and B' shared.txt && test -e c.txt"
+    return play(lab, {"goal": "g", "tasks": tasks, "max_parallel": 1, "verify": verify})
 
 
 async def resume(lab: Lab, kept: Kept) -> int:
@@ -115,3 +119,19 @@ async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_o
     assert git(lab.project, "log", "--oneline", "--all").count(b"\n") == 1
     assert git(lab.project, "stash", "list") == b""
     assert not kept.is_unfinished()
+
+
+async def test_agents_that_an_earlier_process_started_count(lab: Lab, attempt: Attempt) -> None:
+    tasks = [{"id": id, "task": f"Write {id}", "mode": "read"} for id in "abc"]
+    asked = play(lab, {"goal": "g", "tasks": tasks, "max_parallel": 1, "budget": {"agents": 2}})
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"task":"b","to":"running"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 6
+    assert {task: progress.state.value for task, progress in kept.state().tasks.items()} == {
+        "a": "done",
+        "b": "done",
+        "c": "stopped",
+    }
+    assert set(asked) == {"b", ""}
