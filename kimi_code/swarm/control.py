@@ -464,6 +464,15 @@ class Director:
     def isolates(self) -> bool:
         return False
 
+    async def linger(self) -> str:
+        """Wait for the swarms in the background; what came of them, which nobody has waited for."""
+        works = {id: running.work for id, running in self.running.items() if running.work and not running.work.done()}
+        if not works:
+            return ""
+        await asyncio.wait(works.values())
+        over = [(id, work) for id, work in works.items() if not work.cancelled()]
+        return "\n".join(f"The swarm {id} is over:\n{work.exception() or work.result()}" for id, work in over)
+
     async def begin(self) -> None:
         self._partial = ""
 

@@ -197,6 +197,7 @@ class Swarms:
         """The one who runs them; made when it is asked for first."""
         if self.made is None:
             self.made = self._make_director()
+            self.made.parent.agent.linger = self.made.linger
             self._offer()
         return self.made
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kimi_code.events import TaskState, TaskStateChanged
+from kimi_code.events import Record, StepEnded, TaskState, TaskStateChanged
+from kimi_code.session.session import Session
 from tests.harness import Lab, Ran
 from tests.server import Received, Reply, call, calls, say
 from tests.swarm_world import Cast, bash, make_project, swarm, swarm_result, task, words, write
@@ -206,3 +207,41 @@ async def test_who_breaks_the_whole_and_cannot_mend_it_is_taken_out_and_given_ba
     assert (b["status"], b["attempt"]) == ("failed", 3)
     assert "Nothing was changed" in b["reason"]
     assert told["verify"]["exit_code"] == 0
+
+
+async def test_the_user_goes_on_talking_while_a_swarm_runs_and_the_model_hears_of_its_end(
+    lab: Lab, project: Path
+) -> None:
+    steps: list[Record] = []
+    spoken: list[Record] = []
+
+    def converse(session: Session) -> None:
+        def listen(record: Record) -> None:
+            if record.agent == "main" and isinstance(record.event, StepEnded):
+                steps.append(record)
+            # The model has nothing more to say by itself, and the swarm is at work.
+            if len(steps) == 2 and record.agent == "main/a" and not spoken:
+                spoken.append(record)
+                session.steer("The fixture is in conftest.py: tell a.")
+
+        session.subscribe(listen)
+
+    cast = Cast(
+        lab,
+        {
+            "": [
+                swarm(task("a"), background=True),
+                say("It runs. Anything else?"),
+                call("SwarmUpdate", {"steer": "a", "text": "It is in conftest.py."}),
+                say("Told."),
+                say("It came to this."),
+            ],
+            "a": [Looking("It is in conftest.py.")] * 2_000,
+        },
+    )
+    ran = await lab.run(meanwhile=converse)
+    assert spoken
+    assert (ran.exit_code, ran.result["text"]) == (0, "It came to this.")
+    assert cast.left.keys() == {"a"}
+    assert "is over:" in str(lab.server.requests[-1].last["content"])
+    assert swarm_result(str(lab.server.requests[-1].last["content"]))["tasks"][0]["status"] == "done"
