@@ -89,8 +89,13 @@ def make_lab(server: FakeServer, folder: Path) -> Lab:
     """A lab with an empty project and the fake server as the only provider."""
     project, data = folder / "project", folder / "data"
     project.mkdir()
-    provider = ProviderSettings("fake", server.url, "moonshot", api_key="sk-the-secret-key-0123456789")
-    settings = Settings(
+    return Lab(server, project.resolve(), data, settings_for(server.url, data))
+
+
+def settings_for(url: str, data: Path) -> Settings:
+    """The settings with which a lab begins: the server at `url` is the only provider."""
+    provider = ProviderSettings("fake", url, "moonshot", api_key="sk-the-secret-key-0123456789")
+    return Settings(
         model="fake/kimi-k3",
         provider="fake",
         providers={"fake": provider, "moonshot": provider},
@@ -99,4 +104,3 @@ def make_lab(server: FakeServer, folder: Path) -> Lab:
         secrets=(provider.api_key,),
         sandbox="off",  # what a machine can confine is not these tests' matter
     )
-    return Lab(server, project.resolve(), data, settings)

@@ -1,4 +1,7 @@
-"""A piece of work that is killed, or interrupted, at its n-th change: one process is started, and forked for each n."""
+"""A piece of work that is killed, or interrupted, at its n-th change, or once a file of its says something.
+
+One process is started, and forked for each attempt.
+"""
 
 import asyncio
 import json
@@ -20,7 +23,8 @@ def dying(work: str) -> Generator[Attempt]:
     """`attempt(n, *args)` runs `work`, code that defines `async def work(*args: str)`, in a process of its own.
 
     It dies at its n-th call that changes files or starts a program, like a machine that loses its power; with
-    `by=signal.SIGINT` Ctrl-C is pressed there. Returns the exit code, negative for a signal.
+    `by=signal.SIGINT` Ctrl-C is pressed there. With `once=(FILE, TEXT)` only calls count after that file (a pattern
+    from the root) holds that text. Returns the exit code, negative for a signal.
     """
     code = f"{work}\nfrom tests.kill_points import serve\nserve(work)"
     argv, pipe = [sys.executable, "-c", code], subprocess.PIPE
@@ -29,8 +33,10 @@ def dying(work: str) -> Generator[Attempt]:
         assert asked is not None
         assert answers is not None
 
-        def attempt(number: int, *args: object, by: signal.Signals = signal.SIGKILL) -> int:
-            asked.write(json.dumps([number, int(by), *map(str, args)]) + "\n")
+        def attempt(
+            number: int, *args: object, by: signal.Signals = signal.SIGKILL, once: tuple[str, str] | None = None
+        ) -> int:
+            asked.write(json.dumps([number, int(by), once, *map(str, args)]) + "\n")
             asked.flush()
             return int(answers.readline())
 
@@ -41,21 +47,29 @@ def dying(work: str) -> Generator[Attempt]:
 def serve(work: Callable[..., Awaitable[None]]) -> None:
     """The process's side: a child for each line."""
     for line in sys.stdin:
-        number, by, *args = json.loads(line)
+        number, by, once, *args = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _do(work, number, by, args)
+            _do(work, number, by, once, args)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-def _do(work: Callable[..., Awaitable[None]], number: int, by: int, args: list[str]) -> None:
+def _says(pattern: str, text: str) -> bool:
+    """Whether a file that fits the pattern holds the text."""
+    root, rest = Path(Path(pattern).anchor), str(Path(pattern).relative_to(Path(pattern).anchor))
+    return any(text in found.read_text(errors="replace") for found in root.glob(rest))
+
+
+def _do(
+    work: Callable[..., Awaitable[None]], number: int, by: int, once: tuple[str, str] | None, args: list[str]
+) -> None:
     count = 0
 
     def watch(event: str, facts: tuple[object, ...]) -> None:
         nonlocal count
         flags = facts[2] if event == "open" else 0
-        if event in _CHANGES or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)):
-            count += 1
+        if number and (event in _CHANGES or (isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR))):
+            count += once is None or _says(*once)
             if count == number:
                 os.kill(os.getpid(), by)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness import Lab
-from tests.server import Received, Reply, say
+from tests.server import Received, Reply, call, calls, say
 
 WHO = re.compile(r"You are the sub-agent main/(\S+) of a swarm")
 Step = Reply | Callable[[Received], Reply]
@@ -53,6 +53,29 @@ def who(request: Received) -> str:
 def _text(message: Mapping[str, Any]) -> str:
     content: Any = message.get("content") or ""
     return content if isinstance(content, str) else json.dumps(content)
+
+
+# --- What agents do ---------------------------------------------------------------------------------------------------
+
+
+def write(path: str, content: str) -> Reply:
+    """Read the file, then write it anew."""
+    return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
+
+
+def bash(command: str) -> Reply:
+    """Run a command."""
+    return call("Bash", {"command": command})
+
+
+def swarm(*tasks: Mapping[str, Any], **more: Any) -> Reply:
+    """Start a swarm."""
+    return call("Swarm", {"goal": "Make it better", "tasks": list(tasks), **more})
+
+
+def task(id: str, **more: Any) -> dict[str, Any]:
+    """One task of it."""
+    return {"id": id, "task": f"Better {id}", **more}
 
 
 class Cast:

@@ -33,6 +33,8 @@ class Agent:
     `check` raises KimiError when the session cannot go on (its journal cannot be written).
     `budget` is that of the running turn, and `before_change` is to be called before anything changes the user's files.
     `retry_base` is the first wait in seconds; each further one doubles. Setting `hurry` ends the present wait.
+    `linger`, where something runs in the background, waits for its end and tells what the model must hear of it ("" for
+    nothing); `spoken_to` is set when the user says something meanwhile.
     `permissions` says in words for the model what runs; `notes` are what it must be told with the next prompt.
     """
 
@@ -57,6 +59,8 @@ class Agent:
     permissions: Callable[[], str] = lambda: ""
     notes: list[str] = field(default_factory=list[str])
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    linger: Callable[[], Awaitable[str]] | None = None
+    spoken_to: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def publish(self) -> Callable[[Event], object]:

@@ -173,7 +173,7 @@ class Turn:
                 self._notice("Your last answer was empty. Go on with the work, or give your final answer.")
                 continue
             empty = 0
-            if self._take_steers():
+            if self._take_steers() or await self._hears_of_the_background():
                 continue
             if self.checks.verify is not None:
                 await self._before_change(changes, budget.steps, f"before: {self.checks.verify}")
@@ -261,6 +261,23 @@ class Turn:
         while self.steers:
             self._add(Message("user", self.steers.popleft()))
         return taken
+
+    async def _hears_of_the_background(self) -> bool:
+        """Wait for what runs in the background; whether it, or the user meanwhile, says something to go on with."""
+        agent = self.agent
+        if agent.linger is None:
+            return False
+        agent.spoken_to.clear()
+        over, spoken_to = asyncio.ensure_future(agent.linger()), asyncio.ensure_future(agent.spoken_to.wait())
+        try:
+            await asyncio.wait({over, spoken_to}, return_when=asyncio.FIRST_COMPLETED)
+            told = over.result() if over.done() else ""
+        finally:
+            over.cancel()
+            spoken_to.cancel()
+        if told:
+            self._notice(told)
+        return self._take_steers() or bool(told)
 
     def _settle_open_calls(self) -> None:
         for call in open_calls(self.agent.context.messages):

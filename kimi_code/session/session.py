@@ -341,6 +341,7 @@ class Session:
     def steer(self, text: str) -> None:
         """Say something to the running turn; the model reads it with its next step."""
         self._steers.append(text)
+        self._agent.spoken_to.set()
 
     def reply(self, request_id: str, answer: Reply) -> bool:
         """Answer a RequestOpened; False when it was withdrawn or answered already."""

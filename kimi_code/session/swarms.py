@@ -10,6 +10,7 @@ from kimi_code.session.journal import RECORDS, read
 from kimi_code.values import frozen
 
 SwarmMode = Literal["on", "off", "auto"]
+SWARMS = "swarms"  # the folder in a session's that its swarms are in
 SWARM_MODES: tuple[SwarmMode, ...] = get_args(SwarmMode)
 
 

@@ -25,6 +25,7 @@ from kimi_code.repo.checkout import Checkouts
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
+from kimi_code.session.swarms import SWARMS
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.approval import approve
 from kimi_code.swarm.commands import Commands
@@ -32,13 +33,14 @@ from kimi_code.swarm.crew import Crew
 from kimi_code.swarm.delivery import CopyTree, Delivered, Delivery, Home
 from kimi_code.swarm.digest import digest
 from kimi_code.swarm.integrate import Queue, recall
-from kimi_code.swarm.journal import SWARMS, Keeper, Kept, SwarmJournal, swarms_of
+from kimi_code.swarm.journal import Keeper, Kept, SwarmJournal, swarms_of
 from kimi_code.swarm.ledger import Ledger
-from kimi_code.swarm.metrics import measure
+from kimi_code.swarm.metrics import course, measure
 from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
 from kimi_code.swarm.running import (
     Running,
     SwarmOutcome,
+    agents_over,
     exit_of,
     left_behind,
     left_of,
@@ -151,6 +153,8 @@ class Director:
             running = self._assemble(kept, checkouts, state, journal, ())
             crew = running.scheduler.crew
             crew.queue, crew.left = await merged_queue(checkouts.trees, state, entries), left_behind(state, entries)
+            ledger = running.scheduler.ledger
+            ledger.agents, ledger.started = agents_over(state, entries), time.monotonic() - course(entries).wall
             running.scheduler.note(Resumed(time.time()))
             for task_id, progress in state.tasks.items():
                 if progress.state is TaskState.STOPPED:
@@ -316,13 +320,28 @@ class Director:
     # --- While it runs, and after ------------------------------------------------------------------------------------
 
     def _running(self, swarm: str) -> Running:
-        if not self.running:
+        kept = self._kept(swarm)
+        if kept.id not in self.running:
+            raise ToolError(f"The swarm {kept.id} is over: it ran in another process. Start another one.")
+        return self.running[kept.id]
+
+    def _kept(self, swarm: str) -> Kept:
+        """A swarm of this session, whichever process ran it; the newest one for ""."""
+        found = {kept.id: kept for kept in swarms_of(self.parent.folder)}
+        found |= {id: running.kept for id, running in self.running.items()}
+        if not found:
             raise ToolError("There is no swarm in this session yet.")
-        if not swarm:
-            return next(reversed(self.running.values()))
-        if swarm not in self.running:
-            raise ToolError(f"There is no swarm {swarm!r} in this session. There are: {', '.join(self.running)}.")
-        return self.running[swarm]
+        if swarm and swarm not in found:
+            raise ToolError(f"There is no swarm {swarm!r} in this session. There are: {', '.join(found)}.")
+        return found[swarm or next(reversed(self.running), next(reversed(found)))]
+
+    def _state(self, swarm: str) -> Swarm:
+        kept = self._kept(swarm)
+        running = self.running.get(kept.id)
+        try:
+            return running.state if running else kept.state()
+        except SwarmError as error:
+            raise ToolError(str(error)) from None
 
     def extend(self, swarm: str, tasks: Sequence[Task]) -> tuple[str, ...]:
         """Add tasks to a running swarm; the warnings. Raises ToolError."""
@@ -362,8 +381,8 @@ class Director:
 
     async def wait(self, swarm: str, kind: Literal["any", "all"]) -> str:
         """Until one more task, or the swarm, is over; the digest as it is then. Raises ToolError."""
-        running = self._running(swarm)
-        if running.work is None or running.work.done():
+        running = self.running.get(self._kept(swarm).id)
+        if running is None or running.work is None or running.work.done():
             return self.digest(swarm)
         if kind == "all":
             return await self._wait_for(running)
@@ -372,42 +391,46 @@ class Director:
 
     def digest(self, swarm: str) -> str:
         """Where the swarm stands. Raises ToolError."""
-        running = self._running(swarm)
+        running = self.running.get(self._kept(swarm).id)
+        if running is None:
+            return digest(self._state(swarm))
         return digest(running.state, running.warnings, running.delivered.words if running.delivered else "")
 
     async def take(self, swarm: str, tasks: Sequence[str]) -> str:
         """Take over what finished tasks changed outside their scopes. Raises ToolError, KimiError."""
-        running = self._running(swarm)
-        if running.work is not None and not running.work.done():
+        kept, state = self._kept(swarm), self._state(swarm)
+        running = self.running.get(kept.id)
+        if running is not None and running.work is not None and not running.work.done():
             raise ToolError("The swarm still runs: what is outside scopes can be taken over when it is over.")
         words: list[str] = []
         for task in tasks:
-            progress = running.state.tasks.get(task)
+            progress = state.tasks.get(task)
             result = progress.result if progress else None
             if result is None or not result.outside:
                 raise ToolError(f"Task {task} has no changes outside its scope.")
-            words.append(f"{task}: {(await self._take(running, task, result)).words}")
+            words.append(f"{task}: {(await self._take(kept, task, result)).words}")
         return "\n".join(words)
 
-    async def _take(self, running: Running, task: str, result: Result) -> Delivered:
+    async def _take(self, kept: Kept, task: str, result: Result) -> Delivered:
         home, agent = self.home_now(), self.parent.agent
         checkouts, _ = await home.freeze()
         try:
             piece = await recall(checkouts.trees, task, result.commit, outside=True)
             asks = agent.scope.policy.mode != "yolo"
             delivery = Delivery(home, self._publish, self._ask, agent.before_change, asks)
-            patch = self.parent.folder / "patches" / f"swarm-{running.kept.number}-{task}.patch"
+            patch = self.parent.folder / "patches" / f"swarm-{kept.number}-{task}.patch"
             return await delivery.deliver(checkouts, piece.commit, result.commit, patch)
         finally:
             await home.thaw(checkouts)
 
     async def read(self, swarm: str, task: str, what: Literal["report", "diff", "check", "log"]) -> str:
         """One side of what a task came to, whole. Raises ToolError."""
-        running = self._running(swarm)
-        progress = running.state.tasks.get(task)
+        tasks, running = self._state(swarm).tasks, self.running.get(self._kept(swarm).id)
+        progress = tasks.get(task)
         if progress is None:
-            raise ToolError(f"The swarm has no task {task!r}. It has: {', '.join(running.state.tasks)}.")
-        running.scheduler.cite(task)
+            raise ToolError(f"The swarm has no task {task!r}. It has: {', '.join(tasks)}.")
+        if running is not None:
+            running.scheduler.cite(task)
         result = progress.result or Result()
         match what:
             case "report":
@@ -422,12 +445,14 @@ class Director:
                 return f"Its whole journal, a JSON object a line: {path}" if path.is_file() else "It has no journal."
 
     async def _diff(self, result: Result) -> str:
-        shadow = self.snapshots.shadow
-        if not result.commit or shadow is None:
+        if not result.commit:
             return "It changed nothing."
-        trees = Trees(shadow)
-        start = (await recall(trees, "", result.commit, outside=bool(result.outside))).start
-        return (await trees.patch(start, result.commit)).decode(errors="replace")
+        try:
+            trees = Trees(await self.snapshots.open())
+            start = (await recall(trees, "", result.commit, outside=bool(result.outside))).start
+            return (await trees.patch(start, result.commit)).decode(errors="replace")
+        except ShadowError as error:
+            raise ToolError(f"What it changed cannot be read any more: {error}") from None
 
     def note(self, sender: str, topic: str, text: str) -> int:
         """Tell the agents at work in all swarms; how many hear it."""
@@ -438,6 +463,15 @@ class Director:
     @property
     def isolates(self) -> bool:
         return False
+
+    async def linger(self) -> str:
+        """Wait for the swarms in the background; what came of them, which nobody has waited for."""
+        works = {id: running.work for id, running in self.running.items() if running.work and not running.work.done()}
+        if not works:
+            return ""
+        await asyncio.wait(works.values())
+        over = [(id, work) for id, work in works.items() if not work.cancelled()]
+        return "\n".join(f"The swarm {id} is over:\n{work.exception() or work.result()}" for id, work in over)
 
     async def begin(self) -> None:
         self._partial = ""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kimi_code.errors import BudgetExceeded, ToolError
@@ -19,7 +20,7 @@ from kimi_code.swarm.integrate import describe as describe_conflicts
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
 from kimi_code.swarm.scope import holds
-from kimi_code.swarm.states import Effort, Progress, Reported, Result, Spent
+from kimi_code.swarm.states import Progress, Reported, Result
 from kimi_code.swarm.worker import Post, Until, Worker
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Job:
         except Halt as end:
             self.scheduler.move(self.task.id, end.state, end.reason)
         except BudgetExceeded as error:
-            self._stop_for_budget(error)
+            self.scheduler.move(self.task.id, *self._out_of_budget(error.message))
         finally:
             await self._leave()
 
@@ -182,22 +183,24 @@ class Job:
             problem = await self._check(checkout)
             if problem:
                 return problem
-        if made.piece.commit == made.piece.start:
-            self.scheduler.move(self.task.id, TaskState.DONE)
-            return ""
-        return await self._merge(made)
+        if made.piece.commit != made.piece.start:
+            return await self._merge(made)
+        broken = self.scheduler.state.verified
+        if broken is not None and self._is_merged():
+            return f"Nothing was changed, and with what it made before the merged tree fails: {describe(broken.check)}"
+        self.scheduler.move(self.task.id, TaskState.DONE)
+        return ""
 
     def _judge(self, ended: TurnEnded, worker: Worker) -> str:
         """Why the turn did not do, "" when it did. Raises Halt where another attempt makes no sense."""
-        self.scheduler.heard(ended.outcome)
+        self.scheduler.heard(self.task.id, ended.outcome)
         if ended.outcome is Outcome.DONE:
             return ""
         why = worker.stuck or ended.error or ended.outcome.value
         if self.scheduler.fatal:
             raise Halt(TaskState.STOPPED, self.scheduler.fatal)
         if ended.outcome is Outcome.BUDGET:
-            used_up = self.scheduler.ledger.exhausted()
-            raise Halt(TaskState.STOPPED if used_up else TaskState.FAILED, used_up or why)
+            raise Halt(*self._out_of_budget(why))
         return why
 
     def _is_merged(self) -> bool:
@@ -336,9 +339,6 @@ class Job:
         task = task or self.task
         crew, scheduler = self.crew, self.scheduler
 
-        def spent(effort: Effort) -> None:
-            scheduler.note(Spent(time.time(), self.task.id, effort))
-
         post = Post(
             name,
             task,
@@ -347,7 +347,7 @@ class Job:
             self.task.mode,
             self._ledger,
             crew.patience,
-            spent,
+            partial(scheduler.spent, self.task.id),
             lambda cause, seconds: scheduler.waited(self.task.id, cause, seconds),
             crew.prime,
             until,
@@ -358,9 +358,11 @@ class Job:
     def _ancestors(self) -> frozenset[str]:
         return self.scheduler.ancestors(self.task.id)
 
-    def _stop_for_budget(self, error: BudgetExceeded) -> None:
-        whole = self.scheduler.ledger.exhausted()
-        self.scheduler.move(self.task.id, TaskState.STOPPED if whole else TaskState.FAILED, whole or error.message)
+    def _out_of_budget(self, why: str) -> tuple[TaskState, str]:
+        """How a task ends whose budget is used up, or that of more than the task."""
+        whole = self.scheduler.ledger
+        used_up = "" if self._ledger.refusal else whole.refused() or whole.exhausted()
+        return (TaskState.STOPPED, used_up) if used_up else (TaskState.FAILED, why)
 
     async def _leave(self) -> None:
         """End the agent and its checkout."""

@@ -18,10 +18,10 @@ from kimi_code.repo.shadow import Shadow, ShadowError, name_needed
 from kimi_code.repo.trees import Trees
 from kimi_code.session.journal import open_locked
 from kimi_code.session.store import Store
+from kimi_code.session.swarms import SWARMS
 from kimi_code.swarm.states import GOOD, Entry, Swarm, replay
 from kimi_code.values import frozen
 
-SWARMS = "swarms"
 _SUFFIX = ".jsonl"
 
 

@@ -1,7 +1,8 @@
 """What a swarm and its agents may spend: reserved before each request, settled after it, at every level at once."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from kimi_code.errors import BudgetExceeded
@@ -28,13 +29,15 @@ class Ledger:
     usage: Usage = field(default_factory=Usage)
     tool_calls: int = 0
     agents: int = 0
+    refusal: str = ""  # the last one, by a limit of this account
     started: float = field(default_factory=time.monotonic)
     _reserved: int = 0
 
     def reserve(self, tokens: int) -> None:
         """Set `tokens` aside for a request. Raises BudgetExceeded where they, or anything else, is no longer there."""
         for ledger in self._chain():
-            ledger._check(tokens)
+            with ledger._refusing():
+                ledger._check(tokens)
         for ledger in self._chain():
             ledger._reserved += tokens
 
@@ -49,12 +52,14 @@ class Ledger:
     def call(self, calls: int) -> None:
         """See that an answer's tool calls may be made. Raises BudgetExceeded before any of them is."""
         for ledger in self._chain():
-            ledger._limit("calls", ledger.tool_calls + calls, ledger.allowance.tool_calls, "tool calls")
+            with ledger._refusing():
+                ledger._limit("calls", ledger.tool_calls + calls, ledger.allowance.tool_calls, "tool calls")
 
     def hire(self) -> None:
         """Count an agent's start. Raises BudgetExceeded when there may be no more."""
         for ledger in self._chain():
-            ledger._limit("agents", ledger.agents + 1, ledger.allowance.agents, "agents")
+            with ledger._refusing():
+                ledger._limit("agents", ledger.agents + 1, ledger.allowance.agents, "agents")
         for ledger in self._chain():
             ledger.agents += 1
 
@@ -68,15 +73,21 @@ class Ledger:
         ]
         return min(left) if left else None
 
-    def exhausted(self) -> str:
-        """Which limit would forbid a further request, in words; "" when none would."""
+    def exhausted(self, *, starting: bool = False) -> str:
+        """Which limit would forbid a further request, and with `starting` a further agent; "" when none would."""
         try:
             for ledger in self._chain():
                 ledger._check(1)
                 ledger._limit("calls", ledger.tool_calls + 1, ledger.allowance.tool_calls, "tool calls")
+                if starting:
+                    ledger._limit("agents", ledger.agents + 1, ledger.allowance.agents, "agents")
         except BudgetExceeded as error:
             return error.message
         return ""
+
+    def refused(self) -> str:
+        """What it, or an account above it, has refused; "" when nothing yet."""
+        return next((ledger.refusal for ledger in self._chain() if ledger.refusal), "")
 
     @property
     def cost(self) -> float | None:
@@ -85,6 +96,14 @@ class Ledger:
 
     def _chain(self) -> "list[Ledger]":
         return [self, *(self.parent._chain() if self.parent else ())]
+
+    @contextmanager
+    def _refusing(self) -> Generator[None]:
+        try:
+            yield
+        except BudgetExceeded as error:
+            self.refusal = error.message
+            raise
 
     def _check(self, tokens: int) -> None:
         self.forbid()

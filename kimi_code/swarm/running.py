@@ -61,9 +61,12 @@ def outcome_of(scheduler: Scheduler) -> SwarmOutcome:
 
 def exit_of(scheduler: Scheduler) -> Outcome:
     """How the turn ends whose swarm was not done: in part, but where nothing came of it for one known reason."""
-    if any(progress.state in GOOD for progress in scheduler.state.tasks.values()):
+    states = {progress.state for progress in scheduler.state.tasks.values()}
+    if states & GOOD:
         return Outcome.PARTIAL
-    return scheduler.given_up or (Outcome.BUDGET if scheduler.ledger.exhausted() else Outcome.PARTIAL)
+    ledger = scheduler.ledger
+    used_up = TaskState.STOPPED in states and (ledger.refused() or ledger.exhausted(starting=True))
+    return scheduler.given_up or (Outcome.BUDGET if used_up else Outcome.PARTIAL)
 
 
 def left_of(state: Swarm) -> str:
@@ -87,6 +90,12 @@ def left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | Non
             taken[entry.task] = entry.at
     going = (TaskState.RUNNING, TaskState.STOPPED)
     return {task: at for task, at in taken.items() if state.tasks[task].state in going}
+
+
+def agents_over(state: Swarm, entries: Sequence[Entry]) -> int:
+    """How many agents were started that will not go on."""
+    started = {entry.agent for entry in entries if isinstance(entry, Moved) and entry.to is TaskState.RUNNING}
+    return len(started - {state.tasks[task].agent for task in left_behind(state, entries)})
 
 
 async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:

@@ -22,11 +22,13 @@ from kimi_code.swarm.states import (
     OVER,
     Cause,
     Cited,
+    Effort,
     Ended,
     Entry,
     Extended,
     Moved,
     Progress,
+    Spent,
     Swarm,
     Verified,
     Waited,
@@ -34,7 +36,7 @@ from kimi_code.swarm.states import (
     may_move,
 )
 
-_FAILING = 3  # agents in a row that the provider failed, after which it is given up
+_FAILING = 3  # tasks that the provider failed while it answered nobody, after which it is given up
 _NOTES = 30  # that agents which begin later still read
 _WORTH_TELLING = 0.05  # seconds of waiting below which nothing is written down
 
@@ -65,7 +67,7 @@ class Scheduler:
     board: deque[str] = field(default_factory=lambda: deque[str](maxlen=_NOTES))
     _ends: asyncio.Event = field(default_factory=asyncio.Event)
     _closed: bool = False
-    _failing: int = 0
+    _failing: set[str] = field(default_factory=set[str])
 
     def note(self, entry: Entry) -> None:
         """Write it down, follow it, tell it. Raises ValueError where it cannot follow, OSError for the disk."""
@@ -108,7 +110,7 @@ class Scheduler:
                             break
                         continue
                     await self._wake.wait()
-            reason = "" if self._all_good() else self.fatal or self.ledger.exhausted()
+            reason = "" if self._all_good() else self.fatal or self.ledger.exhausted(starting=True)
         except* (KimiError, ShadowError, OSError) as failures:
             reason = self.failure = str(failures.exceptions[0])
         finally:
@@ -118,21 +120,25 @@ class Scheduler:
             with suppress(OSError):
                 self.note(Ended(time.time(), reason, self.crew.queue.head))
 
-    def heard(self, outcome: Outcome) -> None:
-        """A turn of an agent ended so: a provider that fails everybody is given up."""
+    def heard(self, task: str, outcome: Outcome) -> None:
+        """A turn of a task's agent ended so: a provider that fails everybody is given up."""
         match outcome:
             case Outcome.AUTH:
                 self.fatal, self.given_up = "The provider refuses the key.", outcome
             case Outcome.UNAVAILABLE:
-                self._failing += 1
+                self._failing.add(task)
                 # Each of them has tried several times by itself.
-                if self._failing >= min(_FAILING, max(len(self._tasks), 1)):
-                    self.fatal = f"The provider failed {self._failing} agents in a row, each of them several times."
+                failing = len(self._failing)
+                if failing >= min(_FAILING, max(len(self._tasks), 1)):
+                    self.fatal = f"The provider failed {failing} agents in a row, each of them several times."
                     self.given_up = outcome
-            case Outcome.DONE:
-                self._failing = 0
             case _:
                 pass
+
+    def spent(self, task: str, effort: Effort) -> None:
+        """An agent of the task made a step: the provider answers."""
+        self._failing.clear()
+        self.note(Spent(time.time(), task, effort))
 
     def ancestors(self, task: str) -> frozenset[str]:
         """All tasks that must be over before it."""
@@ -211,7 +217,7 @@ class Scheduler:
         ready = [task_id for task_id, at in states if at.state in startable and task_id not in self._tasks]
         if not ready:
             return
-        stop = self.fatal or self.ledger.exhausted()
+        stop = self.fatal or self.ledger.exhausted(starting=True)
         if stop:
             for task_id in ready:
                 self.move(task_id, TaskState.STOPPED, stop)
@@ -277,6 +283,9 @@ class Scheduler:
     async def _verified(self) -> bool:
         """Whether nothing is left to do: `verify` of the merged tree passes, or nobody is left to mend it."""
         queue, command = self.crew.queue, self.state.plan.verify
+        for task in {piece.task for piece in queue.pieces}:
+            if self.state.tasks[task].state is TaskState.FAILED:
+                await queue.without(task)  # it was reopened, and could not be mended
         if not command or not queue.pieces or self.fatal:
             return True
         last = self.state.verified

@@ -30,6 +30,7 @@ class Split:
         """The one who runs the agent's own swarms."""
         if self.made is None:
             self.made = self.make()
+            self.agent.linger = self.made.linger
             self._add(Toolset(steering(self.director)))
         return self.made
 

@@ -26,7 +26,7 @@ from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import open_snapshots
 from kimi_code.session.session import Requests
 from kimi_code.session.store import SessionMeta
-from kimi_code.session.swarms import Account, SwarmMode, folder_of
+from kimi_code.session.swarms import SWARMS, Account, SwarmMode, folder_of
 from kimi_code.swarm.offer import offered
 from kimi_code.swarm.roster import Roster
 from kimi_code.tools.background import Background
@@ -80,6 +80,7 @@ class Swarms:
     mode: SwarmMode = "auto"
     made: "Director | None" = None
     begun: bool = False
+    _had_some: bool = False  # in an earlier process
     _own: tuple[Model, str] | None = None
     _records: list[Record] = field(default_factory=list[Record])
     _limiters: "dict[str, Limiter]" = field(default_factory=dict[str, "Limiter"])
@@ -97,6 +98,9 @@ class Swarms:
     def surround(self, around: Surrounding) -> None:
         """Before the first turn: what the swarms work with."""
         self.around = around
+        self._had_some = (around.meta.path / SWARMS).is_dir()
+        if self._had_some:
+            self._offer()
         start = self.opening.swarms
         if start.guided:
             self.set_mode("on")
@@ -217,6 +221,7 @@ class Swarms:
         """The one who runs them; made when it is asked for first."""
         if self.made is None:
             self.made = self._make_director()
+            self.made.parent.agent.linger = self.made.linger
             self._offer()
         return self.made
 
@@ -224,7 +229,7 @@ class Swarms:
         """Give the model what it may have by now; a review, which gives the tools back as they were, begins later."""
         assert self.around is not None
         agent, ours = self.around.agent, self.tools() if self.mode != "off" else []
-        if self.made is not None:
+        if self.made is not None or self._had_some:
             from kimi_code.swarm.tools import steering
 
             ours += steering(self.director)
@@ -323,8 +328,9 @@ class Swarms:
         return False
 
     async def begin(self) -> None:
-        if self.made is not None:
+        if self.made is not None or self._had_some:
             self._offer()
+        if self.made is not None:
             await self.made.begin()
 
     def forget(self) -> None:

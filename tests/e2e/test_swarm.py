@@ -184,3 +184,31 @@ def test_a_plan_that_was_run_before_the_first_step_can_be_committed_by_task_and_
     assert program.run("undo").code == 0
     assert (program.project / "a.txt").read_text() == "a\n"
     assert not (program.project / "c.txt").exists()
+
+
+def test_an_interrupted_swarm_is_cancelled_then_reported_as_numbers_pictures_and_an_episode(program: Program) -> None:
+    stage = Stage(program.server)
+    stage.hanging = {"c": 1}
+    killed(program, 6, "swarm", "run", "--plan", "plan.yaml", "-y")
+    (listed,) = json.loads(program.run("swarm", "status", "--json").stdout)
+    assert (listed["state"], listed["tasks"]) == ("unfinished", {"a": "merged", "b": "merged", "c": "running"})
+    assert "Cancelled 1 tasks" in program.run("swarm", "cancel", listed["id"]).stdout
+    again = program.run("swarm", "cancel", listed["id"])
+    assert (again.code, "nothing to cancel" in again.stderr) == (2, True)
+    pictures = ("--svg", "t.svg", "--html", "t.html", "--rollout", "t.jsonl", "--json")
+    report = json.loads(program.run("swarm", "report", listed["id"][:6], *pictures).stdout)
+    metrics = report["metrics"]
+    assert (metrics["tasks"], metrics["started"], metrics["finished"], metrics["useful"]) == (3, 3, 2, 2)
+    # Two steps of one of a and b, which are a stage of their own, and the one that c made.
+    assert (metrics["total_steps"], metrics["critical_steps"]) == (5, 3)
+    assert "<svg" in (program.project / "t.svg").read_text()
+    assert "<html" in (program.project / "t.html").read_text()
+    episode = [json.loads(line) for line in (program.project / "t.jsonl").read_text().splitlines()]
+    reward = episode[-1]
+    assert [line["task"] for line in episode if line["type"] == "child"] == ["a", "b", "c"]
+    # The makers' r = l1 * r_parallel + l2 * r_finish + r_perf in the first episode.
+    assert reward["parallel"] == 1 - 3 / 5
+    assert (round(reward["finish"], 3), reward["success"], reward["perf"]) == (0.667, False, 0)
+    total = reward["weight_parallel"] * reward["parallel"] + reward["weight_finish"] * reward["finish"]
+    assert reward["total"] == total
+    assert (program.project / "a.txt").read_text() == "a\n"

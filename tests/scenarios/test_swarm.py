@@ -10,24 +10,7 @@ from kimi_code.events import AgentFinished, AgentSpawned, SwarmEnded, SwarmPlann
 from kimi_code.headless.run import TurnDiff
 from tests.harness import Lab, Ran
 from tests.server import Reply, call, calls, error, say
-from tests.swarm_world import Cast, git, make_project, state, swarm_result, who, words
-
-
-def write(path: str, content: str) -> Reply:
-    """Read the file, then write it anew."""
-    return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
-
-
-def bash(command: str) -> Reply:
-    return call("Bash", {"command": command})
-
-
-def swarm(*tasks: dict[str, Any], **more: Any) -> Reply:
-    return call("Swarm", {"goal": "Make it better", "tasks": list(tasks), **more})
-
-
-def task(id: str, **more: Any) -> dict[str, Any]:
-    return {"id": id, "task": f"Better {id}", **more}
+from tests.swarm_world import Cast, bash, git, make_project, state, swarm, swarm_result, task, who, words, write
 
 
 def moves(ran: Ran, id: str) -> list[TaskState]:

@@ -22,20 +22,8 @@ from kimi_code.session.session import Session
 from kimi_code.session.swarm_board import SwarmBoards
 from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
-from tests.server import Reply, call, calls, say
-from tests.swarm_world import Cast, make_project
-
-
-def write(path: str, content: str) -> Reply:
-    return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
-
-
-def swarm(*tasks: dict[str, Any], **more: Any) -> Reply:
-    return call("Swarm", {"goal": "Make it better", "tasks": list(tasks), **more})
-
-
-def task(id: str, **more: Any) -> dict[str, Any]:
-    return {"id": id, "task": f"Better {id}", **more}
+from tests.server import Reply, call, say
+from tests.swarm_world import Cast, make_project, swarm, task, write
 
 
 @pytest.fixture

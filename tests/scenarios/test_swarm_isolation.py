@@ -1,16 +1,17 @@
 """What a sub-agent tries against the user's tree and its siblings, on every way that copies are made."""
 
 import json
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
 
-from kimi_code.events import TaskState, TaskStateChanged
+from kimi_code.events import AgentFinished, Record, TaskState, TaskStateChanged
 from kimi_code.permissions.sandbox import find
 from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
-from tests.server import Reply, call, calls, say
-from tests.swarm_world import Cast, git, make_project, state
+from tests.server import Received, Reply, call, calls, say
+from tests.swarm_world import Cast, git, make_project, state, who
 
 ATTACKS = (
     "git checkout -q -b evil; git branch -D main; true",
@@ -35,6 +36,67 @@ def project(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         pytest.skip("commands cannot be confined on this machine")
     lab.configure(permission_mode="yolo", sandbox=request.param)
     return lab.project
+
+
+WORSE = (
+    *ATTACKS,
+    "git branch -D main 2>&1; git checkout -q --orphan gone && git rm -rfq . ; git clean -fdxq; ls -A",
+    "GIT_DIR={top}/.git GIT_WORK_TREE={top} git checkout -q -f -b evil; GIT_DIR={top}/.git git stash -u; true",
+    "git -C {top} reset -q --hard HEAD~1; git -C {top} clean -fdxq; git -C {top} branch -D main; true",
+    "git --git-dir={top}/.git --work-tree={top} checkout -q HEAD~1; true",
+    "echo gone > {top}/a.txt; rm -rf {top}/b.txt {top}/mine.txt; true",
+    "echo gone > ./../project/a.txt; rm -rf ../project/mine.txt ../good ../*/mine.txt; true",
+    "ln -s {top} link && echo gone > link/a.txt && rm -rf link/.git; ln -sfn .. up && rm -rf up/good up/project; true",
+    "git config core.hooksPath /tmp; git config --global user.name Mallory; git gc -q --prune=now; true",
+)
+
+
+LOOK = (
+    "echo LOOKED; git rev-parse HEAD; git status --porcelain; git for-each-ref; git stash list; git config --list; "
+    "find . -path ./.git -prune -o -type f -print0 | sort -z | xargs -0 sha1sum; cat new.txt"
+)
+
+
+async def test_whatever_one_agent_does_the_users_tree_and_a_siblings_are_byte_identical(
+    lab: Lab, project: Path
+) -> None:
+    """Where nothing confines commands, those that leave the copy by `..` are left out: the plan warns of them."""
+    before, ended = state(project), list[Record]()
+    numbers, looks = iter(range(10_000)), [call("Bash", {"command": LOOK})] * 2
+
+    def listen(record: Record) -> None:
+        if record.agent == "main/evil" and isinstance(record.event, AgentFinished):
+            ended.append(record)
+
+    def stand_by(request: Received) -> Reply:
+        if len(looks) == 2 or (ended and looks):
+            return looks.pop()
+        return say("ok") if ended else call("Glob", {"pattern": f"*{next(numbers)}"})
+
+    commands = [command.format(top=project) for command in WORSE]
+    if lab.settings.sandbox == "off":
+        commands = [command for command in commands if ".." not in command and "--global" not in command]
+    evil = [*(call("Bash", {"command": command}) for command in commands), say("ha")]
+    # What they do is outside their scopes, and so is never applied.
+    tasks = [{"id": id, "task": f"Do {id}", "scope": ["nothing/*"]} for id in ("good", "evil")]
+    cast = Cast(
+        lab,
+        {
+            "": [call("Swarm", {"goal": "g", "tasks": tasks}), say("Done.")],
+            "good": [call("Bash", {"command": "echo mine > new.txt"}), *[stand_by] * 5_000],
+            "evil": evil,
+        },
+    )
+    ran = await lab.run(meanwhile=methodcaller("subscribe", listen))
+    assert ran.exit_code == 0, ran.result
+    assert cast.left.keys() == {"good"}
+    assert not looks
+    asked = [request for request in lab.server.requests if who(request) == "good"][-1]
+    seen = [str(message["content"]) for message in asked.messages if "LOOKED" in str(message.get("content"))]
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+    assert "mine" in seen[0]
+    assert state(project) == before
 
 
 def swarm(*ids: str) -> Reply:

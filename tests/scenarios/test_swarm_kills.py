@@ -1,0 +1,137 @@
+"""`kill -9` of a swarm in every state that its journal knows, and what another process makes of what is left."""
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from kimi_code.events import TaskState
+from kimi_code.swarm.journal import Kept, newest_unfinished
+from kimi_code.swarm.states import GOOD
+from kimi_code.wiring.opening import SwarmStart
+from tests.harness import Lab
+from tests.kill_points import Attempt, dying
+from tests.server import Received, Reply, call, calls, say
+from tests.swarm_world import git, make_project, state, who
+
+if not hasattr(os, "fork"):
+    pytest.skip("needs fork", allow_module_level=True)
+
+# Imported before the fork: whatever a run of a swarm loads.
+WORK = """
+import openai, httpx2, pydantic, jsonschema
+import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
+from pathlib import Path
+from tests.harness import Lab, settings_for
+from tests.server import FakeServer
+
+async def work(url, project, data):
+    lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
+    lab.configure(permission_mode="yolo", retry_wait=0.001)
+    await lab.run()
+"""
+FILES = {"a": ("shared.txt", "one\nA\n"), "b": ("shared.txt", "one\nB\n"), "c": ("c.txt", "c\n")}
+BOTH = "one\nA and B\n"
+JOURNAL = "swarms/1.jsonl"
+
+# Everything that the journal can say of the task `a`, whose check runs, of `b`, which conflicts, of `c`, and of all.
+MOMENTS = [
+    (JOURNAL, '"kind":"planned"'),
+    (JOURNAL, '"task":"a","to":"running"'),
+    (JOURNAL, '"task":"a","to":"checking"'),
+    (JOURNAL, '"exit_code":0'),
+    (JOURNAL, '"task":"a","to":"merging"'),
+    (JOURNAL, '"task":"a","to":"merged"'),
+    ("agents/b+resolver/records.jsonl", "turn_started"),
+    (JOURNAL, '"removed":1'),  # what the resolver made
+    (JOURNAL, '"task":"c","to":"merging"'),
+    (JOURNAL, '"kind":"verified"'),
+    (JOURNAL, '"kind":"ended"'),
+]
+
+
+@pytest.fixture(scope="module")
+def attempt() -> Iterator[Attempt]:
+    with dying(WORK) as made:
+        yield made
+
+
+def play(lab: Lab, plan: Mapping[str, Any]) -> list[str]:
+    """A project, and a server that plays everybody; who has asked it."""
+    asked: list[str] = []
+
+    def reply(request: Received) -> Reply:
+        name = who(request)
+        asked.append(name)
+        worked = any(message["role"] == "tool" for message in request.messages)
+        if not name:
+            begun = any(message["role"] == "assistant" for message in request.messages)
+            return say("All is done.") if begun else call("Swarm", plan)
+        if worked:
+            return say("both are in" if name == "resolver" else "ok")
+        path, content = ("shared.txt", BOTH) if name == "resolver" else FILES[name]
+        return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
+
+    lab.server.always(reply)
+    make_project(lab.project, {"shared.txt": "one\n"})
+    lab.configure(permission_mode="yolo", retry_wait=0.001)
+    return asked
+
+
+@pytest.fixture
+def asked(lab: Lab) -> list[str]:
+    tasks: list[dict[str, Any]] = [
+        {"id": "a", "task": "Write A", "check": "grep -q A shared.txt"},
+        {"id": "b", "task": "Write B"},
+        {"id": "c", "task": "Write c", "needs": ["a", "b"]},
+    ]
+    verify = "grep -q 'A and B' shared.txt && test -e c.txt"
+    return play(lab, {"goal": "g", "tasks": tasks, "max_parallel": 1, "verify": verify})
+
+
+async def resume(lab: Lab, kept: Kept) -> int:
+    ran = await lab.run(resume=kept.session.name, swarms=SwarmStart(left=kept))
+    return ran.exit_code
+
+
+@pytest.mark.parametrize(("file", "text"), MOMENTS, ids=[text for _, text in MOMENTS])
+async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_over_is_done_again(
+    lab: Lab, asked: list[str], attempt: Attempt, file: str, text: str
+) -> None:
+    before = state(lab.project)
+    once = (f"{lab.data}/sessions/*/{file}", text)
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    assert state(lab.project) == before
+    kept = newest_unfinished(lab.data, lab.project)
+    left = kept.state().tasks
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert (lab.project / "shared.txt").read_text() == BOTH
+    assert (lab.project / "c.txt").read_text() == "c\n"
+    assert all(progress.state is TaskState.MERGED for progress in kept.state().tasks.values())
+    # What was checked or merged when it died had been taken up: its agent has nothing more to do.
+    taken = {TaskState.CHECKING, TaskState.MERGING, *GOOD}
+    over = {task for task, progress in left.items() if progress.state in taken}
+    assert not over & set(asked)
+    assert [progress.attempt for progress in kept.state().tasks.values()] == [1, 1, 1]
+    assert git(lab.project, "log", "--oneline", "--all").count(b"\n") == 1
+    assert git(lab.project, "stash", "list") == b""
+    assert not kept.is_unfinished()
+
+
+async def test_agents_that_an_earlier_process_started_count(lab: Lab, attempt: Attempt) -> None:
+    tasks = [{"id": id, "task": f"Write {id}", "mode": "read"} for id in "abc"]
+    asked = play(lab, {"goal": "g", "tasks": tasks, "max_parallel": 1, "budget": {"agents": 2}})
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"task":"b","to":"running"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 6
+    assert {task: progress.state.value for task, progress in kept.state().tasks.items()} == {
+        "a": "done",
+        "b": "done",
+        "c": "stopped",
+    }
+    assert set(asked) == {"b", ""}
