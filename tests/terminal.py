@@ -56,6 +56,7 @@ class Terminal:
             preexec_fn=lambda: _own_terminal(slave),
         )
         self._slave = slave
+        self._open: tuple[int, ...] = (self._master, slave)
 
     def __enter__(self) -> Self:
         return self
@@ -64,8 +65,7 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for fd in (self._master, self._slave):
-            os.close(fd)
+        self.hang_up()
         if error is not None:
             sys.stderr.write("--- the screen at the end ---\n" + "\n".join(self.screen) + "\n")
 
@@ -93,6 +93,12 @@ class Terminal:
         self._display.resize(rows, columns)
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         os.kill(self.process.pid, signal.SIGWINCH)
+
+    def hang_up(self) -> None:
+        """Close the window: nobody reads or writes on the other side from now on."""
+        for fd in self._open:
+            os.close(fd)
+        self._open = ()
 
     def type(self, text: str) -> None:
         """Keys, as bytes of a terminal: "\\r" is Enter, "\\x1b" Esc."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from textual import events
 from textual.app import App
+from textual.driver import Driver
 from textual.timer import Timer
 from textual.worker import WorkerFailed
 
@@ -60,6 +61,15 @@ class KimiApp(App[int], inherit_bindings=False):
         self.push_screen(self.main)
         self.show_working(False)
         self._catch_signals()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice, on a terminal of this system with care for its end."""
+        usual = super().get_driver_class()
+        if usual.__name__ != "LinuxDriver":
+            return usual
+        from kimi_code.tui.driver import TerminalDriver  # cannot be imported on Windows
+
+        return TerminalDriver
 
     def on_resize(self, event: events.Resize) -> None:
         """Keep to the size the terminal has now.

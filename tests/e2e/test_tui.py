@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import KEY, Program, make_program, take_interrupts
+from tests.program import KEY, PATIENCE, Program, make_program, take_interrupts
 from tests.server import FakeServer, call, cut, hang, say
 
 if sys.platform == "win32":
@@ -107,6 +107,16 @@ def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, 
         assert terminal.end() == 128 + number
         assert terminal.modes == terminal.modes_before
         assert "Traceback" not in terminal.text
+    listed = program.run("sessions", "list")
+    assert "hello" in listed.stdout
+
+
+def test_closing_the_window_saves_the_session_and_ends_the_program(program: Program) -> None:
+    program.server.script(hang(4000, say("A long answer. " * 30)))
+    with Terminal(program, "hello") as terminal:
+        terminal.wait_for("A long answer.")
+        terminal.hang_up()
+        terminal.process.wait(timeout=PATIENCE)
     listed = program.run("sessions", "list")
     assert "hello" in listed.stdout
 
