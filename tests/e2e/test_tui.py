@@ -111,9 +111,18 @@ def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, 
     assert "hello" in listed.stdout
 
 
-def test_closing_the_window_saves_the_session_and_ends_the_program(program: Program) -> None:
+DEAF = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+from kimi_code.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("command", [("-m", "kimi_code"), ("-c", DEAF)], ids=["told", "not told"])
+def test_closing_the_window_saves_the_session_and_ends_the_program(program: Program, command: tuple[str, str]) -> None:
     program.server.script(hang(4000, say("A long answer. " * 30)))
-    with Terminal(program, "hello") as terminal:
+    with Terminal(program, "hello", command=command) as terminal:
         terminal.wait_for("A long answer.")
         terminal.hang_up()
         terminal.process.wait(timeout=PATIENCE)
