@@ -28,11 +28,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 os.environ.setdefault("TEXTUAL_FPS", "20")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: tests wait for processes and terminals now and then."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: looking through it again and again takes a tenth of the time."""
     gc.collect()

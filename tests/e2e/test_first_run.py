@@ -40,7 +40,7 @@ def test_from_nothing_to_a_first_answer(program: Program) -> None:
     program.server.script(say("ready"), say("Hello to you."))
     with Terminal(program, "hello there", size=(80, 24)) as terminal:
         terminal.wait_for("Which model shall do the work?")
-        assert "Watch the demo" in terminal.text
+        terminal.wait_for("Watch the demo")
         terminal.type("\x1b[B\r")
         terminal.wait_for("Where is its API?")
         terminal.type(f"{program.server.url}\r")
@@ -49,7 +49,7 @@ def test_from_nothing_to_a_first_answer(program: Program) -> None:
         terminal.wait_for("Which colours?")
         terminal.type("\r")
         terminal.wait_for("Hello to you.")
-        assert "answered in" in terminal.text
+        terminal.wait_for("answered in")
         assert leave(terminal) == 0
         assert KEY.encode() not in terminal.raw
         assert terminal.modes == terminal.modes_before
@@ -68,8 +68,8 @@ def test_a_folder_that_brings_settings_is_asked_about_before_they_act(program: P
     (program.project / ".kimi-code" / "config.toml").write_text('deny = ["Bash(make *)"]\npermission_mode = "plan"\n')
     with Terminal(program, size=(100, 34)) as terminal:
         terminal.wait_for("Trust it as it is now?")
-        assert "deny: also Bash(make *)" in terminal.text
-        assert "permission_mode = plan" in terminal.text
+        terminal.wait_for("deny: also Bash(make *)")
+        terminal.wait_for("permission_mode = plan")
         terminal.type("\r")
         terminal.wait_for("is not used: this folder is not trusted")
         assert leave(terminal) == 0

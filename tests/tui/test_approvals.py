@@ -217,7 +217,7 @@ async def test_a_turns_changes_are_approved_once_by_hunks(stage: Stage) -> None:
         assert (stage.project / "a.txt").read_text() == TWENTY
         await screen.pilot.press("j", "j", "space", "j", "enter")
         await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
-        assert screen.shows("applied: 2 files")
+        await screen.until(lambda: screen.shows("applied: 2 files"))
     text = (stage.project / "a.txt").read_text()
     assert text == TWENTY.replace("2\n", "two\n", 1).replace("6\n", "six\n", 1)
     assert (stage.project / "b.txt").read_text() == "new\n"

@@ -64,13 +64,13 @@ async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back(
         await screen.until(lambda: screen.shows("Turn 1 was taken back, with 1 file."))
         assert not (stage.project / "a").exists()
         assert not screen.shows("Done.")
-        assert screen.shows("make it")
+        await screen.until(lambda: screen.shows("make it"))
         pilot = await begin(screen, "/redo", RewindScreen)
         await shown(screen, "rewind-preview", "+ a")
         await pilot.press("enter")
         await screen.until(lambda: screen.shows("Turn 1 was brought back"))
         assert (stage.project / "a").read_text() == "one\n"
-        assert screen.shows("Done.")
+        await screen.until(lambda: screen.shows("Done."))
 
 
 async def test_undo_leaves_what_the_user_changed_until_another_way_is_chosen(stage: Stage) -> None:
@@ -98,7 +98,7 @@ async def test_undo_of_the_files_alone_leaves_the_conversation(stage: Stage) -> 
         await pilot.press("enter")
         await screen.until(lambda: screen.shows("the conversation stays"))
         assert not (stage.project / "a").exists()
-        assert screen.shows("Done.")
+        await screen.until(lambda: screen.shows("Done."))
 
 
 async def test_nothing_to_undo_and_words_nobody_knows_are_said(stage: Stage) -> None:

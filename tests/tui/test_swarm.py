@@ -150,7 +150,9 @@ async def test_the_graph_shows_needs_and_the_timeline_is_reopened_after_the_end(
     agents = Agents(stage, task("a"), task("b", needs=["a"]), held=("b",))
     async with stage.open() as screen:
         await started(screen, lambda text: "1/2 done" in text)
-        await screen.pilot.press("f2", "g")
+        await screen.pilot.press("f2")
+        await screen.until(lambda: panel(screen).has_focus)
+        await screen.pilot.press("g")
         await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
         body = screen.app.screen.query_one("#swarm-body", LinesView)
         await screen.until(lambda: "← a" in text_of(body))
