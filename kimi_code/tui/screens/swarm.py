@@ -47,8 +47,8 @@ class SwarmScreen(Screen[None]):
         yield Static("", id="swarm-hint", markup=False)
 
     def on_mount(self) -> None:
-        # A cursor needs lines, and they a width.
-        self.call_after_refresh(self._show, self._view)
+        # A cursor needs lines, and they a width. A key may have chosen the other view by then.
+        self.call_after_refresh(lambda: self._show(self._view))
         self.set_interval(min(_EVERY.values()), self._again)
 
     @property
