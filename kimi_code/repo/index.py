@@ -102,14 +102,17 @@ class Index:
     # --- Definitions ---
 
     async def symbols(
-        self, query: str, kind: str = "", path: str = "", limit: int = 50, *, whole: bool = False
+        self, query: str, kind: str = "", path: str = "", limit: int = 50, *, whole: bool = False, loose: bool = True
     ) -> Answer[Definition]:
         """Definitions whose names fit, ranked: exact, prefix, word boundaries, subsequence; exported and much used
         ones first among equals. `query` may be dotted (`Session.clo`); `path` is a file, a folder or a glob.
-        `whole` waits until all files are read: one look at the tree, where `wait` and then a question are two."""
+        `whole` waits until all files are read: one look at the tree, where `wait` and then a question are two.
+        Not `loose`, and asked of everything, names that only have the letters in their order give way to others."""
         complete = await self._indexer.refresh(None if whole else _PATIENCE)
         container, _, name = query.strip().rpartition(".")
         fits = await asyncio.to_thread(fitting, self._indexer.catalog, name)
+        if not (loose or kind or path):
+            fits = [each for each in fits if each[0] < Closeness.SUBSEQUENCE] or fits
         return Answer(await self._best(fits, container, kind, path, limit), not complete)
 
     async def completions(self, name: str, limit: int) -> tuple[Definition, ...]:

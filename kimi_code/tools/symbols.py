@@ -48,7 +48,7 @@ class Symbols:
 
     async def run(self, params: SymbolsParams, ctx: ToolContext) -> ToolResult:
         index, within = await place(params.path, self._indexes, ctx)
-        answer = await index.symbols(params.query, check_kind(params.kind), within, limit=_LIMIT * 2)
+        answer = await index.symbols(params.query, check_kind(params.kind), within, limit=_LIMIT * 2, loose=False)
         found = readable(answer.items, index, ctx)
         notes = [note_partial(index)] if answer.partial else []
         if not found:

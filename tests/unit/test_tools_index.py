@@ -101,6 +101,12 @@ async def test_symbols_are_listed_with_place_kind_and_signature(bench: Bench) ->
     assert "does not exist" in await bench.refused("Symbols", query="put", path="gone")
 
 
+async def test_names_with_only_the_letters_are_shown_where_nothing_fits_better(bench: Bench) -> None:
+    bench.write("lute.py", "def spring_lute():\n    pass\n")
+    assert await bench("Symbols", query="put") == "app/store.py:11 method Store.put: def put(self, value)"
+    assert "spring_lute" in await bench("Symbols", query="sprnlt")
+
+
 async def test_a_file_is_outlined_with_lines_and_a_folder_by_what_matters(bench: Bench) -> None:
     whole = await bench("Outline", path="app/store.py")
     assert whole.splitlines() == [
