@@ -151,7 +151,7 @@ async def test_the_graph_shows_needs_and_the_timeline_is_reopened_after_the_end(
     async with stage.open() as screen:
         await started(screen, lambda text: "1/2 done" in text)
         await screen.pilot.press("f2")
-        await screen.until(lambda: panel(screen).has_focus)
+        await screen.until(lambda: panel(screen).has_focus and chosen(screen) and "o open" in text_of(panel(screen)))
         await screen.pilot.press("g")
         await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
         body = screen.app.screen.query_one("#swarm-body", LinesView)
