@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,8 @@ class Fatal(ParserProcess):
     async def run(self, take: Callable[[], Job | None], deliver: Callable[[Outcome], None]) -> None:
         def take_and_kill() -> Job | None:
             if self.pid:
-                os.kill(self.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # asked again before the run has noticed the first kill
+                    os.kill(self.pid, signal.SIGKILL)
             return take()
 
         await super().run(take_and_kill, deliver)
