@@ -3,7 +3,7 @@ way as an undo: by `swap`, under the lock of the checkpoints."""
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -15,12 +15,15 @@ from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Entry, Trees
 from kimi_code.values import frozen
 
+MARKS = (b"<<<<<<< merged before", b"||||||| before both", b"=======", b">>>>>>> to be merged")
+
 
 @frozen
 class Conflict:
     """A path on which both sides differ from the base in ways that do not go together; None where a side has no file.
 
-    `kind` is git's word: contents, modify/delete, file/directory, rename/delete, binary ...
+    `kind` is git's word: contents, modify/delete, file/directory, rename/delete, binary ... `marked` is the file with
+    the lines that do not go together between `MARKS`, those of the base among them; None where that cannot be shown.
     """
 
     path: str
@@ -28,6 +31,7 @@ class Conflict:
     base: Entry | None
     ours: Entry | None
     theirs: Entry | None
+    marked: Entry | None = None
 
 
 @frozen
@@ -47,29 +51,60 @@ async def merge(trees: Trees, base: str, ours: str, theirs: str) -> Merged:
     # git 2.39 takes no base: two commits with one parent have just that.
     parent = await trees.commit(base, "base")
     sides = [await trees.commit(side, "side", parent) for side in (ours, theirs)]
-    flags = ("-c", "merge.directoryRenames=false", "-c", "merge.conflictStyle=merge")
+    flags = ("-c", "merge.directoryRenames=false", "-c", "merge.conflictStyle=diff3")
     code, output, error = await trees.run(*flags, "merge-tree", "--write-tree", "-z", "--messages", *sides)
     if code not in (0, 1):
         raise ShadowError(error)
     tree, _, told = output.partition(b"\0")
     if code == 0:
         return Merged(tree.decode())
-    return Merged("", await _conflicts(trees, told, (base, ours, theirs)))
+    return Merged("", await _conflicts(trees, told, (base, ours, theirs), tree.decode(), sides))
 
 
 async def _same(trees: Trees, one: str, other: str) -> bool:
     return one == other or await trees.tree(one) == await trees.tree(other)
 
 
-async def _conflicts(trees: Trees, told: bytes, sides: tuple[str, str, str]) -> tuple[Conflict, ...]:
-    """The paths of `<mode> <blob> <stage>\\t<path>` lines, then an empty one, then messages that say the kind."""
+async def _conflicts(
+    trees: Trees, told: bytes, sides: tuple[str, str, str], half: str, labels: Sequence[str]
+) -> tuple[Conflict, ...]:
+    """The paths of `<mode> <blob> <stage>\\t<path>` lines, then an empty one, then messages that say the kind.
+
+    `half` is the tree that git leaves, with marks in it that bear `labels`.
+    """
     staged, _, messages = told.partition(b"\0\0")
     paths = dict.fromkeys(os.fsdecode(line.partition(b"\t")[2]) for line in staged.split(b"\0") if line)
     kinds = dict(_kinds(messages))
-    base, ours, theirs = [await trees.files(side, paths) for side in sides]
+    base, ours, theirs, left = [await trees.files(side, paths) for side in (*sides, half)]
     return tuple(
-        Conflict(path, kinds.get(path, "contents"), base.get(path), ours.get(path), theirs.get(path)) for path in paths
+        Conflict(
+            path,
+            kinds.get(path, "contents"),
+            base.get(path),
+            ours.get(path),
+            theirs.get(path),
+            _marked(left.get(path), labels),
+        )
+        for path in paths
     )
+
+
+def _marked(left: Entry | None, labels: Sequence[str]) -> Entry | None:
+    """The file as git left it, its marks by our names; None if there are none, as in a binary one."""
+    first, last = (label.encode() for label in labels)
+    if left is None or b"\n<<<<<<< " + first not in b"\n" + left.content:
+        return None
+    lines = left.content.splitlines(keepends=True)
+    inside = False
+    for number, line in enumerate(lines):
+        ending = line[len(line.rstrip(b"\r\n")) :]
+        if line.startswith(b"<<<<<<< " + first):
+            inside, lines[number] = True, MARKS[0] + ending
+        elif inside and line.startswith(b"||||||| "):
+            lines[number] = MARKS[1] + ending
+        elif line.startswith(b">>>>>>> " + last):
+            inside, lines[number] = False, MARKS[3] + ending
+    return replace(left, content=b"".join(lines))
 
 
 def _kinds(messages: bytes) -> Iterator[tuple[str, str]]:
@@ -82,6 +117,11 @@ def _kinds(messages: bytes) -> Iterator[tuple[str, str]]:
         kind, _ = next(fields).decode(errors="replace"), next(fields)
         if kind.startswith("CONFLICT ("):
             yield from ((path, kind.removeprefix("CONFLICT (").rstrip(")")) for path in paths)
+
+
+def is_marked(content: bytes) -> bool:
+    """Whether a conflict still stands in the text of a file."""
+    return any(line.rstrip(b"\r") in (MARKS[0], MARKS[3]) for line in content.split(b"\n"))
 
 
 # --- Into the user's tree -------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """What a sub-agent is told: its task, why it is to try again, which conflict it is to resolve. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from kimi_code.repo.merge import Conflict
+from kimi_code.repo.merge import MARKS, Conflict
 from kimi_code.swarm.plan import Plan, Task
 from kimi_code.swarm.states import Result
 
@@ -51,7 +51,10 @@ def _terms(task: Task) -> list[str]:
 
 def retry(reason: str) -> str:
     """To the agent that goes on in its checkout after an attempt that did not do."""
-    return f"That did not do. {reason}\n\nMend the cause, then report again."
+    return (
+        f"That did not do. {reason}\n\nMend the cause, then report again. If the task cannot or should not be done, "
+        "report why, and leave it: it goes back to the agent that plans."
+    )
 
 
 def retry_afresh(assignment: str, reason: str, said: str) -> str:
@@ -77,29 +80,56 @@ def go_on(assignment: str) -> str:
 
 
 def resolve(ours: Sequence[Task], theirs: Task, conflicts: Sequence[Conflict]) -> str:
-    """To the agent that brings both sides of a conflict together."""
+    """To the agent that brings both sides of a conflict together, in a copy that has the `marked` files."""
+    names = [mark.decode() for mark in MARKS]
     lines = [
         "Two changes to the same files do not go together by themselves. Your copy has the first one, and of the "
-        "second all that did not conflict. Bring the second into the files named below so that both intents hold, and "
-        "change nothing else. Leave no conflict markers.",
+        "second all that did not conflict. Bring both together in the files named below so that both intents hold, and "
+        "change nothing else.",
+        f"Where lines are between marks, replace them, marks and all: those of the first stand below `{names[0]}`, "
+        f"what was there before both below `{names[1]}`, those of the second between `{names[2]}` and `{names[3]}`. "
+        "Two additions at the same place are mostly both to be kept. Leave no mark.",
         "",
         f"The first was for: {'; '.join(task.task for task in ours) or '(several tasks)'}",
         f"The second was for: {theirs.task}",
         *([f"When you are done this is run, and must exit 0: {theirs.check}"] if theirs.check else []),
     ]
     for conflict in conflicts[:_CONFLICTS]:
-        lines += ["", f"## {conflict.path} ({conflict.kind})"]
-        sides = (
-            ("Before both", conflict.base),
-            ("The first (in your copy)", conflict.ours),
-            ("The second", conflict.theirs),
-        )
-        for name, entry in sides:
-            text = "(no such file)" if entry is None else entry.content.decode(errors="replace")
-            lines += [f"{name}:", _fence(text[:_SIDE])]
+        lines += ["", f"## {conflict.path} ({conflict.kind})", *_shown(conflict)]
     if len(conflicts) > _CONFLICTS:
         lines += ["", "And: " + ", ".join(conflict.path for conflict in conflicts[_CONFLICTS:])]
     return "\n".join(lines)
+
+
+def _shown(conflict: Conflict) -> Iterator[str]:
+    """What does not go together: the marked parts of the file, or each side of it."""
+    if conflict.marked is not None:
+        text = conflict.marked.content.decode(errors="replace")
+        for first, part in _marked_parts(text.splitlines()):
+            yield f"From line {first}:"
+            yield _fence("\n".join(part)[:_SIDE])
+        return
+    sides = (
+        ("Before both", conflict.base),
+        ("The first (in your copy)", conflict.ours),
+        ("The second", conflict.theirs),
+    )
+    for name, entry in sides:
+        text = "(no such file)" if entry is None else entry.content.decode(errors="replace")
+        yield f"{name}:"
+        yield _fence(text[:_SIDE])
+
+
+def _marked_parts(lines: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """The lines from each first mark to its last, with the number of the first, from 1."""
+    first, last = MARKS[0].decode(), MARKS[3].decode()
+    start: int | None = None
+    for number, line in enumerate(lines):
+        if line == first:
+            start = number
+        elif line == last and start is not None:
+            yield start + 1, lines[start : number + 1]
+            start = None
 
 
 def _fence(text: str) -> str:

@@ -24,6 +24,7 @@ _MAKING = 4  # checkouts that are made at once: more only wait for the disk
 class Crew:
     """`prefix` sets the paths of this swarm's agents apart from another's of the same session.
 
+    `resolving` is held while the conflicts of one task are resolved: what two resolve at once conflicts again.
     `left` are the tasks that another process was at, and when their files were taken last, if they were.
     """
 
@@ -39,6 +40,7 @@ class Crew:
     split: "Callable[[Worker], Director] | None" = None
     left: dict[str, float | None] = field(default_factory=dict[str, float | None])
     merging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _making: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAKING))
     _readers: dict[str, Checkout] = field(default_factory=dict[str, Checkout])
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kimi_code.errors import BudgetExceeded, ToolError
 from kimi_code.events import Outcome, TaskState, TurnEnded
 from kimi_code.repo.checkout import Checkout
-from kimi_code.repo.merge import Conflict, merge
+from kimi_code.repo.merge import Conflict, is_marked, merge
 from kimi_code.swarm import assignments
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.commands import describe
@@ -26,7 +26,7 @@ from kimi_code.swarm.worker import Post, Until, Worker
 if TYPE_CHECKING:
     from kimi_code.swarm.scheduler import Scheduler
 
-_CONFLICT_MARK = b"<<<<<<< "
+_RESOLUTIONS = 3  # times that one task's conflicts are resolved, as others are merged meanwhile
 _TAKE_EVERY = 5.0  # seconds
 
 
@@ -267,12 +267,24 @@ class Job:
         conflicts = await self._add(made.piece)
         if conflicts:
             await self._leave()
-            piece = await self._resolve(made.piece, conflicts)
-            conflicts = await self._add(piece) if piece is not None else conflicts
+            conflicts = await self._bring_together(made.piece)
         if not conflicts:
             scheduler.move(self.task.id, TaskState.MERGED)
             return ""
         return f"It does not go together with what was merged before it:\n{describe_conflicts(conflicts)}"
+
+    async def _bring_together(self, piece: Piece) -> tuple[Conflict, ...]:
+        """Have an agent resolve the conflicts, again where others were merged into the same meanwhile."""
+        asked = time.monotonic()
+        async with self.crew.resolving:
+            self.scheduler.waited(self.task.id, "merge", time.monotonic() - asked)
+            for _ in range(_RESOLUTIONS):
+                conflicts = await self._add(piece)
+                resolved = await self._resolve(piece, conflicts) if conflicts else None
+                if resolved is None:
+                    return conflicts
+                piece = resolved
+            return await self._add(piece)
 
     async def _add(self, piece: Piece) -> tuple[Conflict, ...]:
         queue, asked = self.crew.queue, time.monotonic()
@@ -288,7 +300,9 @@ class Job:
         before = await trees.files(piece.start, paths)
         rest = await trees.edit(piece.commit, {path: before.get(path) for path in paths})
         merged = await merge(trees, piece.start, head, rest)
-        start = await trees.commit(merged.tree or head, f"{self.task.id}, without its conflicts\n", head)
+        marks = {conflict.path: conflict.marked for conflict in conflicts if conflict.marked is not None}
+        tree = await trees.edit(merged.tree or head, marks)
+        start = await trees.commit(tree, f"{self.task.id}, with its conflicts marked\n", head)
         ours = self._others_of(paths)
         attempt = self.scheduler.state.tasks[self.task.id].attempt
         checkout = await crew.checkout(f"{self.task.id}-resolver", start)
@@ -303,7 +317,7 @@ class Job:
             if ended.outcome is not Outcome.DONE:
                 return None
             tree = await checkout.take()
-            marked = any(_CONFLICT_MARK in entry.content for entry in (await trees.files(tree, paths)).values())
+            marked = any(is_marked(entry.content) for entry in (await trees.files(tree, paths)).values())
             touched = [change.path for change in await trees.changes(start, tree, renames=False)]
             strays = [path for path in touched if path not in paths and not holds(self.task.scope, path)]
             if marked or strays or not touched:

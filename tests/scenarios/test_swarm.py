@@ -1,6 +1,7 @@
 """A swarm from the orchestrator's call to the user's tree, against a server that plays everybody."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from kimi_code.events import AgentFinished, AgentSpawned, SwarmEnded, SwarmPlanned, TaskState, TaskStateChanged
 from kimi_code.headless.run import TurnDiff
 from tests.harness import Lab, Ran
-from tests.server import Reply, call, calls, error, say
+from tests.server import Received, Reply, call, calls, error, say
 from tests.swarm_world import Cast, bash, git, make_project, state, swarm, swarm_result, task, who, words, write
 
 
@@ -159,9 +160,47 @@ async def test_a_conflict_goes_to_an_agent_that_brings_both_sides_together(lab: 
     )
     ran = await lab.run()
     assert (ran.exit_code, (project / "shared.txt").read_text()) == (0, "one\nA and B\nthree\n")
-    assert all(side in cast.told["resolver"] for side in ("one\nA\nthree", "one\nB\nthree", "one\ntwo\nthree"))
+    assert re.search(r"before\n[AB]\n\|+ before both\ntwo\n=+\n[AB]\n>+ to be merged\n", cast.told["resolver"])
     assert "Better a" in cast.told["resolver"]
     assert "Better b" in cast.told["resolver"]
+
+
+async def test_many_conflicts_at_one_place_are_resolved_one_after_the_other(lab: Lab, project: Path) -> None:
+    """As with a change log: the first resolution must stand before the next is asked for, or all but one are lost."""
+    many = ("a", "b", "c", "d")
+    long = [f"line {number}\n" for number in range(2_000)]
+    (project / "LOG").write_text("".join(long))
+    gone = [line for line in long if line != "line 1500\n"]
+
+    def both(request: Received) -> Reply:
+        said = words(request)
+        assert "line 3\n" not in said  # only what does not go together
+        block = re.search(r"^<<<<<<< .*?^>>>>>>> to be merged$", said, re.DOTALL | re.MULTILINE)
+        assert block is not None
+        both = "\n".join(line for line in block[0].splitlines() if line.startswith("by "))
+        return calls(
+            ("Read", {"path": "LOG", "offset": 1495, "limit": 20}),
+            ("Edit", {"path": "LOG", "old_string": block[0], "new_string": both}),
+        )
+
+    def edit(by: str) -> Reply:
+        change = {"path": "LOG", "old_string": "line 1500\n", "new_string": f"by {by}\n"}
+        return calls(("Read", {"path": "LOG"}), ("Edit", change))
+
+    cast = Cast(
+        lab,
+        {
+            "": [swarm(*(task(by) for by in many)), say("Done.")],
+            "resolver": [both, say("both are in")] * (len(many) - 1),
+            **{by: [edit(by), say("ok")] for by in many},
+        },
+    )
+    ran = await lab.run()
+    assert ran.exit_code == 0, ran.result
+    lines = (project / "LOG").read_text().splitlines(keepends=True)
+    assert sorted(line for line in lines if line.startswith("by ")) == [f"by {by}\n" for by in many]
+    assert [line for line in lines if not line.startswith("by ")] == gone
+    assert cast.left == {}
 
 
 async def test_where_that_fails_the_task_is_done_again_on_the_merged_state(lab: Lab, project: Path) -> None:
