@@ -4,7 +4,6 @@ from kimi_code.controls import clean
 from kimi_code.events import (
     ContextCompacted,
     Event,
-    RequestOpened,
     StepRetried,
     StepStarted,
     TextDelta,
@@ -29,6 +28,7 @@ class Words:
     rests: bool = False
 
 
+WAITING = Words("Waiting for you", rests=True)  # while a request is open, whatever else goes on
 _ASKING, _THINKING, _WRITING = Words("Asking the model"), Words("Thinking"), Words("Writing")
 
 
@@ -46,8 +46,6 @@ def describe(event: Event) -> Words | None:
         case StepRetried(attempt=attempt, wait=wait, reason=reason):
             words = f"{_cut(reason)} · try {attempt + 1}"
             return Words(words, "Ctrl+T tries now, Esc interrupts", wait)
-        case RequestOpened():
-            return Words("Waiting for you", rests=True)
         case TurnEnded():
             return Words("")
         case _:

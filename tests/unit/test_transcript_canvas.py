@@ -1,5 +1,6 @@
 """The column of all entries: heights, places, folding, what is in sight."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -182,6 +183,12 @@ def test_a_failed_turn_says_why_and_a_void_step_is_not_shown() -> None:
         "",
         "   ✗ the provider refused the key: 401: no such key",
     ]
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_each_way_a_turn_can_end_is_said(outcome: Outcome) -> None:
+    (line,) = [line for line in column(canvas(Ending(1, outcome, "", None, 1, 0, Usage(), None))) if line]
+    assert len(line.split()) >= 2 and "cannot be shown" not in line
 
 
 def test_a_narrow_screen_gives_no_room_away_and_one_line_of_output_stays_one() -> None:

@@ -24,7 +24,7 @@ from kimi_code.events import (
 from kimi_code.tui.completer import Completer
 from kimi_code.tui.conversation import Conversation, Job
 from kimi_code.tui.desk import ScreenDesk, one_line
-from kimi_code.tui.doing import describe
+from kimi_code.tui.doing import WAITING, Words, describe
 from kimi_code.tui.host import Host, Opened, Place, Which, short_folder
 from kimi_code.tui.input import completion
 from kimi_code.tui.keys import bindings
@@ -63,6 +63,7 @@ class MainScreen(Screen[None]):
         """`prompt` is sent as soon as it can be, `typed` stands in the prompt, `note` is said first."""
         super().__init__()
         self._host, self._which, self._typed, self._note_first = host, which, typed, note
+        self._doing = Words("")
         self.desk = ScreenDesk(self)
         self.swarming = Swarming(self)
         self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.desk.fail)
@@ -194,10 +195,11 @@ class MainScreen(Screen[None]):
             return
         self.transcript.append(record)
         self.sidebar.append(record)
+        self._show_request(record)
         doing = describe(event)
         if doing is not None:
-            self.activity.show(doing.words, hint=doing.hint, wait=doing.wait, rests=doing.rests)
-        self._show_request(record)
+            self._doing = doing
+            self._show_doing()
         match event:
             case RequestOpened():
                 self.transcript.follow()
@@ -218,12 +220,18 @@ class MainScreen(Screen[None]):
             case RequestOpened(request_id=id, request=request):
                 self.completions.suggest(())
                 self.requests.add(id, request, name_of(record.agent))
+                self._show_doing()
                 self.app.call_for_attention("kimi-code waits for you")
             case RequestClosed(request_id=id):
                 self.requests.drop(id)
+                self._show_doing()
                 self.app.call_for_attention("")
             case _:
                 pass
+
+    def _show_doing(self) -> None:
+        doing = WAITING if self.requests.count else self._doing
+        self.activity.show(doing.words, hint=doing.hint, wait=doing.wait, rests=doing.rests)
 
     def show_record(self, record: Record) -> None:
         """Show what no session said."""

@@ -257,6 +257,9 @@ _OUTCOMES: dict[Outcome, str] = {
     Outcome.BUDGET: "a limit was reached",
     Outcome.AUTH: "the provider refused the key",
     Outcome.UNAVAILABLE: "the provider cannot be reached",
+    Outcome.CONFLICT: "it does not go together with your files",
+    Outcome.COMMIT_FAILED: "the commit failed",
+    Outcome.PARTIAL: "done in part",
     Outcome.INTERRUPTED: "interrupted",
 }
 

@@ -118,7 +118,8 @@ def _time(boards: Sequence[Board], now: float) -> str:
     passed = lasting(now - began)
     lefts = [board.left(now) for board in boards if not board.outcome]
     known = [left for left in lefts if left is not None]
-    return f"{passed}, about {lasting(max(known))} left" if len(known) == len(lefts) else passed
+    left = max(known) if len(known) == len(lefts) else 0.0
+    return f"{passed}, about {lasting(left)} left" if left >= 1 else passed
 
 
 def _fitting(facts: Sequence[str], room: int) -> list[Span]:

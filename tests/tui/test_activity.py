@@ -1,0 +1,21 @@
+"""What the line above the prompt says is going on."""
+
+from tests.tui.conftest import Stage
+from tests.tui.test_swarm import Agents, task
+
+
+async def test_it_waits_for_the_person_only_until_they_have_answered(stage: Stage) -> None:
+    agents = Agents(stage, task("a"), held=("a",))
+    stage.configure("permission_mode = 'ask'\n")
+    async with stage.open() as screen:
+        activity = screen.main.activity
+        await screen.say("make it better")
+        await screen.asked()
+        await screen.until(lambda: activity.words == "Waiting for you")
+        await screen.pilot.press("y")
+        await screen.until(lambda: activity.words.startswith("Swarm"))
+        agents.let_go()
+        await screen.asked()
+        await screen.until(lambda: activity.words == "Waiting for you")
+        await screen.pilot.press("y")
+        await screen.until(lambda: screen.shows("All is done."))
