@@ -411,6 +411,8 @@ class Session:
 
     def _keep(self, record: Record) -> None:
         if record.agent != "main":
+            if isinstance(record.event, StepEnded):
+                self._spent += record.event.usage
             return  # a sub-agent's: in a journal of its own
         self._meta = follow(self._meta, record)
         self._history.follow(record.event)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from graphlib import CycleError, TopologicalSorter
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Literal
 
 from kimi_code.errors import PlanError
@@ -167,20 +167,29 @@ def _cycle(plan: Plan) -> Iterator[str]:
 def _warnings(plan: Plan) -> Iterator[str]:
     before = ancestors(plan)
     writers = [task for task in plan.tasks if task.mode == "write"]
-    clashes = [
-        f"{a.id} and {b.id} may change the same files ({pair[0]} and {pair[1]}), and neither needs the other."
-        for a, b in combinations(writers, 2)
-        if a.id not in before[b.id] and b.id not in before[a.id] and (pair := scope.overlap(a.scope, b.scope))
-    ]
-    yield from clashes[:_WARNINGS_SHOWN]
+    clashes: dict[tuple[str, str], dict[str, None]] = {}
+    for a, b in combinations(writers, 2):
+        if a.id not in before[b.id] and b.id not in before[a.id] and (pair := scope.overlap(a.scope, b.scope)):
+            clashes.setdefault(pair, {}).update({a.id: None, b.id: None})
+    for (one, other), ids in islice(clashes.items(), _WARNINGS_SHOWN):
+        files = one if one == other else f"{one} and {other}"
+        yield f"{_some(list(ids))} may change the same files ({files}) with no order between them."
     if len(clashes) > _WARNINGS_SHOWN:
-        yield f"{len(clashes) - _WARNINGS_SHOWN} more pairs of tasks may change the same files."
+        yield f"{len(clashes) - _WARNINGS_SHOWN} more scopes overlap."
     open_ended = [task.id for task in writers if not task.scope]
     if open_ended and len(writers) > 1:
-        shown = ", ".join(open_ended[:5]) + (f" and {len(open_ended) - 5} more" if len(open_ended) > 5 else "")
-        yield f"no scope is given for {shown}: that they stay out of each other's files cannot be told beforehand."
+        yield (
+            f"no scope is given for {_some(open_ended)}: that they stay out of each other's files cannot be told "
+            "beforehand."
+        )
     if len(plan.tasks) > 1 and len({len(chain) for chain in before.values()}) == len(plan.tasks):
         yield "every task needs the one before: this runs one after the other; one agent would do it for less."
+
+
+def _some(ids: Sequence[str], shown: int = 5) -> str:
+    if len(ids) > shown:
+        return f"{', '.join(ids[:shown])} and {len(ids) - shown} more"
+    return " and ".join(filter(None, (", ".join(ids[:-1]), ids[-1])))
 
 
 def ancestors(plan: Plan) -> dict[str, frozenset[str]]:

@@ -12,8 +12,11 @@ async def test_it_waits_for_the_person_only_until_they_have_answered(stage: Stag
         await screen.say("make it better")
         await screen.asked()
         await screen.until(lambda: activity.words == "Waiting for you")
+        before = screen.main.session.standing.tokens
         await screen.pilot.press("y")
         await screen.until(lambda: activity.words.startswith("Swarm"))
+        # What sub-agents take counts while they take it.
+        await screen.until(lambda: screen.main.session.standing.tokens > before)
         agents.let_go()
         await screen.asked()
         await screen.until(lambda: activity.words == "Waiting for you")
