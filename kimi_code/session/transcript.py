@@ -16,12 +16,14 @@ from kimi_code.events import (
     CheckpointCreated,
     CommitCreated,
     ContextCompacted,
+    Deny,
     Event,
     MessageCompleted,
     Notice,
     PlanUpdated,
     Question,
     Record,
+    Reply,
     RequestClosed,
     RequestOpened,
     SessionForked,
@@ -61,6 +63,7 @@ from kimi_code.session.entries import (
 )
 
 _OUTPUT_KEPT = 16_000  # characters of a running command's output; a screen shows its end
+_REVIEW = "Review"  # what is shown as the tool where the changes of a whole turn are asked about
 
 
 class Transcript:
@@ -120,8 +123,8 @@ class Transcript:
                 return (*changed, *self._add(Retry(attempt, wait, reason, at)))
             case RequestOpened(request_id=request_id, request=request):
                 return self._ask(request_id, request, at)
-            case RequestClosed(request_id=request_id):
-                return self._answered(request_id)
+            case RequestClosed(request_id=request_id, reply=reply):
+                return self._answered(request_id, reply)
             case ContextCompacted(before_tokens=before, after_tokens=after):
                 return self._add(Compaction(before, after))
             case Notice(level=level, text=text):
@@ -297,17 +300,22 @@ class Transcript:
         self._asked[request_id] = request.call_id
         if isinstance(request, Question):
             return ()
-        index = self._open(request.call_id, request.tool or "Review", request.title, at)
+        index = self._open(request.call_id, request.tool or _REVIEW, request.title, at)
         card = self._at(index)
         card.state, card.reason, card.blocks = "asked", request.reason, request.blocks
         return (index,)
 
-    def _answered(self, request_id: str) -> tuple[int, ...]:
-        """Whatever the answer: the call's start or its end follows."""
-        index = self._cards.get(self._asked.pop(request_id, ""))
+    def _answered(self, request_id: str, reply: Reply) -> tuple[int, ...]:
+        """Whatever the answer: the call's start or its end follows, or that of the review."""
+        call_id = self._asked.pop(request_id, "")
+        index = self._cards.get(call_id)
         if index is None or self._at(index).state != "asked":
             return ()
-        self._at(index).state = "running"
+        card = self._at(index)
+        if call_id or card.tool == _REVIEW:
+            card.state = "running"
+        else:  # a plan, or a command of a swarm's: nothing more is heard of the question
+            card.state, card.summary = ("denied", "") if isinstance(reply, Deny) else ("done", "approved")
         return (index,)
 
     def _reviewed(self, event: TurnReviewed) -> tuple[int, ...]:

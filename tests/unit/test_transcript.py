@@ -132,6 +132,20 @@ def test_what_was_refused_stays_in_sight() -> None:
     assert (denied.state, denied.blocks) == ("denied", (diff,))
 
 
+def test_a_question_that_belongs_to_no_call_is_over_when_it_is_answered() -> None:
+    plan = Approval("", "Swarm", "Make it better", "a swarm of 2 tasks")
+    approved = RequestOpened("r1", plan), RequestClosed("r1", Allow())
+    again = RequestOpened("r2", plan), RequestClosed("r2", Deny("too many"))
+    (first, second) = entries(*approved, *again)
+    assert isinstance(first, Card) and isinstance(second, Card)
+    assert (first.state, first.summary, second.state) == ("done", "approved", "denied")
+
+
+def test_the_review_of_a_turn_goes_on_until_it_was_carried_out() -> None:
+    review = Approval("", "", "2 files changed", "the turn is reviewed")
+    assert card(RequestOpened("r", review), RequestClosed("r", Allow())).state == "running"
+
+
 def test_running_output_is_kept_to_its_end() -> None:
     running = card(BASH, *(ToolProgressed("c1", f"{number:>9}\n") for number in range(10_000)))
     assert running.output.endswith("     9999\n")
