@@ -13,7 +13,8 @@ from typing import Self
 
 import pyte
 
-from tests.program import PATIENCE, Program
+from tests.program import COMMAND, PATIENCE, Process, Program
+from tests.warm import POSSIBLE, Forked
 
 # What terminals answer when they are asked for their ground's colour and for themselves.
 _QUESTION, _ANSWER = b"\x1b]11;?", b"\x1b]11;rgb:1414/1616/1b1b\x1b\\\x1b[?62;22c"
@@ -29,11 +30,12 @@ class Terminal:
         size: tuple[int, int] = (100, 30),
         env: Mapping[str, str] | None = None,
         answers: bool = True,
-        command: Sequence[str] = ("-m", "kimi_code"),
+        command: Sequence[str] = (),
+        fresh: bool = False,
     ) -> None:
         """`size` is columns and rows; a terminal that `answers` not says nothing about its colours.
 
-        `command` is what Python runs.
+        `command` is what Python runs in place of the program; `fresh` as in Program.start.
         """
         import fcntl
         import termios
@@ -45,16 +47,22 @@ class Terminal:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.modes_before = termios.tcgetattr(slave)
-        self.process = subprocess.Popen(
-            [sys.executable, *command, *args],
-            cwd=program.project,
-            env={**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            preexec_fn=lambda: _own_terminal(slave),
-        )
+        env = {**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+        self.process: Process
+        if POSSIBLE and not (fresh or command):
+            streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+            self.process = Forked(args, cwd=program.project, env=env, terminal=True, **streams)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, *command, *args] if command else [*COMMAND, *args],
+                cwd=program.project,
+                env=env,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=lambda: _own_terminal(slave),
+            )
         self._slave = slave
         self._open: tuple[int, ...] = (self._master, slave)
 
@@ -71,7 +79,9 @@ class Terminal:
 
     @property
     def screen(self) -> Sequence[str]:
-        return self._display.display
+        # As `display` of the emulator, which measures each character anew: the second cell of a wide one is empty.
+        columns, lines = range(self._display.columns), self._display.buffer
+        return ["".join(lines[y][x].data for x in columns) for y in range(self._display.lines)]
 
     @property
     def text(self) -> str:
@@ -134,11 +144,17 @@ class Terminal:
         return self.process.wait(timeout=1)
 
     def _read(self, seconds: float) -> bool:
-        if not select.select([self._master], [], [], seconds)[0]:
-            return False
-        try:
-            data = os.read(self._master, 65_536)
-        except OSError:  # Linux tells the end of the other side so
+        data = b""
+        # All there is, as the screen is looked at after each time.
+        while select.select([self._master], [], [], 0 if data else seconds)[0]:
+            try:
+                part = os.read(self._master, 65_536)
+            except OSError:  # Linux tells the end of the other side so
+                break
+            if not part:
+                break
+            data += part
+        if not data:
             return False
         if self._answers and _QUESTION in data:
             os.write(self._master, _ANSWER)

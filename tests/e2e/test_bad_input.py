@@ -72,7 +72,7 @@ def test_the_key_is_in_no_child_no_journal_no_recording_and_no_output(program: P
 def test_an_ascii_locale_and_warnings_as_errors_do_no_harm(program: Program) -> None:
     program.server.script(call("Read", {"path": "没有"}), say("完成 ✓"))
     ascii = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONWARNINGS": "error"}
-    done = program.run("-p", "修理", env=ascii)
+    done = program.run("-p", "修理", env=ascii, fresh=True)
     assert done.code == 0
     assert done.stdout == "\\u5b8c\\u6210 \\u2713\n"
     assert program.server.requests[0].last["content"].endswith("修理")

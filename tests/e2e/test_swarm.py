@@ -68,7 +68,7 @@ def killed(program: Program, requests: int, *args: str) -> None:
 
 def test_a_plan_from_a_file_is_run_as_it_is_and_the_model_has_the_last_word(program: Program) -> None:
     stage = Stage(program.server)
-    done = program.run("swarm", "run", "--plan", "plan.yaml", "-y", "--output-format", "json")
+    done = program.run("swarm", "run", "--plan", "plan.yaml", "-y", "--output-format", "json", fresh=True)
     assert done.code == 0, done.stderr
     assert done.result["text"] == "All is done."
     assert [(program.project / f"{name}.txt").read_text() for name in "abc"] == [f"better {name}\n" for name in "abc"]

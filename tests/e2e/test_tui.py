@@ -76,7 +76,7 @@ def test_words_in_any_script_are_typed_and_sent_as_they_are(program: Program) ->
 
 
 def test_what_is_typed_before_the_screen_is_there_is_not_lost(program: Program) -> None:
-    with Terminal(program) as terminal:
+    with Terminal(program, fresh=True) as terminal:
         terminal.type("early words")
         terminal.wait_for("❯ early words")
 
