@@ -16,8 +16,7 @@ import pyte
 from tests.program import COMMAND, PATIENCE, Process, Program
 from tests.warm import POSSIBLE, Forked
 
-# What terminals answer when they are asked for their ground's colour and for themselves.
-_QUESTION, _ANSWER = b"\x1b]11;?", b"\x1b]11;rgb:1414/1616/1b1b\x1b\\\x1b[?62;22c"
+_QUESTION = b"\x1b]11;?"  # for the ground's colour, and then for the terminal itself
 
 
 class Terminal:
@@ -29,32 +28,32 @@ class Terminal:
         *args: str,
         size: tuple[int, int] = (100, 30),
         env: Mapping[str, str] | None = None,
-        answers: bool = True,
-        command: Sequence[str] = (),
+        ground: str = "1414/1616/1b1b",
+        code: str = "",
         fresh: bool = False,
     ) -> None:
-        """`size` is columns and rows; a terminal that `answers` not says nothing about its colours.
+        """`size` is columns and rows; `ground` the colour behind the text, "" for a terminal that does not tell it.
 
-        `command` is what Python runs in place of the program; `fresh` as in Program.start.
+        `code` is what Python runs in place of the program; `fresh` as in Program.start.
         """
         import fcntl
         import termios
 
         self._display = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._display)
-        self._answers = answers
+        self._answer = f"\x1b]11;rgb:{ground}\x1b\\\x1b[?62;22c".encode() if ground else b""
         self.raw = b""
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.modes_before = termios.tcgetattr(slave)
         env = {**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
         self.process: Process
-        if POSSIBLE and not (fresh or command):
+        if POSSIBLE and not fresh:
             streams = {"stdin": slave, "stdout": slave, "stderr": slave}
-            self.process = Forked(args, cwd=program.project, env=env, terminal=True, **streams)
+            self.process = Forked(args, cwd=program.project, env=env, terminal=True, code=code, **streams)
         else:
             self.process = subprocess.Popen(
-                [sys.executable, *command, *args] if command else [*COMMAND, *args],
+                [sys.executable, "-c", code, *args] if code else [*COMMAND, *args],
                 cwd=program.project,
                 env=env,
                 stdin=slave,
@@ -134,6 +133,17 @@ class Terminal:
                 self._read(left)
             self.type(key)
 
+    def press(self, key: str, done: Callable[[], object]) -> None:
+        """A key that answers a request: what comes too soon after it is shown is ignored, so press until it counts."""
+        deadline = time.monotonic() + PATIENCE
+        while not done() and time.monotonic() < deadline:
+            self.type_slowly(key)
+            until = time.monotonic() + 5
+            while not done() and (left := until - time.monotonic()) > 0:
+                self._read(min(left, 0.05))
+        if not done():
+            raise AssertionError(f"{key!r} did not count; the screen was:\n" + self.text)
+
     def end(self) -> int:
         """Wait for the end; returns the exit code."""
         deadline = time.monotonic() + PATIENCE
@@ -156,8 +166,8 @@ class Terminal:
             data += part
         if not data:
             return False
-        if self._answers and _QUESTION in data:
-            os.write(self._master, _ANSWER)
+        if self._answer and _QUESTION in data:
+            os.write(self._master, self._answer)
         self.raw += data
         self._stream.feed(data)
         return bool(data)

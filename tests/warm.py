@@ -38,15 +38,19 @@ class Forked:
         stdout: Any = None,
         stderr: Any = None,
         terminal: bool = False,
+        code: str = "",
     ) -> None:
-        """Streams are given as to Popen; with `terminal` standard input becomes the controlling terminal."""
+        """Streams are given as to Popen; with `terminal` standard input becomes the controlling terminal.
+
+        `code` is run in place of the program, as by `python -c`.
+        """
         self.returncode: int | None = None
         self._reports, reporting = os.pipe()
         theirs: list[int] = []
         self.stdin: IO[bytes] | None = _stream(stdin, "wb", theirs)
         self.stdout: IO[bytes] | None = _stream(stdout, "rb", theirs)
         self.stderr: IO[bytes] | None = _stream(stderr, "rb", theirs)
-        order = {"args": args, "cwd": str(cwd), "env": dict(env), "terminal": terminal}
+        order = {"args": args, "cwd": str(cwd), "env": dict(env), "terminal": terminal, "code": code}
         socket.send_fds(_nursery(), [json.dumps(order).encode()], [*theirs, reporting])
         for fd, given in zip([*theirs, reporting], (stdin, stdout, stderr, None), strict=True):
             if fd != given:
@@ -243,6 +247,8 @@ def _obey(order: Mapping[str, Any]) -> int:
     from kimi_code import __main__
 
     sys.argv = [str(__main__.__file__), *order["args"]]
+    if order["code"]:
+        exec(order["code"], {"__name__": "__main__"})
     return __main__.main()
 
 
