@@ -65,12 +65,9 @@ class Program:
 
         With `fresh` an interpreter is started for it, as for users; otherwise it is forked where that can be done.
         """
-        cwd, env = cwd or self.project, {**self.env, **(env or {})}
-        if POSSIBLE and not (fresh or before):
-            return Forked(args, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE)
-        return subprocess.Popen(
-            [*before, *COMMAND, *args], cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE
-        )
+        streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": subprocess.PIPE}
+        environment = {**self.env, **(env or {})}
+        return start(args, cwd=cwd or self.project, env=environment, before=before, fresh=fresh, **streams)
 
     def run(self, *args: str, input: bytes | None = None, **how: Any) -> Done:
         """The program run to its end; `input` comes by a pipe."""
@@ -85,6 +82,21 @@ class Program:
 
 COMMAND = (sys.executable, "-m", "kimi_code")
 Process = subprocess.Popen[bytes] | Forked
+
+
+def start(
+    args: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    before: Sequence[str] = (),
+    fresh: bool = False,
+    **streams: Any,
+) -> Process:
+    """The running program; the rest as in Program.start."""
+    if POSSIBLE and not (fresh or before):
+        return Forked(args, cwd=cwd, env=env, **streams)
+    return subprocess.Popen[bytes]([*before, *COMMAND, *args], cwd=cwd, env=env, **streams)
 
 
 def finish(process: Process, input: bytes | None = None) -> Done:

@@ -36,17 +36,6 @@ def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
     server.assert_used_up()
 
 
-def test_without_a_key_three_ways_to_go_on_are_shown(program: Program) -> None:
-    del program.env["KIMI_API_KEY"], program.env["KIMI_BASE_URL"]
-    (program.data.parent).mkdir()
-    (program.data.parent / "config.toml").write_text("local_servers = []\n")
-    done = program.run("-p", "hi", "--output-format", "jsonl")
-    assert done.code == 3
-    assert done.result["status"] == "auth_failed"
-    for way in ("export KIMI_API_KEY", "local server", "kimi-code demo"):
-        assert way in done.result["error"]
-
-
 def test_the_key_is_in_no_child_no_journal_no_recording_and_no_output(program: Program, tmp_path: Path) -> None:
     real = shutil.which("git", path=program.env["PATH"])
     assert real is not None

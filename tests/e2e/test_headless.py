@@ -106,9 +106,8 @@ def test_a_reader_that_goes_away_ends_the_program_without_a_word(program: Progra
 @pytest.mark.parametrize(
     ("redirections", "output_format", "code", "stdout", "stderr"),
     [
-        (">&-", "json", 0, "", ""),
         ("2>&-", "text", 0, "Done.\n", ""),
-        ("<&- >&- 2>&-", "text", 0, "", ""),
+        ("<&- >&- 2>&-", "json", 0, "", ""),
         pytest.param(
             ">/dev/full",
             "jsonl",

@@ -43,7 +43,7 @@ def roles(messages: list[dict[str, Any]]) -> list[str]:
 def test_killed_in_the_middle_of_an_answer(program: Program) -> None:
     (program.project / "a.txt").write_text("precious\n")
     program.server.script(call("Read", {"path": "a.txt"}), hang(300, say("half an answer " * 40)))
-    process = program.start("-p", "first", "--output-format", "json", fresh=True)
+    process = program.start("-p", "first", "--output-format", "json")
     program.server.wait_for_requests(2, PATIENCE)
 
     second = program.run("-p", "meanwhile", "-c", "--output-format", "json")
