@@ -15,7 +15,7 @@ import pytest
 
 from kimi_code import __version__
 from kimi_code.cli.app import main
-from tests.program import Process, finish, start
+from tests.program import PATIENCE, Process, finish, start
 from tests.server import FakeServer, Reply, say
 
 
@@ -55,8 +55,9 @@ class Cli:
 
     def spawn(self, *args: str, input: str = "", env: Mapping[str, str] | None = None, fresh: bool = False) -> Done:
         process = self.start(*args, env=env, fresh=fresh, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-        done = finish(process, input.encode())
-        return Done(done.code, done.stdout, done.stderr)
+        out, err = ((said or b"").decode() for said in process.communicate(input.encode(), PATIENCE))
+        assert "Traceback" not in out + err
+        return Done(process.wait(), out, err)
 
 
 @pytest.fixture
