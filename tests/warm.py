@@ -52,9 +52,10 @@ class Forked:
         self.stderr: IO[bytes] | None = _stream(stderr, "rb", theirs)
         order = {"args": args, "cwd": str(cwd), "env": dict(env), "terminal": terminal, "code": code}
         socket.send_fds(_nursery(), [json.dumps(order).encode()], [*theirs, reporting])
-        for fd, given in zip([*theirs, reporting], (stdin, stdout, stderr, None), strict=True):
-            if fd != given:
+        for fd, given in zip(theirs, (stdin, stdout, stderr), strict=True):
+            if given in (subprocess.PIPE, subprocess.DEVNULL):
                 os.close(fd)
+        os.close(reporting)
         self.pid = self._report(None)
 
     def poll(self) -> int | None:
