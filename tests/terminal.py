@@ -28,11 +28,12 @@ class Terminal:
         *args: str,
         size: tuple[int, int] = (100, 30),
         env: Mapping[str, str] | None = None,
-        ground: str = "1414/1616/1b1b",
+        ground: str = "",
         code: str = "",
         fresh: bool = False,
     ) -> None:
         """`size` is columns and rows; `ground` the colour behind the text, "" for a terminal that does not tell it.
+        The program waits for it only as long as its imports take, so who tells it must start it freshly.
 
         `code` is what Python runs in place of the program; `fresh` as in Program.start.
         """

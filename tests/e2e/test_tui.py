@@ -46,7 +46,7 @@ def leave(terminal: Terminal) -> int:
     return terminal.end()
 
 
-def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_small_dark_terminal(
+def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_small_terminal(
     program: Program,
 ) -> None:
     configure(program, 'model = "eye"\n[models.eye]\nid = "kimi-k3"\nvision = true\n')
@@ -92,12 +92,6 @@ def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_smal
     words, picture = third.last["content"]
     assert words["text"].endswith("[image #1: a shot.png] what is it?")
     assert picture["image_url"]["url"].startswith("data:image/png;base64,")
-
-
-def test_what_is_typed_before_the_screen_is_there_is_not_lost(program: Program) -> None:
-    with Terminal(program, fresh=True) as terminal:
-        terminal.type("early words")
-        terminal.wait_for("❯ early words")
 
 
 def draft(program: Program) -> str:
@@ -181,8 +175,7 @@ def test_a_lost_connection_is_a_countdown_that_a_key_skips_then_it_streams_throu
         say("Back again."),
         hang(6000, say("Words and more words. " * 60)),
     )
-    # On a terminal that does not even tell its colours.
-    with Terminal(program, "hello", ground="") as terminal:
+    with Terminal(program, "hello") as terminal:
         terminal.wait_for("Ctrl+T tries now")
         terminal.wait_for("try 2")
         terminal.type("\x14")
@@ -316,7 +309,7 @@ def test_a_reviewed_turn_is_applied_by_hunks(program: Program) -> None:
     assert (program.project / "a.txt").read_text() == TWENTY.removesuffix("20\n") + "xx\n"
 
 
-def test_an_edit_changed_in_an_editor_a_command_denied_with_words_and_a_turn_steered_on_a_large_light_terminal(
+def test_words_typed_ahead_an_edit_in_an_editor_a_denial_with_words_and_a_steered_turn_on_a_large_light_terminal(
     program: Program, tmp_path: Path
 ) -> None:
     (program.project / "a.txt").write_text(TWENTY)
@@ -338,7 +331,10 @@ def test_an_edit_changed_in_an_editor_a_command_denied_with_words_and_a_turn_ste
         say("Yours it is."),
     )
     env = {"VISUAL": f"{sys.executable} {editor}"}
-    with Terminal(program, "change it", size=(200, 50), ground="ffff/ffff/ffff", env=env) as terminal:
+    with Terminal(program, size=(200, 50), ground="ffff/ffff/ffff", env=env, fresh=True) as terminal:
+        terminal.type("change it")  # before the screen is there
+        terminal.wait_for("❯ change it")
+        terminal.type("\r")
         terminal.wait_for("Edit(a.txt)")
         terminal.wait_for("allow once")
         terminal.press("e", lambda: b"the editor is here" in terminal.raw)
