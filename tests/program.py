@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.server import FakeServer
+from tests.warm import POSSIBLE, Forked
 
 KEY = "sk-the-secret-key-0123456789"
 PATIENCE = 30.0  # seconds after which a test gives up; nothing waits for it on purpose
@@ -58,16 +59,15 @@ class Program:
         env: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         cwd: Path | None = None,
-    ) -> "subprocess.Popen[bytes]":
-        """The running program. `env` is added to its environment, `before` is a command that runs it."""
-        return subprocess.Popen(
-            [*before, *COMMAND, *args],
-            cwd=cwd or self.project,
-            env={**self.env, **(env or {})},
-            stdin=stdin,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-        )
+        fresh: bool = False,
+    ) -> "Process":
+        """The running program. `env` is added to its environment, `before` is a command that runs it.
+
+        With `fresh` an interpreter is started for it, as for users; otherwise it is forked where that can be done.
+        """
+        streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": subprocess.PIPE}
+        environment = {**self.env, **(env or {})}
+        return start(args, cwd=cwd or self.project, env=environment, before=before, fresh=fresh, **streams)
 
     def run(self, *args: str, input: bytes | None = None, **how: Any) -> Done:
         """The program run to its end; `input` comes by a pipe."""
@@ -81,9 +81,25 @@ class Program:
 
 
 COMMAND = (sys.executable, "-m", "kimi_code")
+Process = subprocess.Popen[bytes] | Forked
 
 
-def finish(process: "subprocess.Popen[bytes]", input: bytes | None = None) -> Done:
+def start(
+    args: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    before: Sequence[str] = (),
+    fresh: bool = False,
+    **streams: Any,
+) -> Process:
+    """The running program; the rest as in Program.start."""
+    if POSSIBLE and not (fresh or before):
+        return Forked(args, cwd=cwd, env=env, **streams)
+    return subprocess.Popen[bytes]([*before, *COMMAND, *args], cwd=cwd, env=env, **streams)
+
+
+def finish(process: Process, input: bytes | None = None) -> Done:
     """Wait for the end."""
     try:
         out, err = process.communicate(input, timeout=PATIENCE)
@@ -91,7 +107,7 @@ def finish(process: "subprocess.Popen[bytes]", input: bytes | None = None) -> Do
         process.kill()
         process.wait()
         raise
-    return Done(process.returncode, (out or b"").decode(), (err or b"").decode())
+    return Done(process.wait(), (out or b"").decode(), (err or b"").decode())
 
 
 def make_program(server: FakeServer, folder: Path) -> Program:

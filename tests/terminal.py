@@ -13,10 +13,10 @@ from typing import Self
 
 import pyte
 
-from tests.program import PATIENCE, Program
+from tests.program import COMMAND, PATIENCE, Process, Program
+from tests.warm import POSSIBLE, Forked
 
-# What terminals answer when they are asked for their ground's colour and for themselves.
-_QUESTION, _ANSWER = b"\x1b]11;?", b"\x1b]11;rgb:1414/1616/1b1b\x1b\\\x1b[?62;22c"
+_QUESTION = b"\x1b]11;?"  # for the ground's colour, and then for the terminal itself
 
 
 class Terminal:
@@ -28,33 +28,41 @@ class Terminal:
         *args: str,
         size: tuple[int, int] = (100, 30),
         env: Mapping[str, str] | None = None,
-        answers: bool = True,
-        command: Sequence[str] = ("-m", "kimi_code"),
+        ground: str = "",
+        code: str = "",
+        fresh: bool = False,
     ) -> None:
-        """`size` is columns and rows; a terminal that `answers` not says nothing about its colours.
+        """`size` is columns and rows; `ground` the colour behind the text, "" for a terminal that does not tell it.
+        The program waits for it only as long as its imports take, so who tells it must start it freshly.
 
-        `command` is what Python runs.
+        `code` is what Python runs in place of the program; `fresh` as in Program.start.
         """
         import fcntl
         import termios
 
         self._display = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._display)
-        self._answers = answers
+        self._answer = f"\x1b]11;rgb:{ground}\x1b\\\x1b[?62;22c".encode() if ground else b""
         self.raw = b""
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.modes_before = termios.tcgetattr(slave)
-        self.process = subprocess.Popen(
-            [sys.executable, *command, *args],
-            cwd=program.project,
-            env={**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            preexec_fn=lambda: _own_terminal(slave),
-        )
+        env = {**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+        self.process: Process
+        if POSSIBLE and not fresh:
+            streams = {"stdin": slave, "stdout": slave, "stderr": slave}
+            self.process = Forked(args, cwd=program.project, env=env, terminal=True, code=code, **streams)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, *args] if code else [*COMMAND, *args],
+                cwd=program.project,
+                env=env,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                start_new_session=True,
+                preexec_fn=lambda: _own_terminal(slave),
+            )
         self._slave = slave
         self._open: tuple[int, ...] = (self._master, slave)
 
@@ -71,7 +79,9 @@ class Terminal:
 
     @property
     def screen(self) -> Sequence[str]:
-        return self._display.display
+        # As `display` of the emulator, which measures each character anew: the second cell of a wide one is empty.
+        columns, lines = range(self._display.columns), self._display.buffer
+        return ["".join(lines[y][x].data for x in columns) for y in range(self._display.lines)]
 
     @property
     def text(self) -> str:
@@ -124,6 +134,17 @@ class Terminal:
                 self._read(left)
             self.type(key)
 
+    def press(self, key: str, done: Callable[[], object]) -> None:
+        """A key that answers a request: what comes too soon after it is shown is ignored, so press until it counts."""
+        deadline = time.monotonic() + PATIENCE
+        while not done() and time.monotonic() < deadline:
+            self.type_slowly(key)
+            until = time.monotonic() + 5
+            while not done() and (left := until - time.monotonic()) > 0:
+                self._read(min(left, 0.05))
+        if not done():
+            raise AssertionError(f"{key!r} did not count; the screen was:\n" + self.text)
+
     def end(self) -> int:
         """Wait for the end; returns the exit code."""
         deadline = time.monotonic() + PATIENCE
@@ -134,14 +155,20 @@ class Terminal:
         return self.process.wait(timeout=1)
 
     def _read(self, seconds: float) -> bool:
-        if not select.select([self._master], [], [], seconds)[0]:
+        data = b""
+        # All there is, as the screen is looked at after each time.
+        while select.select([self._master], [], [], 0 if data else seconds)[0]:
+            try:
+                part = os.read(self._master, 65_536)
+            except OSError:  # Linux tells the end of the other side so
+                break
+            if not part:
+                break
+            data += part
+        if not data:
             return False
-        try:
-            data = os.read(self._master, 65_536)
-        except OSError:  # Linux tells the end of the other side so
-            return False
-        if self._answers and _QUESTION in data:
-            os.write(self._master, _ANSWER)
+        if self._answer and _QUESTION in data:
+            os.write(self._master, self._answer)
         self.raw += data
         self._stream.feed(data)
         return bool(data)

@@ -36,17 +36,6 @@ def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
     server.assert_used_up()
 
 
-def test_without_a_key_three_ways_to_go_on_are_shown(program: Program) -> None:
-    del program.env["KIMI_API_KEY"], program.env["KIMI_BASE_URL"]
-    (program.data.parent).mkdir()
-    (program.data.parent / "config.toml").write_text("local_servers = []\n")
-    done = program.run("-p", "hi", "--output-format", "jsonl")
-    assert done.code == 3
-    assert done.result["status"] == "auth_failed"
-    for way in ("export KIMI_API_KEY", "local server", "kimi-code demo"):
-        assert way in done.result["error"]
-
-
 def test_the_key_is_in_no_child_no_journal_no_recording_and_no_output(program: Program, tmp_path: Path) -> None:
     real = shutil.which("git", path=program.env["PATH"])
     assert real is not None
@@ -72,7 +61,7 @@ def test_the_key_is_in_no_child_no_journal_no_recording_and_no_output(program: P
 def test_an_ascii_locale_and_warnings_as_errors_do_no_harm(program: Program) -> None:
     program.server.script(call("Read", {"path": "没有"}), say("完成 ✓"))
     ascii = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONWARNINGS": "error"}
-    done = program.run("-p", "修理", env=ascii)
+    done = program.run("-p", "修理", env=ascii, fresh=True)
     assert done.code == 0
     assert done.stdout == "\\u5b8c\\u6210 \\u2713\n"
     assert program.server.requests[0].last["content"].endswith("修理")

@@ -2,19 +2,20 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import pytest
 
 from kimi_code import __version__
 from kimi_code.cli.app import main
+from tests.program import PATIENCE, Process, finish, start
 from tests.server import FakeServer, Reply, say
 
 
@@ -49,19 +50,14 @@ class Cli:
             code = main(args)
         return Done(code, out.getvalue(), err.getvalue())
 
-    def spawn(self, *args: str, stdin: str = "", env: Mapping[str, str] | None = None) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "kimi_code", *args],
-            cwd=self.cwd,
-            env={**self.env, **(env or {})},
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stdout + done.stderr
-        return Done(done.returncode, done.stdout, done.stderr)
+    def start(self, *args: str, env: Mapping[str, str] | None = None, fresh: bool = False, **streams: Any) -> Process:
+        return start(args, cwd=self.cwd, env={**self.env, **(env or {})}, fresh=fresh, **streams)
+
+    def spawn(self, *args: str, input: str = "", env: Mapping[str, str] | None = None, fresh: bool = False) -> Done:
+        process = self.start(*args, env=env, fresh=fresh, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        out, err = ((said or b"").decode() for said in process.communicate(input.encode(), PATIENCE))
+        assert "Traceback" not in out + err
+        return Done(process.wait(), out, err)
 
 
 @pytest.fixture
@@ -112,16 +108,16 @@ def test_every_usage_error_exits_2_with_one_or_two_lines_and_json_where_asked(
         (["sessions", "list", "--what"], ("--what", "kimi-code sessions list --help")),
         (["completions", "show", "tcsh"], ("tcsh",)),
     ]
-    for form in ("json", "jsonl", "stream-json"):
-        for argv, expected in wrong:
-            assert main(["--output-format", form, *argv]) == 2, argv
-            captured = capsys.readouterr()
-            assert all(part in captured.err for part in expected), (argv, captured.err)
-            assert len(captured.err.splitlines()) <= 2
-            result = json.loads(captured.out)
-            assert (result["type"], result["status"], result["exit_code"]) == ("result", "usage_error", 2)
-            assert result["session_id"] is None
-            assert f"kimi-code: {result['error']}\n" == captured.err
+    for number, (argv, expected) in enumerate(wrong):
+        form = ("json", "jsonl", "stream-json")[number % 3]
+        assert main(["--output-format", form, *argv]) == 2, argv
+        captured = capsys.readouterr()
+        assert all(part in captured.err for part in expected), (argv, captured.err)
+        assert len(captured.err.splitlines()) <= 2
+        result = json.loads(captured.out)
+        assert (result["type"], result["status"], result["exit_code"]) == ("result", "usage_error", 2)
+        assert result["session_id"] is None
+        assert f"kimi-code: {result['error']}\n" == captured.err
 
 
 def test_without_asking_for_json_standard_output_stays_empty_on_a_usage_error(cli: Cli) -> None:
@@ -140,23 +136,23 @@ def test_broken_toml_is_told_with_its_place_also_as_json(cli: Cli) -> None:
 
 def test_no_key_exits_3_with_the_three_ways_to_go_on(cli: Cli) -> None:
     done = cli.spawn("-p", "x", "--output-format", "json")
-    assert (done.code, done.json()["exit_code"]) == (3, 3)
-    for way in ("KIMI_API_KEY", "Ollama", "kimi-code demo"):
+    assert (done.code, done.json()["exit_code"], done.json()["status"]) == (3, 3, "auth_failed")
+    for way in ("export KIMI_API_KEY", "local server", "Ollama", "kimi-code demo"):
         assert way in done.json()["error"]
 
 
 def test_a_pipe_without_p_is_the_prompt(cli: Cli, script: str) -> None:
-    done = cli.spawn("-m", script, "--no-session", stdin="say hello")
+    done = cli.spawn("-m", script, "--no-session", input="say hello")
     assert (done.code, done.out.startswith("**hello**")) == (0, True)
 
 
 # --- Commands -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flag", ["--version", "-V"])
-def test_the_version_is_told_also_beside_other_flags(cli: Cli, flag: str) -> None:
-    assert cli.spawn(flag) == Done(0, f"kimi-code {__version__}\n", "")
-    assert cli("-p", "x", flag) == Done(0, f"kimi-code {__version__}\n", "")
+def test_the_version_is_told_also_beside_other_flags(cli: Cli) -> None:
+    for flag in ("--version", "-V"):
+        assert cli.spawn(flag) == Done(0, f"kimi-code {__version__}\n", "")
+        assert cli("-p", "x", flag) == Done(0, f"kimi-code {__version__}\n", "")
 
 
 def test_help_groups_the_flags_and_names_every_command(cli: Cli) -> None:
@@ -280,9 +276,9 @@ def test_a_session_is_listed_shown_exported_without_secrets_and_deleted(cli: Cli
     forked = cli("sessions", "fork", id[:4]).out.strip()
     assert {each["id"] for each in cli("sessions", "list", "--json").json()} == {id, forked}
     assert cli("sessions", "delete", "--yes", forked).code == 0
-    assert cli.spawn("sessions", "delete", id, stdin="no\n").code == 1
+    assert cli.spawn("sessions", "delete", id, input="no\n").code == 1
     assert cli.spawn("sessions", "delete", id).code == 1
-    assert cli.spawn("sessions", "delete", id, stdin="y\n").code == 0
+    assert cli.spawn("sessions", "delete", id, input="y\n").code == 0
     assert cli("sessions", "list", "--json").json() == []
 
 
@@ -310,10 +306,10 @@ def test_an_unknown_session_is_a_usage_error(cli: Cli) -> None:
 def test_a_reader_that_leaves_early_is_no_reason_to_complain(cli: Cli) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "kimi_code", "config", "schema"]
-    done = subprocess.run(command, cwd=cli.cwd, env=cli.env, stdout=writer, stderr=subprocess.PIPE, check=False)
+    process = cli.start("config", "schema", stdin=DEVNULL, stdout=writer, stderr=PIPE)
     os.close(writer)
-    assert (done.returncode, done.stderr) == (141, b"")
+    done = finish(process)
+    assert (done.code, done.stderr) == (141, "")
 
 
 def test_a_bug_leaves_a_traceback_in_a_file_and_no_secret_anywhere(cli: Cli, tmp_path: Path) -> None:
@@ -321,7 +317,7 @@ def test_a_bug_leaves_a_traceback_in_a_file_and_no_secret_anywhere(cli: Cli, tmp
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "pydantic.py").write_text("raise RuntimeError('bug with sk-secret-abcd1234')")
     env = {"PYTHONPATH": str(tmp_path / "broken"), "KIMI_API_KEY": "sk-secret-abcd1234"}
-    done = cli.spawn("--output-format", "json", "config", "show", env=env)
+    done = cli.spawn("--output-format", "json", "config", "show", env=env, fresh=True)
     assert done.code == 1
     assert done.json()["status"] == "failed"
     assert "RuntimeError: bug with [secret]" in done.err
@@ -334,7 +330,7 @@ def test_a_bug_leaves_a_traceback_in_a_file_and_no_secret_anywhere(cli: Cli, tmp
 
 def test_output_that_the_terminal_cannot_encode_is_escaped(cli: Cli) -> None:
     env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "KIMI_API_KEY": "sk-secret-abcd1234"}
-    done = cli.spawn("config", "show", env=env)
+    done = cli.spawn("config", "show", env=env, fresh=True)
     assert (done.code, "\\u20261234" in done.out) == (0, True)
 
 
@@ -343,11 +339,11 @@ def test_with_half_a_terminal_and_no_prompt_the_short_help_says_what_to_do(cli: 
     import pty
 
     outside, inside = pty.openpty()
-    command = [sys.executable, "-m", "kimi_code"]
-    done = subprocess.run(command, cwd=cli.cwd, env=cli.env, stdin=inside, capture_output=True, text=True, check=False)
+    process = cli.start(stdin=inside, stdout=PIPE, stderr=PIPE)
+    done = finish(process)
     os.close(outside)
     os.close(inside)
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.code, done.stdout) == (2, "")
     assert 'kimi-code -p "fix the failing test"' in done.stderr
     assert "the screen cannot be opened: there is no terminal" in done.stderr
 
@@ -371,6 +367,6 @@ def test_completions_install_writes_one_file_and_says_what_is_left_to_do(cli: Cl
 
 def test_a_prompt_goes_to_the_server_and_the_answer_comes_back(cli: Cli, server: FakeServer) -> None:
     server.script(say("fine"))
-    done = cli.spawn("-p", "how are you?", env={"KIMI_BASE_URL": server.url})
+    done = cli.spawn("-p", "how are you?", env={"KIMI_BASE_URL": server.url}, fresh=True)
     assert (done.code, done.out) == (0, "fine\n")
     server.assert_used_up()

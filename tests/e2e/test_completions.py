@@ -24,11 +24,22 @@ CASES = [
 
 BASH = """
 source "$1"
-read -ra COMP_WORDS <<< "kimi-code $2"
-[[ $2 == *" " ]] && COMP_WORDS+=("")
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-_kimi_code
-printf '%s\\n' "${COMPREPLY[@]}"
+shift
+for words; do
+  read -ra COMP_WORDS <<< "kimi-code $words"
+  [[ $words == *" " ]] && COMP_WORDS+=("")
+  COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+  _kimi_code
+  printf '%s\\n' "${COMPREPLY[@]}"
+  printf '%s\\n' ---
+done
+"""
+FISH = """
+source $argv[1]
+for words in $argv[2..]
+  complete -C "kimi-code $words"
+  echo ---
+end
 """
 
 
@@ -43,14 +54,16 @@ def lines(output: str) -> set[str]:
     return {line.split("\t")[0].strip() for line in output.splitlines() if line.strip()}
 
 
-@pytest.mark.parametrize(("words", "expected"), CASES)
-def test_bash_offers_what_comes_next(words: str, expected: set[str]) -> None:
-    script = str(COMPLETIONS / "kimi-code.bash")
-    done = subprocess.run(
-        [needs("bash"), "--norc", "-c", BASH, "bash", script, words], capture_output=True, text=True, check=True
-    )
+def offered(output: str) -> list[tuple[str, set[str]]]:
+    """Each case's words with what was offered for them."""
+    return [(words, lines(part)) for (words, _), part in zip(CASES, output.split("---\n")[:-1], strict=True)]
+
+
+def test_bash_offers_what_comes_next() -> None:
+    command = [needs("bash"), "--norc", "-c", BASH, "bash", str(COMPLETIONS / "kimi-code.bash")]
+    done = subprocess.run([*command, *(words for words, _ in CASES)], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert lines(done.stdout) == expected
+    assert offered(done.stdout) == CASES
 
 
 def test_bash_completes_a_value_after_an_equals_sign_and_file_names_with_blanks(tmp_path: Path) -> None:
@@ -71,19 +84,14 @@ def test_bash_completes_a_value_after_an_equals_sign_and_file_names_with_blanks(
     assert done.stdout.splitlines() == ["jsonl", "a schema.json"]
 
 
-@pytest.mark.parametrize(("words", "expected"), CASES)
-def test_fish_offers_what_comes_next(words: str, expected: set[str], tmp_path: Path) -> None:
-    script = COMPLETIONS / "kimi-code.fish"
+def test_fish_offers_what_comes_next(tmp_path: Path) -> None:
+    command = [needs("fish"), "--no-config", "-c", FISH, str(COMPLETIONS / "kimi-code.fish")]
     env = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
     done = subprocess.run(
-        [needs("fish"), "--no-config", "-c", f"source {script}; complete -C 'kimi-code {words}'"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=env,
+        [*command, *(words for words, _ in CASES)], capture_output=True, text=True, check=True, env=env
     )
     assert done.stderr == ""
-    assert lines(done.stdout) == expected
+    assert offered(done.stdout) == CASES
 
 
 @pytest.mark.parametrize(("words", "expected"), CASES)

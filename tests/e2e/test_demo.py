@@ -4,22 +4,21 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import pytest
 
 from kimi_code.cli.demo import unpack
 from kimi_code.cli.make_run import arguments
+from tests.program import Done, finish, start
 
 
-def run(tmp_path: Path, *args: str, module: str = "kimi_code") -> "subprocess.CompletedProcess[str]":
+def run(tmp_path: Path, *args: str, fresh: bool = False) -> Done:
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     env = {**kept, "KIMI_CODE_DIR": str(tmp_path / "data"), "TMPDIR": str(temporary), "TMP": str(temporary)}
-    command = [sys.executable, "-m", module, *args]
-    return subprocess.run(
-        command, cwd=tmp_path, env=env, capture_output=True, encoding="utf-8", timeout=60, check=False
-    )
+    return finish(start(args, cwd=tmp_path, env=env, fresh=fresh, stdin=DEVNULL, stdout=PIPE, stderr=PIPE))
 
 
 def passes_its_tests(project: Path) -> bool:
@@ -32,8 +31,8 @@ def test_the_sample_project_is_broken_at_first(tmp_path: Path) -> None:
 
 
 def test_the_demo_fixes_the_bug_and_says_that_its_words_are_scripted(tmp_path: Path) -> None:
-    done = run(tmp_path, "demo", "--fast")
-    assert done.returncode == 0, done.stderr
+    done = run(tmp_path, "demo", "--fast", fresh=True)
+    assert done.code == 0, done.stderr
     (project,) = (tmp_path / "temporary").glob("kimi-code-demo-*/billsplit")
     assert passes_its_tests(project)
     first, *_, last = done.stdout.split("git diff")
@@ -47,8 +46,9 @@ def test_the_demo_fixes_the_bug_and_says_that_its_words_are_scripted(tmp_path: P
     assert '"path":"billsplit/split.py","change":"modified","added":2,"removed":2' in journal.read_text()
 
 
-def test_make_run_without_arguments_and_without_a_key_is_the_demo(tmp_path: Path) -> None:
-    shown = run(tmp_path, "--version", module="kimi_code.cli.make_run")
+def test_make_run_without_arguments_and_without_a_key_is_the_demo() -> None:
+    command = [sys.executable, "-m", "kimi_code.cli.make_run", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("kimi-code ")
     assert arguments([], {}) == ["demo"]
     assert arguments([], {"KIMI_API_KEY": " "}) == arguments([], {}, on_screen=True) == ["demo"]
@@ -65,7 +65,7 @@ def test_the_live_demo_without_a_key_says_how_to_get_one_and_changes_nothing(tmp
     (tmp_path / "data").mkdir()
     (tmp_path / "data/config.toml").write_text('provider = "moonshot"\n')
     done = run(tmp_path, "demo", "--live")
-    assert done.returncode == 3
+    assert done.code == 3
     assert "KIMI_API_KEY" in done.stderr
     assert "(no changes)" in done.stdout
     assert "exit code 3" in done.stdout

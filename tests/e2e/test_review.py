@@ -58,9 +58,8 @@ def test_applied_the_answer_is_standard_output_and_the_patch_is_a_file(program: 
     assert {path.parent.name for path in copies} <= {"base"}
 
 
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
+def test_flags_that_need_or_exclude_each_other_are_named(program: Program) -> None:
+    for flags, named in (
         (("--apply",), ("--apply", "--review turn")),
         (("--patch-out", "x"), ("--patch-out", "--review turn")),
         (("--review", "each", "--apply"), ("--apply", "--review turn")),
@@ -69,15 +68,10 @@ def test_applied_the_answer_is_standard_output_and_the_patch_is_a_file(program: 
         (("--review", "turn", "-y"), ("-y", "--review turn")),
         (("--review", "turn", "--patch-out", "no/such/folder"), ("--patch-out", "no/such/folder")),
         (("--commit", "--branch", "a..b"), ("a..b", "--branch")),
-    ],
-)
-def test_flags_that_need_or_exclude_each_other_are_named(
-    program: Program, flags: tuple[str, ...], named: tuple[str, ...]
-) -> None:
-    done = program.run("-p", "x", *flags, "--output-format", "json")
-    assert (done.code, done.result["status"]) == (2, "usage_error")
-    for name in named:
-        assert name in done.result["error"]
+    ):
+        done = program.run("-p", "x", *flags, "--output-format", "json")
+        assert (done.code, done.result["status"]) == (2, "usage_error")
+        assert all(name in done.result["error"] for name in named), done.result["error"]
 
 
 def test_without_an_identity_nothing_is_asked_of_the_model(program: Program) -> None:

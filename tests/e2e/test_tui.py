@@ -1,15 +1,17 @@
-"""The program on a real terminal: turns, approvals, signals, kill -9, small screens, terminals that are none."""
+"""The program on a real terminal: turns, approvals, signals, kill -9, screens of any size, terminals that are none."""
 
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.program import KEY, PATIENCE, Program, make_program, take_interrupts
-from tests.server import FakeServer, call, cut, hang, say
+from tests.server import FakeServer, Received, Reply, call, cut, hang, say
+from tests.unit.test_images import png
 
 if sys.platform == "win32":
     pytest.skip("needs a pty", allow_module_level=True)
@@ -17,6 +19,7 @@ if sys.platform == "win32":
 from tests.terminal import Terminal
 
 LEFT = "\x1b[?1049l"  # the terminal shows again what it showed before
+DARK, LIGHT = b"38;2;214;217;224", b"38;2;36;39;46"  # the colours of words on a dark and on a light ground
 
 
 @pytest.fixture
@@ -25,6 +28,13 @@ def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
     made = make_program(server, tmp_path)
     yield made
     server.assert_used_up()
+
+
+def configure(program: Program, text: str) -> None:
+    """Write the user's settings."""
+    file = program.data.parent / "config.toml"
+    file.parent.mkdir()
+    file.write_text(text)
 
 
 def leave(terminal: Terminal) -> int:
@@ -36,52 +46,72 @@ def leave(terminal: Terminal) -> int:
     return terminal.end()
 
 
-def test_a_turn_with_an_approval_on_a_small_terminal(program: Program) -> None:
-    (program.project / "a.txt").write_text("one\n")
+def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_small_terminal(
+    program: Program,
+) -> None:
+    configure(program, 'model = "eye"\n[models.eye]\nid = "kimi-k3"\nvision = true\n')
+    file, shot = program.project / "a.txt", program.project / "a shot.png"
+    file.write_text("one\n")
+    shot.write_bytes(png(30, 20))
     program.server.script(
         call("Read", {"path": "a.txt"}),
         call("Edit", {"path": "a.txt", "old_string": "one", "new_string": "two"}),
         say("Es ist 你好 geändert."),
+        say("Verstanden."),
+        say("Grey."),
     )
     with Terminal(program, "ändere es 你好", size=(80, 24)) as terminal:
         terminal.wait_for("allow once")
         terminal.wait_for("Edit(a.txt)")
-        # What comes within 300 ms is ignored: press until it counts.
-        while (program.project / "a.txt").read_text() == "one\n":
-            terminal.type("y")
-            terminal.until(lambda: terminal.raw)
-            try:
-                terminal.process.wait(0.4)
-            except subprocess.TimeoutExpired:
-                pass
+        terminal.press("y", lambda: file.read_text() != "one\n")
         terminal.wait_for("geändert")
-        assert leave(terminal) == 0
-        terminal.wait_for("Go on with: kimi-code -r")
-        assert LEFT.encode() in terminal.raw
-        assert terminal.modes == terminal.modes_before
-    assert program.server.requests[0].last["content"].endswith("ändere es 你好")
-    assert "two" in (program.project / "a.txt").read_text()
+        terminal.wait_for("✓ done")
+        assert DARK in terminal.raw
+        assert LIGHT not in terminal.raw
 
-
-def test_words_in_any_script_are_typed_and_sent_as_they_are(program: Program) -> None:
-    program.server.script(say("Verstanden."))
-    with Terminal(program) as terminal:
-        terminal.wait_for("Ask for something")
         terminal.type("日本語 e\u0301 🙂 עברית")
         terminal.wait_for("עברית")
         terminal.type("\r")
         terminal.wait_for("Verstanden.")
+        terminal.until(lambda: terminal.text.count("✓ done") == 2)
+
+        dropped = str(shot).replace(" ", "\\ ")
+        terminal.type(f"\x1b[200~{dropped}\x1b[201~")
+        terminal.wait_for("[image #1: a shot.png]")
+        terminal.type("what is it?\r")
+        terminal.wait_for("Grey.")
+
         assert leave(terminal) == 0
-    assert program.server.requests[0].last["content"].endswith("日本語 e\u0301 🙂 עברית")
+        terminal.wait_for("Go on with: kimi-code -r")
+        assert LEFT.encode() in terminal.raw
+        assert terminal.modes == terminal.modes_before
+    first, _, _, second, third = program.server.requests
+    assert first.last["content"].endswith("ändere es 你好")
+    assert file.read_text() == "two\n"
+    assert second.last["content"].endswith("日本語 e\u0301 🙂 עברית")
+    words, picture = third.last["content"]
+    assert words["text"].endswith("[image #1: a shot.png] what is it?")
+    assert picture["image_url"]["url"].startswith("data:image/png;base64,")
 
 
-def test_what_is_typed_before_the_screen_is_there_is_not_lost(program: Program) -> None:
-    with Terminal(program) as terminal:
-        terminal.type("early words")
-        terminal.wait_for("❯ early words")
+def draft(program: Program) -> str:
+    """What is being typed, as it is kept."""
+    return "".join(file.read_text() for file in program.data.rglob("draft.txt"))
 
 
-def test_a_killed_session_is_resumed_with_all_it_said(program: Program) -> None:
+def wait_for_draft(program: Program, terminal: Terminal, text: str) -> None:
+    """Until it is on the disk; nothing on the screen tells."""
+    for _ in range(int(PATIENCE / 0.05)):
+        if draft(program) == text:
+            return
+        try:
+            terminal.process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            pass
+    pytest.fail(f"the draft is {draft(program)!r}")
+
+
+def test_a_killed_session_is_resumed_with_all_it_said_and_what_was_being_typed(program: Program) -> None:
     program.server.script(
         say("The first answer."), hang(4000, say("The second one is long. " * 30)), say("Here again.")
     )
@@ -90,22 +120,27 @@ def test_a_killed_session_is_resumed_with_all_it_said(program: Program) -> None:
         terminal.wait_for("✓ done")
         terminal.type("second\r")
         terminal.wait_for("The second one")
+        terminal.type("go")
+        wait_for_draft(program, terminal, "go")
+        terminal.type(" on")  # a draft that was kept before is kept again
+        wait_for_draft(program, terminal, "go on")
         terminal.process.send_signal(signal.SIGKILL)
         assert terminal.end() == -signal.SIGKILL
     with Terminal(program, "-c") as terminal:
         terminal.wait_for("The first answer.")
-        terminal.type("go on\r")
+        terminal.wait_for("❯ go on")
+        terminal.type("\r")
         terminal.wait_for("Here again.")
         assert leave(terminal) == 0
+    assert program.server.requests[2].last["content"].endswith("go on")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, number: signal.Signals) -> None:
+def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program) -> None:
     program.server.script(hang(4000, say("A long answer. " * 30)))
     with Terminal(program, "hello") as terminal:
         terminal.wait_for("A long answer.")
-        terminal.process.send_signal(number)
-        assert terminal.end() == 128 + number
+        terminal.process.send_signal(signal.SIGTERM)
+        assert terminal.end() == 128 + signal.SIGTERM
         assert terminal.modes == terminal.modes_before
         assert "Traceback" not in terminal.text
     listed = program.run("sessions", "list")
@@ -120,10 +155,10 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("command", [("-m", "kimi_code"), ("-c", DEAF)], ids=["told", "not told"])
-def test_closing_the_window_saves_the_session_and_ends_the_program(program: Program, command: tuple[str, str]) -> None:
+@pytest.mark.parametrize("code", ["", DEAF], ids=["told", "not told"])
+def test_closing_the_window_saves_the_session_and_ends_the_program(program: Program, code: str) -> None:
     program.server.script(hang(4000, say("A long answer. " * 30)))
-    with Terminal(program, "hello", command=command) as terminal:
+    with Terminal(program, "hello", code=code) as terminal:
         terminal.wait_for("A long answer.")
         terminal.hang_up()
         terminal.process.wait(timeout=PATIENCE)
@@ -131,9 +166,22 @@ def test_closing_the_window_saves_the_session_and_ends_the_program(program: Prog
     assert "hello" in listed.stdout
 
 
-def test_resizing_while_it_streams_and_interrupting(program: Program) -> None:
-    program.server.script(hang(6000, say("Words and more words. " * 60)))
+def test_a_lost_connection_is_a_countdown_that_a_key_skips_then_it_streams_through_resizes_and_is_interrupted(
+    program: Program,
+) -> None:
+    configure(program, "retry_wait = 500.0\n")
+    program.server.script(
+        cut(20, say("Words that never end. " * 20)),
+        say("Back again."),
+        hang(6000, say("Words and more words. " * 60)),
+    )
     with Terminal(program, "hello") as terminal:
+        terminal.wait_for("Ctrl+T tries now")
+        terminal.wait_for("try 2")
+        terminal.type("\x14")
+        terminal.wait_for("Back again.")
+        terminal.wait_for("✓ done")
+        terminal.type("more\r")
         terminal.wait_for("Words and more")
         for size in ((60, 20), (160, 50), (40, 10), (90, 25)):
             terminal.resize(*size)
@@ -168,7 +216,7 @@ sys.exit(run(KimiApp(Host(RunFlags(), Path.cwd()), Which())))
 
 def test_a_bug_restores_the_terminal_and_leaves_a_report_without_secrets(program: Program) -> None:
     program.server.script(say("Fine."))
-    with Terminal(program, command=("-c", BUGGY)) as terminal:
+    with Terminal(program, code=BUGGY) as terminal:
         terminal.wait_for("Ask for something")
         terminal.type("hello\r")
         terminal.wait_for("Fine.")
@@ -198,12 +246,6 @@ def test_without_a_terminal_words_are_no_command_and_no_screen(program: Program)
     assert "there is no terminal" in done.stderr
     near = program.run("docter")
     assert "did you mean 'doctor'" in near.stderr
-
-
-def test_a_terminal_that_never_answers_gets_the_screen_too(program: Program) -> None:
-    with Terminal(program, answers=False) as terminal:
-        terminal.wait_for("Ask for something")
-        assert leave(terminal) == 0
 
 
 def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
@@ -267,27 +309,50 @@ def test_a_reviewed_turn_is_applied_by_hunks(program: Program) -> None:
     assert (program.project / "a.txt").read_text() == TWENTY.removesuffix("20\n") + "xx\n"
 
 
-def test_a_proposed_file_is_edited_in_the_users_editor(program: Program, tmp_path: Path) -> None:
+def test_words_typed_ahead_an_edit_in_an_editor_a_denial_with_words_and_a_steered_turn_on_a_large_light_terminal(
+    program: Program, tmp_path: Path
+) -> None:
     (program.project / "a.txt").write_text(TWENTY)
     editor = tmp_path / "editor.py"
-    editor.write_text("import sys\nwith open(sys.argv[1], 'a') as file:\n    file.write('mine\\n')\n")
-    program.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Yours it is."))
-    with Terminal(program, "change it", env={"VISUAL": f"{sys.executable} {editor}"}) as terminal:
+    editor.write_text(
+        "import sys\nwith open(sys.argv[1], 'a') as file:\n    file.write('mine\\n')\nprint('the editor is here')\n"
+    )
+    steered = threading.Event()
+
+    def held(_: Received) -> Reply:
+        steered.wait(PATIENCE)
+        return call("Read", {"path": "a.txt"}, id="c4")
+
+    program.server.script(
+        call("Read", {"path": "a.txt"}, id="c1"),
+        call("Edit", EDITS, id="c2"),
+        call("Bash", {"command": "touch made"}, id="c3"),
+        held,
+        say("Yours it is."),
+    )
+    env = {"VISUAL": f"{sys.executable} {editor}"}
+    with Terminal(program, size=(200, 50), ground="ffff/ffff/ffff", env=env, fresh=True) as terminal:
+        terminal.type("change it")  # before the screen is there
+        terminal.wait_for("❯ change it")
+        terminal.type("\r")
+        terminal.wait_for("Edit(a.txt)")
         terminal.wait_for("allow once")
-        terminal.type_slowly("e")
+        terminal.press("e", lambda: b"the editor is here" in terminal.raw)
+        terminal.wait_for("not known to be harmless")
+        terminal.press("n", lambda: "Words for the model" in terminal.text)
+        terminal.type("rather by hand\r")
+        terminal.until(lambda: len(program.server.requests) == 4)
+        terminal.type("carefully")
+        terminal.wait_for("❯ carefully")
+        terminal.type("\x13")
+        terminal.wait_for("❯ Ask for something")
+        steered.set()
         terminal.wait_for("Yours it is.")
+        assert LIGHT in terminal.raw
+        assert DARK not in terminal.raw
         assert leave(terminal) == 0
     expected = TWENTY.replace("2\n", "two\n", 1).removesuffix("20\n") + "xx\nmine\n"
     assert (program.project / "a.txt").read_text() == expected
-
-
-def test_a_lost_connection_is_a_countdown_that_a_key_skips(program: Program) -> None:
-    program.data.mkdir(parents=True)
-    (program.data.parent / "config.toml").write_text("retry_wait = 500.0\n")
-    program.server.script(cut(20, say("Words that never end. " * 20)), say("Back again."))
-    with Terminal(program, "hello") as terminal:
-        terminal.wait_for("Ctrl+T tries now")
-        terminal.wait_for("try 2")
-        terminal.type("\x14")
-        terminal.wait_for("Back again.")
-        assert leave(terminal) == 0
+    assert not (program.project / "made").exists()
+    assert "rather by hand" in program.server.requests[3].last["content"]
+    assert program.server.requests[4].last["content"] == "carefully"

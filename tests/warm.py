@@ -1,0 +1,259 @@
+"""Starts of the program without its imports: each is forked from a process that has them all.
+
+What is forked is a process of its own in every other way: arguments, folder, environment, streams, terminal, signals,
+end. What an interpreter does before the program's first line (its PYTHON variables, the user it runs as, what it
+imports when) cannot be seen so; tests of that start it freshly.
+"""
+
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parent.parent
+# Elsewhere programs do not outlive a fork reliably (macOS), or there is none (Windows).
+POSSIBLE = sys.platform == "linux"
+
+
+class Forked:
+    """As much of subprocess.Popen as tests use."""
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: Any = None,
+        stdout: Any = None,
+        stderr: Any = None,
+        terminal: bool = False,
+        code: str = "",
+    ) -> None:
+        """Streams are given as to Popen; with `terminal` standard input becomes the controlling terminal.
+
+        `code` is run in place of the program, as by `python -c`.
+        """
+        self.returncode: int | None = None
+        self._reports, reporting = os.pipe()
+        theirs: list[int] = []
+        self.stdin: IO[bytes] | None = _stream(stdin, "wb", theirs)
+        self.stdout: IO[bytes] | None = _stream(stdout, "rb", theirs)
+        self.stderr: IO[bytes] | None = _stream(stderr, "rb", theirs)
+        order = {"args": args, "cwd": str(cwd), "env": dict(env), "terminal": terminal, "code": code}
+        socket.send_fds(_nursery(), [json.dumps(order).encode()], [*theirs, reporting])
+        for fd, given in zip(theirs, (stdin, stdout, stderr), strict=True):
+            if given in (subprocess.PIPE, subprocess.DEVNULL):
+                os.close(fd)
+        os.close(reporting)
+        self.pid = self._report(None)
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        if self.returncode is None and select.select([self._reports], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            self.returncode = self._report(timeout)
+            os.close(self._reports)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """At once."""
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(
+        self, input: bytes | None = None, timeout: float | None = None
+    ) -> tuple[bytes | None, bytes | None]:
+        """All it says until its end. `input` must fit into a pipe. Raises subprocess.TimeoutExpired."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if self.stdin is not None:
+            try:
+                self.stdin.write(input or b"")
+                self.stdin.close()
+            except BrokenPipeError:
+                pass
+        streams = [self.stdout, self.stderr]
+        said = {stream.fileno(): bytearray() for stream in streams if stream is not None}
+        waiting = set(said)
+        while waiting:
+            for fd in self._ready(list(waiting), deadline, timeout):
+                data = os.read(fd, 65_536)
+                said[fd] += data
+                if not data:
+                    waiting.discard(fd)
+        self.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        out, err = (b"" if stream is None else bytes(said[stream.fileno()]) for stream in streams)
+        for stream in streams:
+            if stream is not None:
+                stream.close()
+        return out, err
+
+    def _report(self, timeout: float | None) -> int:
+        """The process's number, then, at its end, its exit code."""
+        self._ready([self._reports], None if timeout is None else time.monotonic() + timeout, timeout)
+        report = os.read(self._reports, 4)
+        if not report:
+            raise RuntimeError("the process that programs are forked from has ended")
+        return struct.unpack("i", report)[0]
+
+    def _ready(self, fds: list[int], deadline: float | None, timeout: float | None) -> list[int]:
+        ready = select.select(fds, [], [], None if deadline is None else max(0.0, deadline - time.monotonic()))[0]
+        if not ready:
+            raise subprocess.TimeoutExpired("kimi-code", timeout or 0)
+        return ready
+
+
+def _stream(given: Any, mode: str, theirs: list[int]) -> "IO[bytes] | None":
+    """Our end of what was given to Popen for a stream; theirs is appended."""
+    if given == subprocess.PIPE:
+        reading, writing = os.pipe()
+        ours, other = (writing, reading) if mode == "wb" else (reading, writing)
+        theirs.append(other)
+        return open(ours, mode)  # noqa: PTH123  (open until it is read)
+    if given == subprocess.DEVNULL:
+        theirs.append(os.open(os.devnull, os.O_RDWR))
+    else:
+        theirs.append(given if isinstance(given, int) else given.fileno())
+    return None
+
+
+_ours: list[socket.socket] = []
+
+
+def _nursery() -> socket.socket:
+    """Where orders go; the process behind it is started by the first one, and ends with this process."""
+    if not _ours:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Read when modules are imported: paint screens a third as often, ask no package for plugins of pydantic.
+        told = {"TEXTUAL_FPS": "20", "PYDANTIC_DISABLE_PLUGINS": "1", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
+            cwd=ROOT,
+            env={**kept, **told},
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        _ours.append(ours)
+
+        def end() -> None:
+            ours.close()
+            process.wait()
+
+        atexit.register(end)
+    return _ours[0]
+
+
+# --- In the process that is forked --------------------------------------------------------------------------------
+
+
+def _import_everything() -> None:
+    from importlib import import_module
+    from pkgutil import walk_packages
+
+    import kimi_code
+    from kimi_code.llm import sdk
+
+    for module in walk_packages(kimi_code.__path__, "kimi_code."):
+        import_module(module.name)
+    sdk.load()
+    for name in LATE:
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+# What else functions of the program and its screen import; the rest is not worth it, or reads the environment.
+LATE = (
+    *("encodings.ascii", "linkify_it", "markdown_it", "pygments.lexers.special", "rich.syntax", "tree_sitter_bash"),
+    *("textual.layouts.factory", "textual.layouts.horizontal", "textual.layouts.stream", "textual.pilot"),
+    *("textual.scrollbar", "yaml"),
+)
+
+
+def _serve(control: socket.socket) -> dict[str, Any] | None:
+    """Fork for each order. Returns it in the process that is to obey, and None at the end."""
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    running: dict[int, tuple[int, int]] = {}
+    while True:
+        for ready, _ in poll.poll():
+            if ready in running:
+                pid, reporting = running.pop(ready)
+                os.write(reporting, struct.pack("i", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
+                poll.unregister(ready)
+                os.close(ready)
+                os.close(reporting)
+                continue
+            order, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
+            if not order:
+                return None
+            *streams, reporting = fds
+            pid = os.fork()
+            if pid == 0:
+                control.detach()
+                _take(streams)
+                return json.loads(order)
+            os.write(reporting, struct.pack("i", pid))
+            for stream in streams:
+                os.close(stream)
+            watched = os.pidfd_open(pid)
+            running[watched] = (pid, reporting)
+            poll.register(watched, select.POLLIN)
+
+
+def _take(streams: Sequence[int]) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(3, max(256, *(stream + 1 for stream in streams)))
+
+
+def _obey(order: Mapping[str, Any]) -> int:
+    """What exec and a new interpreter would do, then the program."""
+    if order["terminal"]:
+        import fcntl
+        import termios
+
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(order["cwd"])
+    os.environ.clear()
+    os.environ.update(order["env"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
+    from kimi_code import __main__
+
+    sys.argv = [str(__main__.__file__), *order["args"]]
+    if order["code"]:
+        exec(order["code"], {"__name__": "__main__"})
+    return __main__.main()
+
+
+if __name__ == "__main__":
+    _import_everything()
+    if (taken := _serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
+        sys.exit(_obey(taken))
