@@ -28,12 +28,12 @@ class Terminal:
         *args: str,
         size: tuple[int, int] = (100, 30),
         env: Mapping[str, str] | None = None,
-        ground: str = "",
+        ground: str | None = "",
         code: str = "",
         fresh: bool = False,
     ) -> None:
-        """`size` is columns and rows; `ground` the colour behind the text, "" for a terminal that does not tell it.
-        The program waits for it only as long as its imports take, so who tells it must start it freshly.
+        """`size` is columns and rows; `ground` the colour behind the text, "" for a terminal that does not know, None
+        for one that answers nothing at all.
 
         `code` is what Python runs in place of the program; `fresh` as in Program.start.
         """
@@ -42,7 +42,8 @@ class Terminal:
 
         self._display = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._display)
-        self._answer = f"\x1b]11;rgb:{ground}\x1b\\\x1b[?62;22c".encode() if ground else b""
+        told = f"\x1b]11;rgb:{ground}\x1b\\" if ground else ""
+        self._answer = b"" if ground is None else f"{told}\x1b[?62;22c".encode()
         self.raw = b""
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))

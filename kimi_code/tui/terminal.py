@@ -13,7 +13,9 @@ _ASK = b"\x1b]11;?\x1b\\\x1b[c"
 # The answer to the second question, which every terminal knows, ends the waiting for the first.
 _DEVICE = re.compile(rb"\x1b\[\?[0-9;]*c")
 _BACKGROUND = re.compile(rb"\x1b\]11;rgb:([0-9a-fA-F]+)/([0-9a-fA-F]+)/([0-9a-fA-F]+)(?:\x1b\\|\x07)")
-_PATIENCE = 0.1  # seconds; a terminal on this machine answers in less than one millisecond
+# Seconds. A terminal on this machine answers in a millisecond, one far away in a third of a second; what comes later is
+# taken for keys. No terminal in use leaves the second question unanswered.
+_PATIENCE = 0.5
 
 
 def unusable(env: Mapping[str, str]) -> str:

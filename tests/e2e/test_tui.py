@@ -216,7 +216,7 @@ sys.exit(run(KimiApp(Host(RunFlags(), Path.cwd()), Which())))
 
 def test_a_bug_restores_the_terminal_and_leaves_a_report_without_secrets(program: Program) -> None:
     program.server.script(say("Fine."))
-    with Terminal(program, code=BUGGY) as terminal:
+    with Terminal(program, code=BUGGY, ground=None) as terminal:
         terminal.wait_for("Ask for something")
         terminal.type("hello\r")
         terminal.wait_for("Fine.")
