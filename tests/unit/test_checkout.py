@@ -800,7 +800,7 @@ def test_it_holds_for_an_ordinary_user() -> None:
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     missing = {way: found for way, found in told.items() if isinstance(found, str)}
-    as_wanted = ["65534\n M src/b.py\nx", {"src/b.py": "modified"}, True, []]
+    as_wanted: list[object] = ["65534\n M src/b.py\nx", {"src/b.py": "modified"}, True, []]
     assert told == {way: [WAYS[way].isolation, *as_wanted] for way in ways} | missing
     if missing:
         pytest.skip(f"NOT TESTED as an ordinary user: {missing}")
