@@ -1,6 +1,7 @@
 """What a sub-agent tries against the user's tree and its siblings, on every way that copies are made."""
 
 import threading
+from dataclasses import replace
 from operator import methodcaller
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from kimi_code.events import AgentFinished, Record
 from kimi_code.permissions.sandbox import find
 from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
-from tests.server import Received, Reply, call, calls, say
+from tests.server import Reply, call, calls, say
 from tests.swarm_world import Cast, git, make_project, state, who
 
 ATTACKS = (
@@ -63,14 +64,11 @@ async def test_whatever_one_agent_does_the_users_tree_and_a_siblings_are_byte_id
     """Where nothing confines commands, those that leave the copy by `..` are left out: the plan warns of them."""
     before, over = state(project), threading.Event()
     look = call("Bash", {"command": LOOK})
+    look_again = replace(look, after=over)
 
     def listen(record: Record) -> None:
         if record.agent == "main/evil" and isinstance(record.event, AgentFinished):
             over.set()
-
-    def look_when_all_is_over(request: Received) -> Reply:
-        assert over.wait(60)
-        return look
 
     commands = [command.format(top=project) for command in WORSE]
     if lab.settings.sandbox == "off":
@@ -82,7 +80,7 @@ async def test_whatever_one_agent_does_the_users_tree_and_a_siblings_are_byte_id
         lab,
         {
             "": [call("Swarm", {"goal": "g", "tasks": tasks}), say("Done.")],
-            "good": [call("Bash", {"command": "echo mine > new.txt"}), look, look_when_all_is_over, say("ok")],
+            "good": [call("Bash", {"command": "echo mine > new.txt"}), look, look_again, say("ok")],
             "evil": evil,
         },
     )
@@ -130,9 +128,8 @@ async def test_git_in_one_copy_changes_neither_the_users_repository_nor_a_siblin
 
 async def test_file_tools_reach_nothing_outside_the_copy(lab: Lab, project: Path, tmp_path: Path) -> None:
     paths = (f"{project}/../stolen.txt", "../stolen.txt", "out/stolen.txt", f"{tmp_path}/stolen.txt")
-    attempts = [
-        call(*use) for path in paths for use in (("Write", {"path": path, "content": "x"}), ("Read", {"path": path}))
-    ]
+    writes = [call("Write", {"path": path, "content": "x"}) for path in paths]
+    attempts = [*writes, *(call("Read", {"path": path}) for path in paths)]
     cast = Cast(
         lab,
         {
