@@ -22,13 +22,17 @@ Ending = Literal["end", "cut", "hang"]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer: `pieces` are written one by one, then the answer ends, is cut off, or stays open."""
+    """An HTTP answer: `pieces` are written one by one, then the answer ends, is cut off, or stays open.
+
+    It begins once `after` is set; a minute later it begins all the same.
+    """
 
     pieces: tuple[bytes, ...]
     status: int = 200
     content_type: str = "text/event-stream; charset=utf-8"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     ending: Ending = "end"
+    after: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +293,10 @@ class FakeServer:
             while (request := await _receive(reader)) is not None:
                 closing = request.headers.get("connection", "").lower() == "close"
                 await self.prepare(request)
-                if not await _send(writer, self._reply_to(request), closing):
+                reply = self._reply_to(request)
+                if reply.after is not None:
+                    await asyncio.to_thread(reply.after.wait, 60)
+                if not await _send(writer, reply, closing):
                     break
             if not writer.is_closing():
                 await reader.read()

@@ -22,12 +22,13 @@ def git(folder: Path, *args: str, input: bytes | None = None) -> bytes:
 
 def make_project(folder: Path, files: Mapping[str, str]) -> None:
     """A repository with one commit."""
-    git(folder, "init", "-q", "-b", "main")
+    git(folder, "init", "-q", "--template=", "-b", "main")
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     git(folder, "add", ".")
-    git(folder, "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "First")
+    fast = ("-c", "gc.auto=0", "-c", "commit.gpgsign=false")
+    git(folder, *fast, "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "First")
 
 
 def state(folder: Path) -> dict[str, str]:

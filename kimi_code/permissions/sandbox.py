@@ -371,12 +371,10 @@ class Sandbox:
             folder = home / name
             if folder.is_dir() or (home.is_dir() and shutil.which(program, path=path) and _made(folder)):
                 chosen.append(Path(os.path.realpath(folder)))
-        return [folder for folder in chosen if folder.is_dir() and not self._holds_too_much(folder)]
-
-    def _holds_too_much(self, folder: Path) -> bool:
-        # A cache that is a link to, or a setting that names, the home folder or our own data.
+        # A cache may be a link to, or a setting may name, the home folder or our own data, or what they are in.
         precious = (*homes(self.environment), *self.boundary.own)
-        return any(folder == path or folder in path.parents for path in precious)
+        closed = {folder for path in precious for folder in (path, *path.parents)}
+        return [folder for folder in chosen if folder.is_dir() and folder not in closed]
 
 
 def _made(folder: Path) -> bool:

@@ -25,12 +25,13 @@ def git(folder: Path, *args: str, input: str | None = None) -> str:
 def repository(lab: Lab) -> Path:
     """A project with one commit and an identity of its own."""
     project = lab.project
-    git(project, "init", "-q", "-b", "main")
+    git(project, "init", "-q", "--template=", "-b", "main")
+    (project / ".git" / "hooks").mkdir()
     (project / ".git" / "config").open("a").write("[user]\n\tname = Ann Example\n\temail = ann@example.org\n")
     (project / "a.txt").write_text(TWENTY)
     (project / "b.txt").write_text("b\n")
     git(project, "add", ".")
-    git(project, "commit", "-q", "-m", "First")
+    git(project, "-c", "gc.auto=0", "commit", "-q", "-m", "First")
     lab.configure(commit=True, permission_mode="yolo")
     return project
 

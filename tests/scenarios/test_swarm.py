@@ -276,27 +276,6 @@ async def test_a_provider_that_refuses_everything_ends_the_swarm_honestly_and_so
     assert {move.state for move in ran.events(TaskStateChanged)} >= {TaskState.STOPPED}
 
 
-async def test_a_budget_that_runs_out_stops_the_rest_and_keeps_what_is_done(lab: Lab, project: Path) -> None:
-    Cast(
-        lab,
-        {
-            "": [swarm(task("a"), task("b"), max_parallel=1, budget={"tool_calls": 2}), say("Half of it.")],
-            "a": [write("a.txt", "better\n"), say("ok")],
-            "b": [write("b.txt", "better\n"), say("ok")],
-        },
-    )
-    ran = await lab.run()
-    assert ran.exit_code == 6
-    assert (project / "b.txt").read_text() == "b\n"
-    assert TaskState.STOPPED in moves(ran, "b")
-
-
-async def test_what_children_take_is_in_the_result(lab: Lab, project: Path) -> None:
-    Cast(lab, {"": [swarm(task("a")), say("Done.")], "a": [say("nothing to do")]})
-    ran = await lab.run()
-    assert ran.result["usage"]["input"] == 300
-
-
 async def test_children_do_not_get_into_the_parents_journal_nor_its_history(lab: Lab, project: Path) -> None:
     Cast(lab, {"": [swarm(task("a")), say("Done."), say("Again.")], "a": [say("child words")]})
     ran = await lab.run()
@@ -368,24 +347,27 @@ async def test_a_note_reaches_those_at_work_and_those_that_begin_later(lab: Lab,
     assert "A note from main/a on fixture" in cast.told["c"]
 
 
-async def test_a_hundred_agents_at_once_use_their_calls_to_the_last_one_and_all_are_merged(
+async def test_a_hundred_agents_at_once_use_their_calls_to_the_last_one_and_all_that_write_are_merged(
     lab: Lab, project: Path
 ) -> None:
-    tasks = [task(f"t{number}") for number in range(100)]
+    writers, readers = [f"w{number}" for number in range(25)], [f"r{number}" for number in range(75)]
+    tasks = [*map(task, writers), *(task(id, mode="read") for id in readers)]
 
     def work(request: Any) -> Reply:
         id = who(request)
         if any(message["role"] == "tool" for message in request.messages):
             return say(f"{id} is done")
-        return call("Write", {"path": f"made/{id}.txt", "content": id})
+        return (
+            call("Write", {"path": f"made/{id}.txt", "content": id}) if id in writers else call("Glob", {"pattern": id})
+        )
 
     Cast(lab, {"": [swarm(*tasks, budget={"tool_calls": 100}), say("Done.")]}, default=work)
     ran = await lab.run()
     assert ran.exit_code == 0, ran.result
-    assert sorted(path.stem for path in (project / "made").iterdir()) == sorted(each["id"] for each in tasks)
+    assert sorted(path.stem for path in (project / "made").iterdir()) == sorted(writers)
     told = str(lab.server.requests[-1].last["content"])
     assert len(told) < 24_000
-    assert len(json.loads(told)["tasks"]) == 100
+    assert {each["id"] for each in json.loads(told)["tasks"]} == {*writers, *readers}
 
 
 async def test_a_sub_agent_splits_its_task_once_and_its_own_check_sees_the_merged_parts(
@@ -486,10 +468,3 @@ async def test_one_agent_that_the_provider_fails_is_enough_to_give_up_when_it_is
     assert ran.exit_code == 75
     assert cast.asked.count("a") == 2
     assert "several times" in swarm_result(cast.told[""])["tasks"][0]["reason"]
-
-
-async def test_a_budget_of_nothing_starts_nobody(lab: Lab, project: Path) -> None:
-    cast = Cast(lab, {"": [swarm(task("a"), budget={"tokens": 0}), say("No.")]})
-    ran = await lab.run()
-    assert ran.exit_code == 4
-    assert cast.asked == ["", ""]

@@ -21,8 +21,10 @@ if not hasattr(os, "fork"):
 
 # Imported before the fork: whatever a run of a swarm loads.
 WORK = """
-import openai, httpx2, pydantic, jsonschema
+import anyio.streams.tls, h11, httpcore2, httpx2, jsonschema, openai, pydantic, tree_sitter_bash, truststore, yaml
 import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
+import kimi_code.permissions.commands, kimi_code.permissions.confinement, kimi_code.permissions.shell
+import kimi_code.repo.checkpoint, kimi_code.repo.checkpoints.ledger, kimi_code.repo.checkpoints.swap
 from pathlib import Path
 from tests.harness import Lab, settings_for
 from tests.server import FakeServer
@@ -46,7 +48,6 @@ MOMENTS = [
     (JOURNAL, '"task":"a","to":"merged"'),
     ("agents/b+resolver/records.jsonl", "turn_started"),
     (JOURNAL, '"removed":1'),  # what the resolver made
-    (JOURNAL, '"task":"c","to":"merging"'),
     (JOURNAL, '"kind":"verified"'),
     (JOURNAL, '"kind":"ended"'),
 ]

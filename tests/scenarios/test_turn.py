@@ -506,8 +506,8 @@ async def test_a_context_that_stays_full_exits_4(lab: Lab) -> None:
     assert (ran.exit_code, ran.result["status"]) == (4, "budget_exceeded")
 
 
-async def test_a_prompt_of_ten_megabytes_exits_4_without_a_request(lab: Lab) -> None:
-    ran = await lab.run("a word or two " * 750_000)
+async def test_a_prompt_of_six_megabytes_exits_4_without_a_request(lab: Lab) -> None:
+    ran = await lab.run("a word or two " * 430_000)
     assert ran.exit_code == 4
     assert "tokens" in ran.result["error"]
     assert lab.server.requests == []

@@ -1,6 +1,7 @@
 """Checkpoints: what a turn did can be taken back and brought back, and nothing of the user's is ever lost."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -19,7 +20,7 @@ Listing = dict[str, tuple[int, bytes]]
 
 
 def git(cwd: Path, *args: str) -> str:
-    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
     command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
     return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -29,15 +30,20 @@ def commit_all(root: Path) -> None:
     git(root, "commit", "-qm", "all")
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "project"
-    root.mkdir()
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project to copy."""
+    root = tmp_path_factory.mktemp("planted")
     (root / "a.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
     (root / "b.txt").write_text("b\n")
-    git(root, "init", "-q")
+    git(root, "init", "-q", "--template=")
     commit_all(root)
     return root
+
+
+@pytest.fixture
+def root(planted: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(planted, tmp_path / "project"))
 
 
 def checkpoints_of(root: Path, *, limits: Limits | None = None, wait: float = 20.0) -> Checkpoints:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.checkpoints import swap
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.snapshot import Snapshots
-from tests.kill_points import dying
+from tests.kill_points import Attempt, dying
 from tests.unit.test_checkpoint import checkpoints_of, commit_all, conflicts, git, listing, run, turn
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and permissions of POSIX")
@@ -42,6 +43,12 @@ async def work(root, store):
 """
 
 
+@pytest.fixture(scope="module")
+def undoing() -> Iterator[Attempt]:
+    with dying(UNDO) as made:
+        yield made
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     root = tmp_path / "project"
@@ -55,30 +62,31 @@ TURN = "echo more >> a.txt; rm b.txt; mkdir new; echo > new/x; chmod 600 c.txt"
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
-async def test_a_kill_or_ctrl_c_at_any_point_of_an_undo_leaves_all_or_nothing(root: Path, by: signal.Signals) -> None:
+async def test_a_kill_or_ctrl_c_at_any_point_of_an_undo_leaves_all_or_nothing(
+    root: Path, undoing: Attempt, by: signal.Signals
+) -> None:
     store, kept = root.parent / "store", root.parent / "kept"
     before = listing(root)
     await turn(checkpoints_of(root), 1, TURN, cwd=root)
     after = listing(root)
     shutil.copytree(store, kept, symlinks=True)
     outcomes: set[str] = set()
-    number, step = 4, 4 if by == signal.SIGKILL else 6
-    with dying(UNDO) as attempt:
-        while (code := attempt(number, root, store, by=by)) != 0:
-            # Ctrl-C cleans up by itself; after a kill the next command does.
-            assert code == (-signal.SIGKILL if by == signal.SIGKILL else 130), number
-            found_files = listing(root) if by == signal.SIGINT else None
-            checkpoints = checkpoints_of(root)
-            (found,) = await checkpoints.turns()
-            assert listing(root) == (before if found.undone else after), number
-            assert found_files in (None, listing(root)), number
-            outcomes.add(found.undone)
-            if found.undone:
-                assert (await checkpoints.redo()).applied
-                assert listing(root) == after
-            shutil.rmtree(store)
-            shutil.copytree(kept, store, symlinks=True)
-            number += step
+    number, step = 4, 5 if by == signal.SIGKILL else 8
+    while (code := undoing(number, root, store, by=by)) != 0:
+        # Ctrl-C cleans up by itself; after a kill the next command does.
+        assert code == (-signal.SIGKILL if by == signal.SIGKILL else 130), number
+        found_files = listing(root) if by == signal.SIGINT else None
+        checkpoints = checkpoints_of(root)
+        (found,) = await checkpoints.turns()
+        assert listing(root) == (before if found.undone else after), number
+        assert found_files in (None, listing(root)), number
+        outcomes.add(found.undone)
+        if found.undone:
+            assert (await checkpoints.redo()).applied
+            assert listing(root) == after
+        shutil.rmtree(store)
+        shutil.copytree(kept, store, symlinks=True)
+        number += step
     assert "" in outcomes
     assert outcomes == {"", "both"} or by == signal.SIGINT
     assert listing(root) == before

@@ -63,7 +63,7 @@ def clear(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(start=edits, turns=st.lists(edits, min_size=1, max_size=3), between=st.lists(edits, min_size=3, max_size=3))
 def test_undoing_all_and_redoing_all_is_the_identity_and_the_users_changes_survive(
     start: list[Edit], turns: list[list[Edit]], between: list[list[Edit]]
@@ -75,7 +75,7 @@ async def undo_and_redo(start: list[Edit], turns: list[list[Edit]], between: lis
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary) / "project"
         root.mkdir()
-        git(root, "init", "-q")
+        git(root, "init", "-q", "--template=")
         do(root, start)
         checkpoints = Checkpoints(Snapshots(root, Path(temporary) / "store"))
         first = listing(root)
@@ -111,7 +111,7 @@ def theirs(state: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
     return {path: facts for path, facts in state.items() if path.split("/")[0] != "mine"}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(start=[], agent=[("write", "d/a", 0)], user=[("write", "d", 0)], resolve="refuse")
 @example(start=[("chmod", "d/e/b", 0)], agent=[("write", "d/e/b", 0)], user=[("write", "d", 0)], resolve="refuse")
 @example(start=[("mkdir", "d/e/b", 0)], agent=[("write", "d", 0)], user=[], resolve="refuse")

@@ -235,7 +235,7 @@ trees_of_files = st.dictionaries(names, st.sampled_from(["1", "2", "3"]).map(ent
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(trees_of_files, trees_of_files)
 def test_any_tree_becomes_any_other(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Entry], after: dict[str, Entry]

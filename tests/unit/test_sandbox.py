@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,6 +59,12 @@ class Prison:
             check=False,
         )
 
+    def succeeded(self, commands: Sequence[str]) -> list[str]:
+        """Those of the commands that ended with 0; confined is the shell that runs them, one after the other."""
+        ran = self.run("".join(f"(\n{command}\n) >/dev/null 2>&1; echo $?\n" for command in commands))
+        codes = ran.stdout.splitlines()
+        return [command for command, code in zip(commands, codes, strict=True) if code == "0"]
+
     def said(self, command: str) -> str:
         """Everything that `command` printed."""
         ran = self.run(command)
@@ -74,9 +80,9 @@ def furnish(top: Path) -> None:
         "home/.ssh",
         "home/.cache/pip",
     ):
-        (top / name).mkdir(parents=True)
+        (top / name).mkdir(parents=True, exist_ok=True)
     for name in ("data/sessions/s1/outputs", "config", "elsewhere", "home/job"):
-        (top / name).mkdir(parents=True)
+        (top / name).mkdir(parents=True, exist_ok=True)
     for name, text in {
         "project/src/a.py": "print('a')\n",
         "project/.git/config": "[core]\n",
@@ -176,15 +182,13 @@ OUTSIDE = [
 ]
 
 
-@pytest.mark.parametrize("attempt", OUTSIDE)
-def test_nothing_outside_can_be_written(prison: Prison, attempt: str) -> None:
+def test_nothing_outside_can_be_written(prison: Prison) -> None:
     before = everything(prison.top, but=prison.project)
-    ran = prison.run(attempt)
+    assert prison.succeeded(OUTSIDE) == []
     assert everything(prison.top, but=prison.project) == before
     assert not [
         path for path in (Path("/etc"), Path("/usr"), Path("/opt"), Path("/")) if (path / "kimi-code-test").exists()
     ]
-    assert ran.returncode != 0, ran.stdout
 
 
 GUARDED = [
@@ -206,11 +210,10 @@ GUARDED = [
 ]
 
 
-@pytest.mark.parametrize("attempt", GUARDED)
-def test_git_and_our_own_files_stay_as_they_are(prison: Prison, attempt: str) -> None:
+def test_git_and_our_own_files_stay_as_they_are(prison: Prison) -> None:
     folders = (prison.project / ".git", prison.project / ".kimi-code", prison.top / "data", prison.top / "config")
     before = [everything(folder) for folder in folders]
-    assert prison.run(attempt).returncode != 0
+    assert prison.succeeded(GUARDED) == []
     assert [everything(folder) for folder in folders] == before
 
 
@@ -229,10 +232,6 @@ SECRETS = [
     "cat lib/.env lib/server.key",
     "cat ../data/recording.jsonl ../config/config.toml",
     "ln -s lib/.env src/link; cat src/link",
-    "ln lib/.env src/hard; cat src/hard",
-    "cp lib/.env src/copy; cat src/copy",
-    "mv lib/.env src/moved; cat src/moved",
-    "mv lib away; cat away/.env",
     "cat /proc/self/root$PWD/lib/.env /proc/1/root$PWD/lib/.env /proc/self/cwd/lib/.env",
     "grep -r tiger .. 2>/dev/null",
     "tar cf - lib | tar xOf -",
@@ -240,15 +239,25 @@ SECRETS = [
     "unshare -Urm sh -c 'umount lib/.env; mount --bind lib src; cat src/.env lib/.env'",
     "cat /etc/shadow | grep -o tiger; cat /etc/sudoers /etc/shadow",
 ]
+MOVING = [
+    "ln lib/.env src/hard; cat src/hard",
+    "cp lib/.env src/copy; cat src/copy",
+    "mv lib/.env src/moved; cat src/moved",
+    "mv lib away; cat away/.env",
+]
 
 
-@pytest.mark.parametrize("attempt", SECRETS)
-def test_secrets_cannot_be_read(prison: Prison, attempt: str) -> None:
-    said = prison.said(attempt)
+def test_secrets_cannot_be_read(prison: Prison) -> None:
+    said = prison.said("".join(f"(\n{attempt}\n)\n" for attempt in SECRETS))
     assert "tiger-secret" not in said
     assert "root:" not in said
-    # Nor by the next command, after this one moved things about.
-    assert "tiger-secret" not in prison.said("cat src/* away/.env away/server.key lib/.env src/moved 2>/dev/null")
+    for attempt in MOVING:
+        assert "tiger-secret" not in prison.said(attempt), attempt
+        # Nor by the next command, after this one moved things about.
+        said = prison.said("cat src/* away/.env away/server.key lib/.env src/moved 2>/dev/null")
+        assert "tiger-secret" not in said, attempt
+        shutil.rmtree(prison.project)
+        furnish(prison.top)
     assert "tiger-secret" in (prison.home / ".ssh" / "id_ed25519").read_text()
 
 
@@ -461,21 +470,10 @@ def test_all_of_it_holds_for_an_ordinary_user() -> None:
         os.chown(name, NOBODY, NOBODY)
         become = (SETPRIV, "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
         # One bwrap is enough: what differs for this user is the kernel's doing.
-        tests = (
-            "-m",
-            "pytest",
-            "-q",
-            "-rs",
-            "-k",
-            "not package",
-            "-p",
-            "no:cacheprovider",
-            "--noconftest",
-            "--basetemp",
-            f"{name}/tmp",
-        )
+        tests = ("-m", "pytest", "-q", "-rs", "-k", "not package", "-c", os.devnull, "--rootdir", name)
+        alone = ("-p", "no:cacheprovider", "--noconftest", "--basetemp", f"{name}/tmp")
         ran = subprocess.run(
-            [*become, interpreter(), *tests, __file__],
+            [*become, interpreter(), *tests, *alone, __file__],
             capture_output=True,
             text=True,
             check=False,
@@ -485,6 +483,7 @@ def test_all_of_it_holds_for_an_ordinary_user() -> None:
                 "HOME": name,
                 "TMPDIR": name,
                 "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             },
         )
     print(ran.stdout[-3000:])

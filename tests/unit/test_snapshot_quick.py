@@ -73,7 +73,7 @@ def told(snapshot: Snapshot | None) -> tuple[object, ...]:
     return snapshot.tree, snapshot.notes, snapshot.skipped, survey.empty, survey.outside, looks, odd
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(_CHANGES, max_size=3), min_size=1, max_size=5))
 def test_a_quick_look_sees_what_a_thorough_one_sees(turns: list[list[tuple[str, str, str]]]) -> None:
     async def run(root: Path, store: Path) -> None:
