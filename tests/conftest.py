@@ -12,6 +12,10 @@ from hypothesis import settings
 from tests.harness import Lab, make_lab
 from tests.server import FakeServer
 
+# Without bytecode to read, each process of a run would spend eight seconds on compiling its tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # As in an activated environment: commands that run confined may use this Python wherever it is, below /tmp too.
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 
