@@ -214,10 +214,10 @@ class Snapshots:
     async def _list(self, shadow: Shadow, index: Path, *, quick: bool) -> _Listing:
         at = self._clock()
         known = self._last.untracked if quick and self._last and self._is_last(index) else None
-        if known is not None and not (self._surveyor and await asyncio.to_thread(self._surveyor.is_familiar)):
-            known = None
         async with asyncio.TaskGroup() as group:
             dirty = group.create_task(shadow.git("diff-files", "-z", "--name-only", index=index))
+            if known is not None and not (self._surveyor and await asyncio.to_thread(self._surveyor.is_familiar)):
+                known = None
             others = (*_UNTRACKED, "--exclude-standard")
             new = group.create_task(shadow.git(*others, index=index)) if known is None else None
         untracked = _names(_checked(new.result())) if new else known or ()

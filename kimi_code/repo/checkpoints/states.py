@@ -224,7 +224,7 @@ async def pack(shadow: Shadow, ids: Sequence[str]) -> str:
     """Write a pack of these objects into the shadow repository; returns its name."""
     folder = shadow.folder / "objects" / "pack"
     folder.mkdir(exist_ok=True)
-    command = ("pack-objects", "-q", "--window=0", str(folder / "pack"))
+    command = ("pack-objects", "-q", "--window=0", "--threads=1", str(folder / "pack"))
     return (await shadow.ask(*command, input="".join(f"{id}\n" for id in ids).encode())).decode().strip()
 
 
