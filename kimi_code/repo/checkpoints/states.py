@@ -72,8 +72,11 @@ async def _mode_differences(
     shadow: Shadow, a: State, b: State, known: Mapping[str, Difference]
 ) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
-    for path in {*a.survey.modes, *b.survey.modes}:
-        if path.endswith("/") and a.survey.mode(path) != b.survey.mode(path):
+    folders = {path for path in (*a.survey.modes, *b.survey.modes) if path.endswith("/")}
+    if a.survey.folder and b.survey.folder and a.survey.folder != b.survey.folder:  # most of them changed
+        folders |= await folders_of(shadow, a) & await folders_of(shadow, b)
+    for path in folders:
+        if a.survey.mode(path) != b.survey.mode(path):
             found[path] = (Node("folder", a.survey.mode(path)), Node("folder", b.survey.mode(path)))
     listing = await shadow.ask("ls-tree", "-r", "-z", "--full-tree", b.tree)
     for entry in listing.split(b"\0"):
