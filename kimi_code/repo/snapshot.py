@@ -257,9 +257,11 @@ class Snapshots:
             tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
             surveyed, litter = await surveying if surveying else (None, [])
         finally:
-            if surveying is not None and not surveying.done():
+            if surveying is not None:
                 surveying.cancel()
                 await asyncio.wait({surveying})
+                if not surveying.cancelled():
+                    surveying.exception()  # when something else has failed before, nobody needs to hear of this
         unknown = None if unread else (*opaque, *(path for path in untracked if path in excluded))
         return Snapshot(tree, (*notes, *unread), tuple(excluded), surveyed, tuple(litter)), unknown
 
@@ -272,9 +274,9 @@ class Snapshots:
     ) -> tuple[Survey, list[str]]:
         """What git does not keep of the files that an index knows; the index may be changed meanwhile."""
         copy = index.with_name(f"{index.name}.survey")
-        if index.exists():
-            shutil.copyfile(index, copy)
         try:
+            if index.exists():
+                shutil.copyfile(index, copy)
             listing = await shadow.ask(*_IGNORED, index=copy)
         finally:
             copy.unlink(missing_ok=True)
