@@ -72,10 +72,7 @@ async def _mode_differences(
     shadow: Shadow, a: State, b: State, known: Mapping[str, Difference]
 ) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
-    folders = {path for path in (*a.survey.modes, *b.survey.modes) if path.endswith("/")}
-    if a.survey.folder and b.survey.folder and a.survey.folder != b.survey.folder:  # most of them changed
-        folders |= await folders_of(shadow, a) & await folders_of(shadow, b)
-    for path in folders:
+    for path in await folders_of(shadow, a) & await folders_of(shadow, b):
         if a.survey.mode(path) != b.survey.mode(path):
             found[path] = (Node("folder", a.survey.mode(path)), Node("folder", b.survey.mode(path)))
     listing = await shadow.ask("ls-tree", "-r", "-z", "--full-tree", b.tree)
@@ -148,7 +145,7 @@ async def with_changes(
     tree = await _write_tree(shadow, state.tree, files) if files else state.tree
     usual = state.survey
     modes = {path: mode for path, mode in usual.modes.items() if path not in changes and path not in removed}
-    modes |= {folder: mode for folder, mode in made.items() if mode != usual.folder}
+    modes |= {folder: mode for folder, mode in made.items() if mode not in (0, usual.folder)}
     for path, node in changes.items():
         if node is None or node.kind == "link":
             continue

@@ -75,10 +75,15 @@ def prepare(
     was: Mapping[str, Node | None],
     *,
     make: Collection[tuple[str, int]] = (),
+    around: Mapping[str, int] | None = None,
     remove: Iterable[str] = (),
 ) -> Swap:
-    """Work out the steps. Looks at folders only."""
-    modes = dict(make) | {path: node.mode for path, node in changes.items() if node and path.endswith("/")}
+    """Work out the steps. Looks at folders only. Folders in `around` have these modes if they are made."""
+    modes = (
+        dict(around or {})
+        | dict(make)
+        | {path: node.mode for path, node in changes.items() if node and path.endswith("/")}
+    )
     usable = {path: node for path, node in changes.items() if not path.endswith("/") or _is_folder(worktree / path)}
     steps = tuple(Step(path, was[path], node) for path, node in sorted(usable.items()))
     needed = {folder for step in steps if step.new for folder in parents(step.path)}
