@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from kimi_code.errors import KimiError, ToolError
 from kimi_code.events import (
@@ -40,6 +40,8 @@ from kimi_code.tools.settle import fit
 from kimi_code.tools.tool import FindsTargets, Params, Tool, ToolContext, ToolResult
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
+
+T = TypeVar("T")
 
 _TITLE_LENGTH = 200
 _NAME_LENGTH = 80
@@ -200,7 +202,7 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
     try:
         outcome = _finalise(prepared, await prepared.tool.run(prepared.params, ctx))
     except ToolError as error:
-        outcome = CallOutcome(call, prepared.title, "failed", str(error), _first_line(error.message, prepared.title))
+        outcome = _failed(prepared, error)
     except asyncio.CancelledError:
         interrupted = CallOutcome(call, prepared.title, "interrupted", INTERRUPTED, "interrupted")
         finish(replace(interrupted, duration_s=time.monotonic() - started), scope)
@@ -212,6 +214,12 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
 
 
 INTERRUPTED = "Interrupted by the user before it ended; it may have taken effect in part."
+
+
+def _failed(prepared: Prepared, error: ToolError) -> CallOutcome:
+    """The end of a call by something that the model can mend."""
+    summary = _first_line(error.message, prepared.title)
+    return CallOutcome(prepared.call, prepared.title, "failed", str(error), summary)
 
 
 def _broken(prepared: Prepared, error: Exception) -> CallOutcome:
@@ -277,11 +285,15 @@ async def _targets(prepared: Prepared, scope: CallScope) -> Sequence[str] | Call
     tool = prepared.tool
     if not isinstance(tool, FindsTargets):
         return tool.targets(prepared.params)
+    return await _ahead(prepared, tool.find_targets(prepared.params, _context(prepared, scope)))
+
+
+async def _ahead(prepared: Prepared, look: Awaitable[Sequence[T]]) -> Sequence[T] | CallOutcome:
+    """What a look at the files gave before anything is decided, or how the call ended: it would fail when run."""
     try:
-        return await tool.find_targets(prepared.params, _context(prepared, scope))
+        return await look
     except ToolError as error:
-        summary = _first_line(error.message, prepared.title)
-        return CallOutcome(prepared.call, prepared.title, "failed", str(error), summary)
+        return _failed(prepared, error)
     except Exception as error:
         return _broken(prepared, error)
 
@@ -302,7 +314,10 @@ async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) 
         return CallOutcome(call, prepared.title, "failed", f"{verdict.reason}. Use another path.", verdict.reason)
     if verdict.decision == "deny":
         return _denied(prepared, verdict.reason)
-    blocks = await _preview(prepared, scope)
+    # Nobody is asked for what cannot be done.
+    blocks = await _ahead(prepared, tool.preview(prepared.params, _context(prepared, scope)))
+    if isinstance(blocks, CallOutcome):
+        return blocks
     rules = policy.suggest(tool.effect, targets)
     parts = tuple(CommandPart(scope.scrub(part.text), part.decision, part.reason) for part in verdict.parts)
     approval = Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules, parts)
@@ -347,13 +362,6 @@ def _remember(scope: CallScope, rules: Sequence[str], *, for_good: bool) -> None
             scope.keep(rules)
         except KimiError as error:
             scope.publish(Notice("warning", f"Remembered for this session only: {error}"))
-
-
-async def _preview(prepared: Prepared, scope: CallScope) -> Sequence[Block]:
-    try:
-        return await prepared.tool.preview(prepared.params, _context(prepared, scope))
-    except (ToolError, OSError):
-        return ()  # it would fail when run as well; the person still sees what was asked for
 
 
 def _denied(prepared: Prepared, reason: str) -> CallOutcome:

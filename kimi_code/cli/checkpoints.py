@@ -121,7 +121,7 @@ def restore(
     resolve = resolve_of(force=force, merge=merge)
     wanted = relative(tuple(paths or ()), working_folder(flags))
     work = open_checkpoints(flags).restore(checkpoint, wanted, resolve=resolve, dry_run=dry_run)
-    raise typer.Exit(tell("restore", run_now(work), planned=dry_run, as_json=as_json))
+    raise typer.Exit(tell("restore", run_now(work), planned=dry_run, as_json=as_json, resolve=resolve))
 
 
 @app.command()

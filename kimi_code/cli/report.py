@@ -9,7 +9,7 @@ from kimi_code.cli.output import clean, say, say_json
 from kimi_code.errors import ExitCode
 
 if TYPE_CHECKING:
-    from kimi_code.repo.checkpoint import Action, Report
+    from kimi_code.repo.checkpoint import Action, Report, Resolve
     from kimi_code.session.rewind import RewoundTurn
 
 What = Literal["undo", "redo", "restore"]
@@ -17,8 +17,16 @@ _DONE: dict[What, str] = {"undo": "Undone", "redo": "Redone", "restore": "Restor
 _PLANNED: dict[What, str] = {"undo": "Would undo", "redo": "Would redo", "restore": "Would restore"}
 
 
-def tell(what: What, report: "Report", turns: "tuple[RewoundTurn, ...]" = (), *, planned: bool, as_json: bool) -> int:
-    """Print it; returns the exit code: 1 when it was refused."""
+def tell(
+    what: What,
+    report: "Report",
+    turns: "tuple[RewoundTurn, ...]" = (),
+    *,
+    planned: bool,
+    as_json: bool,
+    resolve: "Resolve" = "refuse",
+) -> int:
+    """Print it; returns the exit code: 1 when it was refused, though files were to be changed as `resolve` says."""
     code = ExitCode.FAILED if report.conflicts else ExitCode.DONE
     if as_json:
         status = "refused" if report.conflicts else "planned" if planned else "done"
@@ -35,18 +43,27 @@ def tell(what: What, report: "Report", turns: "tuple[RewoundTurn, ...]" = (), *,
             }
         )
     elif report.conflicts:
-        _tell_refused(what, report)
+        _tell_refused(what, report, resolve)
     else:
         _tell_done(what, report, turns, planned=planned)
     return int(code)
 
 
-def _tell_refused(what: What, report: "Report") -> None:
-    say(f"kimi-code: Nothing was changed: {what} would lose what is in these files now.", to=sys.stderr)
+def _tell_refused(what: What, report: "Report", resolve: "Resolve") -> None:
+    why = "would lose what is in these files now" if resolve == "refuse" else "cannot be done"
+    say(f"kimi-code: Nothing was changed: {what} {why}.", to=sys.stderr)
     for conflict in report.conflicts:
         say(f"  {clean(conflict.path)}: {clean(conflict.reason)}", to=sys.stderr)
     others = ", --paths to take others only" if what == "undo" else ""
-    say(f"--merge to keep both where lines allow it, --force to overwrite them{others}.", to=sys.stderr)
+    match resolve:
+        case "refuse":
+            say(f"--merge to keep both where lines allow it, --force to overwrite them{others}.", to=sys.stderr)
+        case "merge":
+            say(f"--force to overwrite them{others}.", to=sys.stderr)
+        case "force":
+            say(f"Clear them away by hand first{others}.", to=sys.stderr)
+        case _:
+            assert_never(resolve)
 
 
 def _tell_done(what: What, report: "Report", turns: "tuple[RewoundTurn, ...]", *, planned: bool) -> None:

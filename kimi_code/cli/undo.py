@@ -92,7 +92,8 @@ def rewind(ctx: typer.Context, direction: "Direction", asked: Asked, directory: 
     flags: RunFlags = ctx.find_root().obj
     flags = replace(flags, directory=directory or flags.directory, resume=asked.resume or flags.resume)
     done = run_now(_rewind(flags, direction, asked))
-    return tell(direction, done.report, done.turns, planned=asked.dry_run, as_json=asked.as_json)
+    resolve = resolve_of(force=asked.force, merge=asked.merge)
+    return tell(direction, done.report, done.turns, planned=asked.dry_run, as_json=asked.as_json, resolve=resolve)
 
 
 async def _rewind(flags: RunFlags, direction: "Direction", asked: Asked) -> "Rewound":

@@ -15,7 +15,8 @@ class Edit:
     """Replace `old` by `new`: the only place where it stands, or all of them.
 
     The hunk of a patch says more: it stands as `whole_lines`, `under` a line (within its block; each within that of
-    the one before), or `at_end` of the file.
+    the one before), or `at_end` of the file. One that gives or takes the file's last line feed is `last`: not even
+    an empty line comes after it.
     """
 
     old: str
@@ -24,6 +25,7 @@ class Edit:
     whole_lines: bool = False
     under: tuple[str, ...] = ()
     at_end: bool = False
+    last: bool = False
 
     @property
     def names(self) -> tuple[str, str]:
@@ -97,6 +99,7 @@ def _condition(source: Source, edit: Edit) -> Accept:
             and source.is_line_end(place.end)
             and first <= source.line_at(place.start) <= last
             and (not edit.at_end or place.end >= end)
+            and (not edit.last or place.end == len(source.text))
         )
 
     return holds

@@ -81,11 +81,9 @@ def _hunk(
     old, new = ("".join(f"{line[1:]}\n" for line in body if line[:1] in ("", " ", mark)) for mark in "-+")
     if not old:
         raise reader.refuse("the hunk above has no line that is in the file, so nothing says where it belongs.")
-    if "-" in no_final and "+" in no_final:
-        old, new = old.removesuffix("\n"), new.removesuffix("\n")
-    elif no_final:
-        raise reader.refuse("a change of only the last line feed is not supported; use Edit or Write.")
-    return Edit(old, new, whole_lines=True, under=under, at_end=at_end)
+    old = old.removesuffix("\n") if "-" in no_final else old
+    new = new.removesuffix("\n") if "+" in no_final else new
+    return Edit(old, new, whole_lines=True, under=under, at_end=at_end, last=no_final in ("-", "+"))
 
 
 # --- *** Begin Patch ------------------------------------------------------------------------------------------------

@@ -214,10 +214,10 @@ class Snapshots:
     async def _list(self, shadow: Shadow, index: Path, *, quick: bool) -> _Listing:
         at = self._clock()
         known = self._last.untracked if quick and self._last and self._is_last(index) else None
-        if known is not None and not (self._surveyor and await asyncio.to_thread(self._surveyor.is_familiar)):
-            known = None
         async with asyncio.TaskGroup() as group:
             dirty = group.create_task(shadow.git("diff-files", "-z", "--name-only", index=index))
+            if known is not None and not (self._surveyor and await asyncio.to_thread(self._surveyor.is_familiar)):
+                known = None
             others = (*_UNTRACKED, "--exclude-standard")
             new = group.create_task(shadow.git(*others, index=index)) if known is None else None
         untracked = _names(_checked(new.result())) if new else known or ()
@@ -257,9 +257,11 @@ class Snapshots:
             tree = tree or (await shadow.ask("write-tree", "--missing-ok", index=index)).decode().strip()
             surveyed, litter = await surveying if surveying else (None, [])
         finally:
-            if surveying is not None and not surveying.done():
+            if surveying is not None:
                 surveying.cancel()
                 await asyncio.wait({surveying})
+                if not surveying.cancelled():
+                    surveying.exception()  # when something else has failed before, nobody needs to hear of this
         unknown = None if unread else (*opaque, *(path for path in untracked if path in excluded))
         return Snapshot(tree, (*notes, *unread), tuple(excluded), surveyed, tuple(litter)), unknown
 
@@ -272,9 +274,9 @@ class Snapshots:
     ) -> tuple[Survey, list[str]]:
         """What git does not keep of the files that an index knows; the index may be changed meanwhile."""
         copy = index.with_name(f"{index.name}.survey")
-        if index.exists():
-            shutil.copyfile(index, copy)
         try:
+            if index.exists():
+                shutil.copyfile(index, copy)
             listing = await shadow.ask(*_IGNORED, index=copy)
         finally:
             copy.unlink(missing_ok=True)

@@ -128,7 +128,8 @@ class Session:
         self._closers = tuple(closers)
         self._steers: deque[str] = deque()
         self._running: asyncio.Task[Any] | None = None
-        self._rewinding = False
+        self._at_rest = asyncio.Event()  # not while files or turns are put back
+        self._at_rest.set()
         self._spent = Usage()  # by the turn that runs
         self._shells = 0
         self._broken: OSError | None = None
@@ -327,14 +328,14 @@ class Session:
     @contextlib.contextmanager
     def _alone(self) -> Generator[None]:
         self._be_idle()
-        self._rewinding = True
+        self._at_rest.clear()
         try:
             yield
         finally:
-            self._rewinding = False
+            self._at_rest.set()
 
     def _be_idle(self) -> None:
-        if self._running is not None or self._rewinding:
+        if self._running is not None or not self._at_rest.is_set():
             what = "A turn is running." if self._running else "Files or turns are being put back."
             raise KimiError(what, hint="Wait for its end, or interrupt it.")
 
@@ -400,14 +401,21 @@ class Session:
         self._bus.publish(SessionRenamed(title))
 
     async def close(self) -> None:
-        """Kill background commands, close the connection and the journal. Safe to call twice."""
-        self.interrupt()
+        """Stop what runs, kill background commands, close the connection and the journal. Safe to call twice."""
+        await self._come_to_rest()
         for close in self._closers:
             await close()
         if self._journal is not None:
             self._journal.close()
             if self._turns and self._broken is None:
                 save_meta(self._meta)
+
+    async def _come_to_rest(self) -> None:
+        """How a turn ends, and what was put back, is still to be recorded."""
+        self.interrupt()
+        if self._running is not None:
+            await asyncio.wait({self._running})
+        await self._at_rest.wait()
 
     def _keep(self, record: Record) -> None:
         if record.agent != "main":

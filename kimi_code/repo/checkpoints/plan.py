@@ -27,7 +27,8 @@ class Move:
 class Plan:
     """What there `is` at the paths concerned, and what there is to be after all moves (`wanted`).
 
-    `make` and `remove` are folders that are to be there (with this mode), or to go if they are empty by then.
+    `make` and `remove` are folders that are to be there (with this mode), or to go if they are empty by then; `around`
+    are those that come with the files in them.
     `skipped` are files that are in no checkpoint, `unknown` those that no turn created: they stay.
     """
 
@@ -36,6 +37,7 @@ class Plan:
     wanted: dict[str, Node | None] = field(default_factory=dict[str, Node | None])
     merged: set[str] = field(default_factory=set[str])
     make: dict[str, int] = field(default_factory=dict[str, int])
+    around: dict[str, int] = field(default_factory=dict[str, int])
     remove: set[str] = field(default_factory=set[str])
     conflicts: dict[str, str] = field(default_factory=dict[str, str])
     skipped: set[str] = field(default_factory=set[str])
@@ -47,9 +49,15 @@ class Plan:
         return {path: node for path, node in self.wanted.items() if node != self.was[path] and path not in self.remove}
 
     @property
+    def made(self) -> dict[str, int]:
+        """The modes of all folders that come to be."""
+        return self.around | self.make
+
+    @property
     def empty(self) -> frozenset[str]:
         """The empty folders there are after it."""
-        filled = {folder for path, node in self.wanted.items() if node for folder in parents(path)}
+        there = [path for path, node in self.wanted.items() if node and path not in self.remove]
+        filled = {folder for path in there for folder in parents(path)}
         kept = (self.state.survey.empty | self.make.keys()) - self.remove
         return frozenset(folder for folder in kept if folder not in filled)
 
@@ -82,15 +90,15 @@ async def extend(
             wishes.setdefault(path, (target, target))
     skipped = now.skipped | move.source.skipped | move.target.skipped
     for path, (source, target) in wishes.items():
-        if not chosen(path):
-            continue
+        if not chosen(path) or (path.endswith("/") and not (shadow.worktree / path).is_dir()):
+            continue  # a folder that is to come gets its mode when it is made
         if path in skipped:
             plan.skipped.add(path)
             continue
         is_now = plan.wanted[path] if path in plan.wanted else since[path][1] if path in since else source
         plan.was.setdefault(path, is_now)
         plan.wanted[path] = await _decide(plan, shadow, path, (source, target), is_now, move, resolve)
-    await _plan_folders(plan, shadow, move, chosen)
+    await _plan_folders(plan, shadow, now, move, chosen)
 
 
 async def _decide(
@@ -136,10 +144,11 @@ def _reason(source: Node | None, is_now: Node | None, target: Node | None) -> st
     return "was changed since"
 
 
-async def _plan_folders(plan: Plan, shadow: Shadow, move: Move, chosen: Callable[[str], bool]) -> None:
+async def _plan_folders(plan: Plan, shadow: Shadow, now: State, move: Move, chosen: Callable[[str], bool]) -> None:
     emptied = {folder for path, node in plan.wanted.items() if node is None for folder in parents(path)}
     before, after = move.source.survey.empty, move.target.survey.empty
     appeared, vanished = filter(chosen, after - before), list(filter(chosen, before - after))
+    leaving = set(plan.remove)
     if emptied or vanished:
         there = await folders_of(shadow, move.target)
         above = {folder for path in vanished for folder in parents(path)}
@@ -147,11 +156,28 @@ async def _plan_folders(plan: Plan, shadow: Shadow, move: Move, chosen: Callable
         plan.remove |= gone
         plan.make = {folder: mode for folder, mode in plan.make.items() if folder not in gone}
     for folder in appeared:
-        plan.make[folder] = move.target.survey.mode(folder)
+        plan.make[folder] = 0
         plan.remove.difference_update({folder, *parents(folder)})
+    coming: set[str] = set()
     for path, node in plan.wanted.items():
         if node and node.kind != "folder":  # the mode of a folder that goes keeps nothing above it
-            plan.remove.difference_update(parents(path))
+            coming.update(parents(path))
+    plan.remove -= coming
+    coming.update(folder for path in plan.make for folder in parents(path))
+    plan.around = {folder: plan.around.get(folder, 0) for folder in coming if not (shadow.worktree / folder).is_dir()}
+    back = {folder for folder in leaving - plan.remove if (shadow.worktree / folder).is_dir()}
+    _plan_modes(plan, now, move.target, chosen, back)
+
+
+def _plan_modes(plan: Plan, now: State, target: State, chosen: Callable[[str], bool], back: Iterable[str]) -> None:
+    """The modes of folders that come to be, or come `back`: they are there, and were to go by an earlier move."""
+    for folders in (plan.make, plan.around):
+        for folder, mode in folders.items():
+            if not mode or chosen(folder):
+                folders[folder] = target.survey.mode(folder)
+    for folder in back:
+        plan.was.setdefault(folder, Node("folder", now.survey.mode(folder)))
+        plan.wanted[folder] = Node("folder", target.survey.mode(folder))
 
 
 def parents(path: str) -> Iterable[str]:

@@ -234,7 +234,7 @@ class Rewind:
     async def _after(self, plan: Plan, leg: _Leg, last: Kept) -> Kept:
         """The checkpoint of how everything is after `leg`."""
         state = await with_changes(
-            self._shadow, plan.state, plan.changes, plan.empty, made=plan.make, removed=plan.remove
+            self._shadow, plan.state, plan.changes, plan.empty, made=plan.made, removed=plan.remove
         )
         if await self._ledger.is_same(last, state):
             return last
@@ -244,13 +244,20 @@ class Rewind:
     async def _finish(self, plan: Plan, entries: Sequence[Entry], saved: Kept, target: State) -> Report:
         name = getattr(entries[-1], "operation", "") if entries else ""
         steps = swap.prepare(
-            self._shadow.worktree, name, plan.changes, plan.was, make=plan.make.items(), remove=plan.remove
+            self._shadow.worktree,
+            name,
+            plan.changes,
+            plan.was,
+            make=plan.make.items(),
+            around=plan.around,
+            remove=plan.remove,
         )
         conflicts = plan.conflicts | swap.obstacles(self._shadow.worktree, steps)
         display = self._ledger.display
         there = plan.make.keys() - set(steps.made)
+        actions = [action for action in plan.actions() if action.verb != "create" or action.path not in there]
         report = Report(
-            actions=tuple(replace(a, path=display(a.path)) for a in plan.actions() if a.path not in there),
+            actions=tuple(replace(action, path=display(action.path)) for action in actions),
             conflicts=tuple(Conflict(display(path), reason) for path, reason in sorted(conflicts.items())),
             notes=(*self._ledger.notes, *self._notes(plan, target)),
         )

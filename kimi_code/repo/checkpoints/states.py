@@ -72,8 +72,8 @@ async def _mode_differences(
     shadow: Shadow, a: State, b: State, known: Mapping[str, Difference]
 ) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
-    for path in {*a.survey.modes, *b.survey.modes}:
-        if path.endswith("/") and a.survey.mode(path) != b.survey.mode(path):
+    for path in await folders_of(shadow, a) & await folders_of(shadow, b):
+        if a.survey.mode(path) != b.survey.mode(path):
             found[path] = (Node("folder", a.survey.mode(path)), Node("folder", b.survey.mode(path)))
     listing = await shadow.ask("ls-tree", "-r", "-z", "--full-tree", b.tree)
     for entry in listing.split(b"\0"):
@@ -145,7 +145,7 @@ async def with_changes(
     tree = await _write_tree(shadow, state.tree, files) if files else state.tree
     usual = state.survey
     modes = {path: mode for path, mode in usual.modes.items() if path not in changes and path not in removed}
-    modes |= {folder: mode for folder, mode in made.items() if mode != usual.folder}
+    modes |= {folder: mode for folder, mode in made.items() if mode not in (0, usual.folder)}
     for path, node in changes.items():
         if node is None or node.kind == "link":
             continue
@@ -224,7 +224,7 @@ async def pack(shadow: Shadow, ids: Sequence[str]) -> str:
     """Write a pack of these objects into the shadow repository; returns its name."""
     folder = shadow.folder / "objects" / "pack"
     folder.mkdir(exist_ok=True)
-    command = ("pack-objects", "-q", "--window=0", str(folder / "pack"))
+    command = ("pack-objects", "-q", "--window=0", "--threads=1", str(folder / "pack"))
     return (await shadow.ask(*command, input="".join(f"{id}\n" for id in ids).encode())).decode().strip()
 
 

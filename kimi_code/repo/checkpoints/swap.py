@@ -75,10 +75,15 @@ def prepare(
     was: Mapping[str, Node | None],
     *,
     make: Collection[tuple[str, int]] = (),
+    around: Mapping[str, int] | None = None,
     remove: Iterable[str] = (),
 ) -> Swap:
-    """Work out the steps. Looks at folders only."""
-    modes = dict(make) | {path: node.mode for path, node in changes.items() if node and path.endswith("/")}
+    """Work out the steps. Looks at folders only. Folders in `around` have these modes if they are made."""
+    modes = (
+        dict(around or {})
+        | dict(make)
+        | {path: node.mode for path, node in changes.items() if node and path.endswith("/")}
+    )
     usable = {path: node for path, node in changes.items() if not path.endswith("/") or _is_folder(worktree / path)}
     steps = tuple(Step(path, was[path], node) for path, node in sorted(usable.items()))
     needed = {folder for step in steps if step.new for folder in parents(step.path)}
@@ -108,14 +113,22 @@ def obstacles(worktree: Path, swap: Swap) -> dict[str, str]:
             found[step.path] = "a folder with other files is in its place"
         elif any(_is_detour(worktree / folder, folder.rstrip("/") in leaving) for folder in parents(step.path)):
             found[step.path] = "its folder is a symlink or a file now"
-        elif step.old is not None and step.old.kind == "file" and there and not os.access(path, os.W_OK):
+        elif there and _is_protected(path, step):
             found[step.path] = "is read-only"
-        elif not os.access(_nearest_folder(path.parent), os.W_OK | os.X_OK):
+        elif step.moves and not os.access(_nearest_folder(path.parent), os.W_OK | os.X_OK):
             found[step.path] = "its folder is read-only"
     for folder in (made.rstrip("/") for made in swap.made):
         if folder not in leaving and _is_detour(worktree / folder, leaving=False):
             found[f"{folder}/"] = "a file is in the place of this folder"
     return found
+
+
+def _is_protected(path: Path, step: Step) -> bool:
+    """Whether a file may not be written, and that is not what the step takes back."""
+    if step.old is None or step.old.kind != "file" or os.access(path, os.W_OK):
+        return False
+    became_so = not step.old.mode & 0o200 and (step.new is None or bool(step.new.mode & 0o200))
+    return not became_so or os.name == "nt"  # where renames do not pass over the attribute
 
 
 def _is_folder(path: Path) -> bool:
