@@ -309,4 +309,5 @@ def _spurious(swarm: Swarm, started: Sequence[str]) -> Iterator[str]:
 def _repeated(swarm: Swarm) -> Iterator[str]:
     again = [task for task, progress in swarm.tasks.items() if progress.attempt > 1]
     if again and len(again) >= len(swarm.tasks) * 0.25:
-        yield f"{len(again)} of {len(swarm.tasks)} tasks needed more than one attempt: say more in each, and let no two change the same file."
+        many = f"{len(again)} of {len(swarm.tasks)}"
+        yield f"{many} tasks needed more than one attempt: say more in each, and let no two change the same file."
