@@ -325,7 +325,7 @@ class Job:
             if self.task.check and await self._check(checkout):
                 return None
             commit = await trees.commit(tree, f"{self.task.id}, brought together with what was merged\n", head)
-            await crew.keeper.keep(commit, head)
+            await crew.keeper.keep(commit, crew.queue.base)  # with the merged state, which nobody else keeps
             changes = await trees.changes(head, commit, renames=False)
             self._result = replace(self._result, commit=commit, changes=changes, outside=())
             self._report()

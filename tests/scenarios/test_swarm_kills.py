@@ -47,7 +47,6 @@ MOMENTS = [
     (JOURNAL, '"task":"a","to":"merging"'),
     (JOURNAL, '"task":"a","to":"merged"'),
     ("agents/b+resolver/records.jsonl", "turn_started"),
-    (JOURNAL, '"removed":1'),  # what the resolver made
     (JOURNAL, '"kind":"verified"'),
     (JOURNAL, '"kind":"ended"'),
 ]
@@ -120,6 +119,22 @@ async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_o
     assert git(lab.project, "log", "--oneline", "--all").count(b"\n") == 1
     assert git(lab.project, "stash", "list") == b""
     assert not kept.is_unfinished()
+
+
+async def test_what_was_brought_together_is_kept_with_the_merged_state_that_it_stands_on(
+    lab: Lab, attempt: Attempt
+) -> None:
+    # Two are merged when b comes: no agent ever made the commit of that state.
+    tasks = [{"id": id, "task": f"Write {id}"} for id in "acb"]
+    asked = play(lab, {"goal": "g", "tasks": tasks, "max_parallel": 1})
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"removed":1')  # what the resolver made
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert set(asked) == {""}
+    assert (lab.project / "shared.txt").read_text() == BOTH
+    assert (lab.project / "c.txt").read_text() == "c\n"
 
 
 async def test_agents_that_an_earlier_process_started_count(lab: Lab, attempt: Attempt) -> None:
