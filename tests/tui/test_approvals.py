@@ -97,7 +97,7 @@ async def test_a_key_stands_on_the_line_of_what_it_does(stage: Stage) -> None:
         for width in (40, 60, 80):
             await screen.pilot.resize_terminal(width, 24)
             await screen.until(lambda: "   ".join(shown()).split("   ") == hints)
-            assert keys.app.size.width == width
+            assert screen.app.size.width == width
         await screen.pilot.press("y")
         await screen.until(lambda: screen.shows("Good."))
 
