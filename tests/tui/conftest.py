@@ -19,7 +19,8 @@ from kimi_code.tui.widgets.approval import ApprovalPanel
 from kimi_code.tui.widgets.question import QuestionPanel
 from tests.server import FakeServer
 
-PATIENCE = 20.0  # seconds after which a test gives up; nothing waits for it on purpose
+PATIENCE = 30.0  # seconds after which a test gives up; nothing waits for it on purpose
+GLANCE = 0.01  # seconds between two looks at what is waited for
 
 
 @dataclass(slots=True)
@@ -42,10 +43,11 @@ class Lookout:
         return self.main.query_one(QuestionPanel)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Let the screen work until it holds."""
+        """Let the screen work until it holds. The screen paints when it likes: a look is no reason to."""
         async with asyncio.timeout(PATIENCE):
             while not condition():
-                await self.pilot.pause()
+                await asyncio.sleep(GLANCE)
+        await self.pilot.pause(0)  # what follows from it is on the screen, too
 
     async def ready(self) -> None:
         """Until the session is open and idle."""
@@ -78,10 +80,14 @@ class Lookout:
         await self.until(lambda: self.approval.display and self.approval.has_focus)
         self.approval.clock = lambda: float("inf")
 
-    async def questioned(self) -> None:
-        """Until a question is in sight, and its Enter counts."""
-        await self.until(lambda: self.question.display)
+    async def questioned(self, call_id: str = "") -> None:
+        """Until a question (that of this call) is in sight, and its Enter counts."""
+        await self.until(lambda: self.question.display and self._asks(call_id))
         self.question.clock = lambda: float("inf")
+
+    def _asks(self, call_id: str) -> bool:
+        request = self.main.requests.shown
+        return request is not None and call_id in ("", request.call_id)
 
     def shows(self, text: str) -> bool:
         """Whether the transcript has the text."""

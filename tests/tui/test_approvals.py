@@ -29,10 +29,16 @@ EDITS = {
 }
 
 
-async def asked_to_edit(screen: Lookout, project: Path) -> None:
-    (project / "a.txt").write_text(TWENTY)
+async def asked_to_edit(stage: Stage, screen: Lookout, answer: str) -> None:
+    """A turn that wants all of `EDITS` in a file as it was; it ends with `answer`."""
+    (stage.project / "a.txt").write_text(TWENTY)
+    stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say(answer))
     await screen.say("change it")
     await screen.asked()
+
+
+async def ended(screen: Lookout, answer: str) -> None:
+    await screen.until(lambda: screen.state == "idle" and screen.shows(answer))
 
 
 def last_result(stage: Stage) -> str:
@@ -40,90 +46,82 @@ def last_result(stage: Stage) -> str:
     return next(m["content"] for m in reversed(stage.server.requests[-1].messages) if m["role"] == "tool")
 
 
-async def test_one_of_two_hunks_is_taken(stage: Stage) -> None:
-    stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Partly."))
+async def test_hunks_are_taken_one_by_one_split_left_all_or_left_to_be_decided_as_one(stage: Stage) -> None:
+    file = stage.project / "a.txt"
     async with stage.open(permission_mode="ask") as screen:
-        await asked_to_edit(screen, stage.project)
+        await screen.ready()
+        # One of two.
+        await asked_to_edit(stage, screen, "Partly.")
         await screen.pilot.press("j", "j", "space")
         assert (screen.approval.picks.taken, len(screen.approval.picks.all)) == (1, 2)
         await screen.pilot.press("enter")
-        await screen.until(lambda: screen.shows("Partly."))
-    text = (stage.project / "a.txt").read_text()
-    assert text == TWENTY.replace("2\n", "two\n", 1).replace("6\n", "six\n", 1)
-    assert "approved only part" in last_result(stage)
-
-
-async def test_a_hunk_is_split_and_half_of_it_taken(stage: Stage) -> None:
-    stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Partly."))
-    async with stage.open(permission_mode="ask") as screen:
-        await asked_to_edit(screen, stage.project)
+        await ended(screen, "Partly.")
+        assert file.read_text() == TWENTY.replace("2\n", "two\n", 1).replace("6\n", "six\n", 1)
+        assert "approved only part" in last_result(stage)
+        # One is split, and half of it taken.
+        await asked_to_edit(stage, screen, "By halves.")
         await screen.pilot.press("j", "x", "space")
         assert [pick.taken for pick in screen.approval.picks.all] == [False, True, True]
         await screen.pilot.press("enter")
-        await screen.until(lambda: screen.shows("Partly."))
-    text = (stage.project / "a.txt").read_text()
-    assert text == TWENTY.replace("6\n", "six\n", 1).removesuffix("20\n") + "xx\n"
-
-
-async def test_taking_nothing_asks_for_words_and_denies(stage: Stage) -> None:
-    stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("As you wish."))
-    async with stage.open(permission_mode="ask") as screen:
-        await asked_to_edit(screen, stage.project)
+        await ended(screen, "By halves.")
+        assert file.read_text() == TWENTY.replace("6\n", "six\n", 1).removesuffix("20\n") + "xx\n"
+        # Taking nothing asks for words, and denies.
+        await asked_to_edit(stage, screen, "As you wish.")
         await screen.pilot.press("space", "j", "space", "enter", *"no", "enter")
-        await screen.until(lambda: screen.shows("As you wish."))
-    assert (stage.project / "a.txt").read_text() == TWENTY
-    assert "Denied: " in last_result(stage)
-    assert "; no. It was not done" in last_result(stage)
-
-
-@pytest.mark.parametrize("width", [40, 60, 80])
-async def test_a_key_stands_on_the_line_of_what_it_does(stage: Stage, width: int) -> None:
-    stage.server.script(call("Bash", {"command": "make all"}), say("Good."))
-    async with stage.open(size=(width, 24)) as screen:
-        await screen.ready()
-        await screen.say("build")
-        await screen.asked()
-        keys = screen.approval.query_one("#approval-keys", Static)
-        await screen.until(lambda: keys.size.height > 1 or width == 80)
-        shown = [keys.render_line(y).text.strip() for y in range(keys.size.height)]
-        hints = ["y allow once", "s for this session", "a always", "n deny", "e edit the command"]
-        assert "   ".join(shown).split("   ") == hints
-        await screen.pilot.press("y")
-        await screen.until(lambda: screen.shows("Good."))
-
-
-async def test_esc_leaves_the_hunks_and_interrupts_nothing(stage: Stage) -> None:
-    stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("All."))
-    async with stage.open(permission_mode="ask") as screen:
-        await asked_to_edit(screen, stage.project)
+        await ended(screen, "As you wish.")
+        assert file.read_text() == TWENTY
+        assert "Denied: " in last_result(stage)
+        assert "; no. It was not done" in last_result(stage)
+        # Esc leaves the hunks, and interrupts nothing.
+        await asked_to_edit(stage, screen, "All.")
         await screen.pilot.press("j", "escape")
         assert screen.approval.display
         assert not screen.approval.picking
         await screen.pilot.press("y")
-        await screen.until(lambda: screen.shows("All."))
-    assert "approved only part" not in last_result(stage)
+        await ended(screen, "All.")
+        assert "approved only part" not in last_result(stage)
 
 
-async def test_a_command_is_edited_before_it_runs(stage: Stage) -> None:
+async def test_a_key_stands_on_the_line_of_what_it_does(stage: Stage) -> None:
+    stage.server.script(call("Bash", {"command": "make all"}), say("Good."))
+    async with stage.open(size=(40, 24)) as screen:
+        await screen.ready()
+        await screen.say("build")
+        await screen.asked()
+        keys = screen.approval.query_one("#approval-keys", Static)
+
+        def shown() -> list[str]:
+            return [keys.render_line(y).text.strip() for y in range(keys.size.height)]
+
+        hints = ["y allow once", "s for this session", "a always", "n deny", "e edit the command"]
+        for width in (40, 60, 80):
+            await screen.pilot.resize_terminal(width, 24)
+            await screen.until(lambda: "   ".join(shown()).split("   ") == hints)
+            assert screen.app.size.width == width
+        await screen.pilot.press("y")
+        await screen.until(lambda: screen.shows("Good."))
+
+
+async def test_a_commands_parts_are_told_it_is_denied_with_words_or_edited_before_it_runs(stage: Stage) -> None:
+    stage.server.script(call("Bash", {"command": "ls && touch x"}), say("No then."))
     stage.server.script(call("Bash", {"command": "touch x && echo hi"}), say("Ran."))
     async with stage.open(permission_mode="ask") as screen:
         await screen.say("run it")
         await screen.asked()
+        text = str(screen.approval.query_one("#approval-text").render())
+        assert "✓ ls" in text
+        assert "? touch x  asked:" in text
+        # Keys that are typed into the words answer nothing.
+        await screen.pilot.press("n", *"yesax", "enter")
+        await ended(screen, "No then.")
+        assert not list(stage.project.iterdir())
+        assert "yesax" in last_result(stage)
+        await screen.say("run it again")
+        await screen.asked()
         await screen.pilot.press("e", *["left"] * len(" && echo hi"), "backspace", "y", "enter")
-        await screen.until(lambda: screen.shows("Ran."))
+        await ended(screen, "Ran.")
     assert [path.name for path in stage.project.iterdir()] == ["y"]
     assert "touch y && echo hi" in last_result(stage)
-
-
-async def test_keys_typed_into_the_words_answer_nothing(stage: Stage) -> None:
-    stage.server.script(call("Bash", {"command": "touch x"}), say("No then."))
-    async with stage.open(permission_mode="ask") as screen:
-        await screen.say("run it")
-        await screen.asked()
-        await screen.pilot.press("n", *"yesax", "enter")
-        await screen.until(lambda: screen.shows("No then."))
-    assert not list(stage.project.iterdir())
-    assert "yesax" in last_result(stage)
 
 
 def proposal(*hunks: Hunk, change: Change = "modified") -> Approval:
@@ -176,18 +174,6 @@ async def test_waiting_requests_are_a_queue_to_walk(stage: Stage) -> None:
         await screen.until(lambda: screen.main.requests.count == 2)
         await screen.pilot.press("y", "y")
         await screen.until(lambda: screen.shows("Read."))
-
-
-async def test_the_parts_of_a_command_line_are_told_with_what_they_would_do(stage: Stage) -> None:
-    stage.server.script(call("Bash", {"command": "ls && touch x"}), say("No then."))
-    async with stage.open(permission_mode="ask") as screen:
-        await screen.say("run it")
-        await screen.asked()
-        text = str(screen.approval.query_one("#approval-text").render())
-        assert "✓ ls" in text
-        assert "? touch x  asked:" in text
-        await screen.pilot.press("n", "enter")
-        await screen.until(lambda: screen.shows("No then."))
 
 
 def test_what_has_no_hunks_is_taken_or_left_whole() -> None:

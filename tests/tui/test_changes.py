@@ -53,18 +53,24 @@ async def begin(screen: Lookout, line: str, kind: type) -> Pilot[int]:
     return screen.pilot
 
 
-async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back(stage: Stage) -> None:
-    async with stage.open(yolo=True) as screen:
-        await turn(stage, screen, "make it", write("a", "one\n"))
+async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back_as_the_side_bar_knows(
+    stage: Stage,
+) -> None:
+    async with stage.open(yolo=True, size=(120, 40)) as screen:
+        await turn(stage, screen, "make it", write("a", "one\n"), write("b", "two\n", id="c2"))
+        await screen.pilot.press("ctrl+b")
+        await shown(screen, "sidebar", "before Write b")
+        await shown(screen, "sidebar", "a  +1 −0")
         pilot = await begin(screen, "/undo", RewindScreen)
         await shown(screen, "rewind-preview", "− a")
         await shown(screen, "rewind-preview", "make it")
         assert (stage.project / "a").exists()
         await pilot.press("enter")
-        await screen.until(lambda: screen.shows("Turn 1 was taken back, with 1 file."))
+        await screen.until(lambda: screen.shows("Turn 1 was taken back, with 2 files."))
         assert not (stage.project / "a").exists()
         assert not screen.shows("Done.")
         await screen.until(lambda: screen.shows("make it"))
+        await shown(screen, "sidebar", "Changed\nnothing")
         pilot = await begin(screen, "/redo", RewindScreen)
         await shown(screen, "rewind-preview", "+ a")
         await pilot.press("enter")
@@ -73,10 +79,23 @@ async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back(
         await screen.until(lambda: screen.shows("Done."))
 
 
-async def test_undo_leaves_what_the_user_changed_until_another_way_is_chosen(stage: Stage) -> None:
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+async def test_undo_waits_for_the_turn_and_leaves_what_the_user_changed_until_another_way_is_chosen(
+    stage: Stage, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    stage.server.script(call("Bash", {"command": f"cat {gate} && echo one > a"}), say("Done."))
+    (stage.project / "a").write_text("zero\n")
     async with stage.open(yolo=True) as screen:
-        (stage.project / "a").write_text("zero\n")
-        await turn(stage, screen, "make it", call("Bash", {"command": "echo one > a"}))
+        await screen.ready()
+        await screen.say("make it")
+        await screen.until(lambda: screen.main.activity.words.startswith("Bash"))
+        pilot = await begin(screen, "/undo", RewindScreen)
+        await shown(screen, "rewind-preview", "A turn is running.")
+        await pilot.press("enter", "escape")
+        gate.write_text("go\n")
+        await screen.until(lambda: screen.shows("Done.") and screen.state == "idle")
         (stage.project / "a").write_text("mine\n")
         pilot = await begin(screen, "/undo", RewindScreen)
         await shown(screen, "rewind-preview", "was changed since")
@@ -90,19 +109,8 @@ async def test_undo_leaves_what_the_user_changed_until_another_way_is_chosen(sta
         await screen.until(lambda: (stage.project / "a").read_text() == "zero\n")
 
 
-async def test_undo_of_the_files_alone_leaves_the_conversation(stage: Stage) -> None:
+async def test_undo_says_when_there_is_nothing_and_of_the_files_alone_leaves_the_conversation(stage: Stage) -> None:
     async with stage.open(yolo=True) as screen:
-        await turn(stage, screen, "make it", write("a", "one\n"))
-        pilot = await begin(screen, "/undo files", RewindScreen)
-        await shown(screen, "rewind-preview", "files only")
-        await pilot.press("enter")
-        await screen.until(lambda: screen.shows("the conversation stays"))
-        assert not (stage.project / "a").exists()
-        await screen.until(lambda: screen.shows("Done."))
-
-
-async def test_nothing_to_undo_and_words_nobody_knows_are_said(stage: Stage) -> None:
-    async with stage.open() as screen:
         await screen.ready()
         pilot = await begin(screen, "/undo", RewindScreen)
         await shown(screen, "rewind-preview", "nothing to undo")
@@ -111,20 +119,12 @@ async def test_nothing_to_undo_and_words_nobody_knows_are_said(stage: Stage) -> 
         await screen.until(lambda: screen.shows("'everything' is no number"))
         await screen.say("/review")
         await screen.until(lambda: screen.shows("Nothing has changed since this session began"))
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-async def test_undo_while_a_turn_runs_is_refused_with_words(stage: Stage, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    stage.server.script(call("Bash", {"command": f"cat {gate}"}), say("Done."))
-    async with stage.open(yolo=True) as screen:
-        await screen.say("wait")
-        await screen.until(lambda: screen.main.activity.words.startswith("Bash"))
-        pilot = await begin(screen, "/undo", RewindScreen)
-        await shown(screen, "rewind-preview", "A turn is running.")
-        await pilot.press("enter", "escape")
-        gate.write_text("go\n")
+        await turn(stage, screen, "make it", write("a", "one\n"))
+        pilot = await begin(screen, "/undo files", RewindScreen)
+        await shown(screen, "rewind-preview", "files only")
+        await pilot.press("enter")
+        await screen.until(lambda: screen.shows("the conversation stays"))
+        assert not (stage.project / "a").exists()
         await screen.until(lambda: screen.shows("Done."))
 
 
@@ -185,10 +185,21 @@ async def test_a_review_takes_one_hunk_back_and_sends_the_comments_as_one_messag
         assert sent.endswith("My comments on the changes:\n\na:38\n> last\nwhy\n\nb:1\n> new\nno")
 
 
-async def test_a_review_stays_open_when_a_file_was_changed_meanwhile(stage: Stage) -> None:
-    async with stage.open(yolo=True) as screen:
-        await turn(stage, screen, "change", write("a", "one\n"))
+async def test_a_review_fits_forty_columns_and_two_hundred_and_stays_open_when_a_file_was_changed_meanwhile(
+    stage: Stage,
+) -> None:
+    (stage.project / "a").write_text(LINES)
+    async with stage.open(yolo=True, size=(40, 12)) as screen:
+        await turn(stage, screen, "change", call("Bash", {"command": "sed -i 's/line 7/a long line/' a"}))
         pilot = await begin(screen, "/review", ReviewScreen)
+        await shown(screen, "review-hunks", "7 │ + a long line")
+        assert not screen.app.screen.query_one("#review-files").display
+        await pilot.resize_terminal(200, 40)
+        await screen.until(
+            lambda: any(
+                "- line 7" in line and "+ a long line" in line for line in text_of(screen, "review-hunks").split("\n")
+            )
+        )
         (stage.project / "a").write_text("mine\n")
         await pilot.press("R", "enter")
         await shown(screen, "review-hint", "Nothing was taken back: a was changed since")
@@ -197,21 +208,6 @@ async def test_a_review_stays_open_when_a_file_was_changed_meanwhile(stage: Stag
         await shown(screen, "review-hint", "leaving again throws them away")
         await pilot.press("escape")
         await screen.until(lambda: screen.app.screen is screen.main)
-
-
-async def test_a_review_fits_forty_columns_and_two_hundred(stage: Stage) -> None:
-    (stage.project / "a").write_text(LINES)
-    async with stage.open(yolo=True, size=(200, 40)) as screen:
-        await turn(stage, screen, "change", call("Bash", {"command": "sed -i 's/line 7/a long line/' a"}))
-        pilot = await begin(screen, "/review", ReviewScreen)
-        await shown(screen, "review-hunks", "7 - line 7")
-        assert any(
-            "- line 7" in line and "+ a long line" in line for line in text_of(screen, "review-hunks").split("\n")
-        )
-        await pilot.resize_terminal(40, 12)
-        await screen.until(lambda: "7 │ + a long line" in text_of(screen, "review-hunks"))
-        assert not screen.app.screen.query_one("#review-files").display
-        await pilot.press("escape")
 
 
 async def test_a_fork_goes_on_in_a_new_session(stage: Stage) -> None:
@@ -250,18 +246,7 @@ async def test_every_deed_of_the_list_of_sessions_works(stage: Stage) -> None:
         await screen.until(lambda: screen.main.session.id == fork.id)
         await screen.ready()
         pilot = await begin(screen, "/sessions", Sessions)
-        await pilot.press("down", "ctrl+d", "ctrl+d")
+        await pilot.press("down", "ctrl+d")
+        assert len(store.list()) == 2
+        await pilot.press("ctrl+d")
         await screen.until(lambda: [meta.id for meta in store.list()] == [fork.id])
-
-
-async def test_the_side_bar_names_checkpoints_and_what_is_changed_in_truth(stage: Stage) -> None:
-    async with stage.open(yolo=True, size=(120, 40)) as screen:
-        await turn(stage, screen, "make it", write("a", "one\n"), write("b", "two\n", id="c2"))
-        await screen.pilot.press("ctrl+b")
-        await shown(screen, "sidebar", "before Write b")
-        await shown(screen, "sidebar", "a  +1 −0")
-        await begin(screen, "/undo", RewindScreen)
-        await shown(screen, "rewind-preview", "− a")
-        await screen.pilot.press("enter")
-        await screen.until(lambda: screen.app.screen is screen.main)
-        await shown(screen, "sidebar", "Changed\nnothing")

@@ -20,35 +20,43 @@ def use() -> None:
 
 
 def page(screen: Lookout) -> str:
-    return str(screen.app.screen.query_one("#page-body Static", Static).render())
+    """What the page above shows; nothing while it is being made."""
+    return "".join(str(text.render()) for text in screen.app.screen.query("#page-body Static").results(Static))
 
 
-async def test_a_symbol_after_an_at_sign_is_completed_to_its_name_and_place(stage: Stage) -> None:
+async def test_paths_and_symbols_after_an_at_sign_are_completed_and_the_map_and_the_doctor_are_pages(
+    stage: Stage,
+) -> None:
     (stage.project / "ledger.py").write_text(CODE)
     (stage.project / "unsettled.txt").write_text("")
     async with stage.open() as screen:
         await screen.ready()
-        await screen.pilot.press(*"look at @settl")
         offered = screen.main.query_one(Completions)
-        await screen.until(lambda: offered.chosen is not None and offered.chosen.label == "Ledger.settle_up")
-        await screen.pilot.press("tab")
-        await screen.until(lambda: screen.main.prompt.text == "look at Ledger.settle_up (@ledger.py:2) ")
-
-
-async def test_paths_after_an_at_sign_come_without_waiting_for_symbols(stage: Stage) -> None:
-    (stage.project / "ledger.py").write_text(CODE)
-    async with stage.open() as screen:
-        await screen.ready()
+        # Paths come without waiting for symbols, and stay before them.
         await screen.pilot.press(*"@ledg")
-        offered = screen.main.query_one(Completions)
         await screen.until(lambda: offered.chosen is not None and offered.chosen.text == "@ledger.py ")
-        await screen.until(lambda: offered.option_count == 2)  # and the class, behind the file
+        await screen.until(lambda: offered.option_count == 2)
         assert offered.chosen is not None
         assert offered.chosen.text == "@ledger.py "
+        await screen.pilot.press("ctrl+c", *"see @settl")
+        await screen.until(lambda: offered.chosen is not None and offered.chosen.label == "Ledger.settle_up")
+        await screen.pilot.press("tab")
+        await screen.until(lambda: screen.main.prompt.text == "see Ledger.settle_up (@ledger.py:2) ")
+        await screen.pilot.press("ctrl+c")
+        await screen.say("/map settle_up")
+        await screen.until(lambda: type(screen.app.screen) is Page and "ledger.py" in page(screen))
+        assert "settle_up" in page(screen)
+        await screen.pilot.press("escape")
+        await screen.until(lambda: screen.app.screen is screen.main)
+        await screen.say("/doctor")
+        await screen.until(lambda: type(screen.app.screen) is Page and "git" in page(screen))
 
 
-async def test_a_side_question_is_answered_from_the_conversation_and_leaves_no_trace(stage: Stage) -> None:
+async def test_a_side_question_is_answered_from_the_conversation_leaves_no_trace_and_says_why_it_failed(
+    stage: Stage,
+) -> None:
     stage.server.script(say("The key is under the mat."), say("Under the **mat**."), say("Fine."))
+    stage.server.script(error(400, message="no such thing"))
     async with stage.open() as screen:
         await screen.ready()
         await screen.ask("where is it?")
@@ -65,6 +73,8 @@ async def test_a_side_question_is_answered_from_the_conversation_and_leaves_no_t
         assert session.meta.journal.read_bytes() == journal
         assert session.standing.tokens > tokens
         await screen.ask("thanks")
+        await screen.say("/btw hello?")
+        await screen.until(lambda: isinstance(screen.app.screen, Aside) and "no such thing" in page(screen))
     assert "where was that" not in str(stage.server.requests[2].messages)
 
 
@@ -84,14 +94,6 @@ async def test_a_side_question_can_be_asked_while_a_turn_runs_and_closing_it_end
         await screen.until(lambda: screen.state == "idle")
 
 
-async def test_a_side_question_that_fails_says_why(stage: Stage) -> None:
-    stage.server.script(error(400, message="no such thing"))
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.say("/btw hello?")
-        await screen.until(lambda: isinstance(screen.app.screen, Aside) and "no such thing" in page(screen))
-
-
 async def test_init_asks_for_agents_md_and_for_an_update_where_there_is_one(stage: Stage) -> None:
     stage.server.script(
         call("Write", {"path": "AGENTS.md", "content": "# How\n"}), say("Written."), say("Still right.")
@@ -107,24 +109,3 @@ async def test_init_asks_for_agents_md_and_for_an_update_where_there_is_one(stag
     assert "Write AGENTS.md at the root" in first
     assert first.endswith("The user adds: in German")
     assert "AGENTS.md exists here already" in second
-
-
-async def test_the_map_is_a_page_and_can_be_about_something(stage: Stage) -> None:
-    (stage.project / "ledger.py").write_text(CODE)
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.say("/map settle_up")
-        await screen.until(lambda: type(screen.app.screen) is Page)
-        assert "ledger.py" in page(screen)
-        assert "settle_up" in page(screen)
-
-
-async def test_a_note_goes_to_agents_md_and_doctor_answers_in_the_session(stage: Stage) -> None:
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.say("# use tabs")
-        await screen.until(lambda: screen.shows("Added to"))
-        assert (stage.project / "AGENTS.md").read_text() == "- use tabs\n"
-        await screen.say("/doctor")
-        await screen.until(lambda: type(screen.app.screen) is Page)
-        assert "git" in page(screen)

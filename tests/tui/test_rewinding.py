@@ -1,6 +1,5 @@
 """Esc Esc: back to an earlier prompt, with the files or without; and Vim's keys in the prompt."""
 
-import pytest
 from textual.widgets import Static
 
 from kimi_code.tui.screens.picker import Picker
@@ -51,8 +50,11 @@ async def test_esc_esc_takes_back_files_and_conversation_and_gives_the_words_bac
         assert "something else" in texts
 
 
-async def test_the_conversation_alone_goes_back(stage: Stage) -> None:
+async def test_the_conversation_alone_goes_back_and_without_a_prompt_nothing_does(stage: Stage) -> None:
     async with stage.open(yolo=True) as screen:
+        await screen.ready()
+        await screen.pilot.press("escape", "escape")
+        await screen.until(lambda: screen.shows("There is no earlier prompt"))
         await two_turns(stage, screen)
         await go_back(screen, "|", "down")
         await screen.until(lambda: screen.main.prompt.text == "write the second")
@@ -74,39 +76,19 @@ async def test_files_alone_go_back_and_not_over_what_was_changed_since(stage: St
         assert screen.main.prompt.text == ""
 
 
-async def test_without_a_prompt_there_is_nothing_to_go_back_to(stage: Stage) -> None:
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.pilot.press("escape", "escape")
-        await screen.until(lambda: screen.shows("There is no earlier prompt"))
-
-
-@pytest.mark.parametrize(
-    ("keys", "text"),
-    [
-        (["o", "n", "e", "escape", "A", "!"], "one!"),
-        (["o", "n", "e", "space", "t", "w", "o", "escape", "b", "d", "w", "u"], "one two"),
-        (["o", "n", "e", "escape", "y", "y", "p", "k", "x"], "ne\none"),
-    ],
-)
-async def test_vims_keys_work_in_the_prompt(stage: Stage, keys: list[str], text: str) -> None:
-    stage.configure("[screen]\nvim = true\n")
-    async with stage.open() as screen:
-        await screen.pilot.press(*keys)
-        assert screen.main.prompt.text == text
-
-
-async def test_vims_mode_is_in_the_status_line_and_sending_leads_back_to_insert(stage: Stage) -> None:
+async def test_vims_keys_work_in_the_prompt_its_mode_is_shown_and_sending_leads_back_to_insert(stage: Stage) -> None:
     stage.configure('sandbox = "off"\n[screen]\nvim = true\n')
     stage.server.script(say("Hi."))
     async with stage.open() as screen:
         await screen.ready()
         assert "INSERT" in str(screen.main.status.render())
-        await screen.pilot.press(*"hello", "escape")
+        await screen.pilot.press(*"one", "escape")
         assert "NORMAL" in str(screen.main.status.render())
-        await screen.pilot.press("enter")
+        await screen.pilot.press(*"yypkx")
+        assert screen.main.prompt.text == "ne\none"
+        await screen.pilot.press("d", "d", *"A!", "space", *"two", "escape", *"bdw", "enter")
         await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
-        assert stage.server.requests[0].last["content"].endswith("hello")
+        assert stage.server.requests[0].last["content"].endswith("one!")
         assert "INSERT" in str(screen.main.status.render())
         await screen.pilot.press("escape", "k")
-        assert screen.main.prompt.text == "hello"
+        assert screen.main.prompt.text.strip() == "one!"

@@ -8,7 +8,6 @@ from textual import events
 
 from kimi_code.tui.host import Which
 from kimi_code.tui.screens.page import Page
-from kimi_code.tui.screens.sessions import Sessions
 from tests.server import FakeServer, call, error, say
 from tests.tui.conftest import Lookout, Stage
 
@@ -25,13 +24,6 @@ async def test_what_is_typed_before_the_session_is_open_is_sent_when_it_is(stage
         assert stage.server.requests[0].last["content"].endswith("hello")
 
 
-async def test_a_prompt_on_the_command_line_is_sent_at_once(stage: Stage) -> None:
-    stage.server.script(say("Done."))
-    async with stage.open(prompt="do it") as screen:
-        await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
-        await screen.until(lambda: screen.shows("do it"))
-
-
 async def test_without_a_key_the_screen_stays_and_says_how_to_go_on(stage: Stage) -> None:
     env = {name: value for name, value in stage.env.items() if name not in ("KIMI_API_KEY", "KIMI_BASE_URL")}
     stage.configure('provider = "openai"\nmodel = "openai/x"\n')
@@ -41,21 +33,7 @@ async def test_without_a_key_the_screen_stays_and_says_how_to_go_on(stage: Stage
         assert screen.main.prompt.has_focus
 
 
-async def test_an_approved_edit_is_made_and_the_prompt_has_the_keyboard_again(stage: Stage) -> None:
-    file = stage.project / "a.txt"
-    file.write_text("one\n")
-    stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDIT), say("Changed."))
-    async with stage.open(permission_mode="ask") as screen:
-        await screen.say("change it")
-        await screen.asked()
-        await screen.pilot.press("y")
-        await screen.until(lambda: screen.shows("Changed."))
-        assert file.read_text() == "two\n"
-        assert screen.main.prompt.has_focus
-        assert not screen.approval.display
-
-
-async def test_keys_pressed_while_an_approval_appears_approve_nothing(stage: Stage) -> None:
+async def test_keys_pressed_while_an_approval_appears_approve_nothing_and_later_ones_do(stage: Stage) -> None:
     file = stage.project / "a.txt"
     file.write_text("one\n")
     stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDIT), say("Changed."))
@@ -76,29 +54,25 @@ async def test_keys_pressed_while_an_approval_appears_approve_nothing(stage: Sta
         await screen.pilot.press("y")
         await screen.until(lambda: screen.shows("Changed."))
         assert file.read_text() == "two\n"
+        assert screen.main.prompt.has_focus
+        assert not screen.approval.display
 
 
-async def test_a_denial_tells_the_model_the_words(stage: Stage) -> None:
+async def test_a_denial_tells_the_model_the_words_and_a_rule_for_the_session_is_not_asked_for_again(
+    stage: Stage,
+) -> None:
     file = stage.project / "a.txt"
     file.write_text("one\n")
+    back = {"path": "a.txt", "old_string": "two", "new_string": "three"}
     stage.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDIT), say("As you wish."))
+    stage.server.script(call("Edit", EDIT, id="c2"), call("Edit", back, id="c3"), say("Done."))
     async with stage.open(permission_mode="ask") as screen:
         await screen.say("change it")
         await screen.asked()
         await screen.pilot.press("n", *"yes", "space", *"but", "enter")
-        await screen.until(lambda: screen.shows("As you wish."))
+        await screen.until(lambda: screen.shows("As you wish.") and screen.state == "idle")
         assert file.read_text() == "one\n"
         assert "yes but" in stage.server.requests[-1].last["content"]
-
-
-async def test_a_rule_for_the_session_is_not_asked_for_again(stage: Stage) -> None:
-    file = stage.project / "a.txt"
-    file.write_text("one\n")
-    back = {"path": "a.txt", "old_string": "two", "new_string": "three"}
-    stage.server.script(
-        call("Read", {"path": "a.txt"}, id="c1"), call("Edit", EDIT, id="c2"), call("Edit", back, id="c3"), say("Done.")
-    )
-    async with stage.open(permission_mode="ask") as screen:
         await screen.say("change it twice")
         await screen.asked()
         await screen.pilot.press("s")
@@ -106,43 +80,30 @@ async def test_a_rule_for_the_session_is_not_asked_for_again(stage: Stage) -> No
         assert file.read_text() == "three\n"
 
 
-async def test_a_question_is_answered_by_an_option_or_by_words(stage: Stage) -> None:
-    asked = {"question": "Which?", "options": ["red", "green"]}
-    stage.server.script(call("Ask", asked, id="c1"), call("Ask", asked, id="c2"), say("Good."))
-    async with stage.open() as screen:
-        await screen.say("ask me")
-        await screen.questioned()
-        await screen.pilot.press("down", "enter")
-        await screen.until(lambda: len(stage.server.requests) == 2 and screen.question.display)
-        await screen.pilot.press(*"blue", "enter")
-        await screen.until(lambda: screen.shows("Good."))
-        assert [request.last["content"] for request in stage.server.requests[1:]] == ["green", "blue"]
-
-
-async def test_several_options_are_taken_with_words_of_ones_own(stage: Stage) -> None:
+async def test_a_question_is_answered_by_an_option_by_words_or_by_several_of_both(stage: Stage) -> None:
+    one = {"question": "Which?", "options": ["red", "green"]}
     options = [{"label": "red", "description": "as roses"}, "green", {"label": "blue"}]
-    asked = {"question": "Which?", "options": options, "several": True}
-    stage.server.script(call("Ask", asked), say("Good."))
-    async with stage.open() as screen:
-        await screen.say("ask me")
-        await screen.questioned()
-        await screen.pilot.press("space", "down", "space", "space", "down", "space", *"and", "space", *"teal", "enter")
-        await screen.until(lambda: screen.shows("Good."))
-        assert stage.server.requests[1].last["content"] == "red\nblue\nand teal"
-
-
-async def test_enter_pressed_while_a_question_appears_answers_nothing(stage: Stage) -> None:
-    stage.server.script(call("Ask", {"question": "Which?", "options": ["red", "green"]}), say("Good."))
+    several = {"question": "Which of them?", "options": options, "several": True}
+    stage.server.script(
+        call("Ask", one, id="c1"), call("Ask", one, id="c2"), call("Ask", several, id="c3"), say("Good.")
+    )
     async with stage.open() as screen:
         await screen.ready()
         screen.question.clock = lambda: 100.0
         await screen.say("ask me")
         await screen.until(lambda: screen.question.display)
+        # An Enter that was meant for something else answers nothing.
         await screen.pilot.press("enter")
         assert screen.question.display
         screen.question.clock = lambda: 100.5
-        await screen.pilot.press("enter")
+        await screen.pilot.press("down", "enter")
+        await screen.questioned("c2")
+        await screen.pilot.press(*"blue", "enter")
+        await screen.questioned("c3")
+        await screen.pilot.press("space", "down", "space", "space", "down", "space", *"and", "space", *"teal", "enter")
         await screen.until(lambda: screen.shows("Good."))
+        answers = [request.last["content"] for request in stage.server.requests[1:]]
+        assert answers == ["green", "blue", "red\nblue\nand teal"]
 
 
 class Held:
@@ -164,9 +125,11 @@ needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named p
 
 
 @needs_fifo
-async def test_typing_while_it_works_queues_and_ctrl_s_steers(stage: Stage, tmp_path: Path) -> None:
+async def test_typing_while_it_works_queues_ctrl_s_steers_and_esc_gives_back_what_was_queued(
+    stage: Stage, tmp_path: Path
+) -> None:
     held = Held(tmp_path)
-    stage.server.script(held.call, say("First done."), say("Second done."))
+    stage.server.script(held.call, say("First done."), say("Second done."), held.call)
     async with stage.open(yolo=True) as screen:
         await screen.say("first")
         await held.begun(screen)
@@ -178,20 +141,13 @@ async def test_typing_while_it_works_queues_and_ctrl_s_steers(stage: Stage, tmp_
         await screen.until(lambda: screen.shows("Second done.") and screen.state == "idle")
         assert stage.server.requests[1].last["content"] == "careful"
         assert stage.server.requests[2].last["content"] == "second"
-
-
-@needs_fifo
-async def test_esc_interrupts_and_gives_back_what_was_queued(stage: Stage, tmp_path: Path) -> None:
-    held = Held(tmp_path)
-    stage.server.script(held.call)
-    async with stage.open(yolo=True) as screen:
-        await screen.say("first")
+        await screen.say("third")
         await held.begun(screen)
-        await screen.say("second")
+        await screen.say("fourth")
         await screen.until(lambda: screen.main.conversation.queue)
         await screen.pilot.press("escape")
         await screen.until(lambda: screen.state == "idle")
-        assert screen.main.prompt.text == "second"
+        assert screen.main.prompt.text == "fourth"
         await screen.until(lambda: screen.shows("interrupted"))
 
 
@@ -216,7 +172,8 @@ async def test_shift_tab_changes_the_mode_and_the_model_is_told(stage: Stage) ->
         assert "hold from now on: reading files and editing" in stage.server.requests[1].last["content"]
 
 
-async def test_a_command_of_the_users_own_runs_and_its_output_is_told(stage: Stage) -> None:
+async def test_a_command_of_the_users_own_runs_and_is_told_and_a_note_goes_into_the_instructions(stage: Stage) -> None:
+    (stage.project / "AGENTS.md").write_text("- be kind")
     stage.server.script(say("I see."))
     async with stage.open(permission_mode="plan") as screen:
         await screen.ready()
@@ -225,15 +182,13 @@ async def test_a_command_of_the_users_own_runs_and_its_output_is_told(stage: Sta
         await screen.ask("what did it say?")
         texts = [message["content"] for message in stage.server.requests[0].messages]
         assert any("$ echo sesame\nsesame" in text for text in texts)
-
-
-async def test_a_note_goes_into_the_projects_instructions(stage: Stage) -> None:
-    (stage.project / "AGENTS.md").write_text("- be kind")
-    async with stage.open() as screen:
-        await screen.ready()
         await screen.say("# run the tests with tox")
         await screen.until(lambda: screen.shows("Added to"))
         assert (stage.project / "AGENTS.md").read_text() == "- be kind\n- run the tests with tox\n"
+        (stage.project / "AGENTS.md").unlink()
+        await screen.say("# use tabs")
+        await screen.until((stage.project / "AGENTS.md").exists)
+        assert (stage.project / "AGENTS.md").read_text() == "- use tabs\n"
 
 
 async def test_commands_complete_run_and_say_what_is_wrong(stage: Stage) -> None:
@@ -263,25 +218,15 @@ async def test_commands_complete_run_and_say_what_is_wrong(stage: Stage) -> None
         await screen.until(lambda: screen.main.session.standing.model == "fake-2")
 
 
-async def test_compaction_on_demand_replaces_the_history(stage: Stage) -> None:
+async def test_a_prompt_on_the_command_line_is_sent_at_once_and_compaction_replaces_it(stage: Stage) -> None:
     stage.server.script(say("Hi."), say("## Goal\nTo greet."), say("Again."))
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.ask("hello")
+    async with stage.open(prompt="hello") as screen:
+        await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
+        await screen.until(lambda: screen.shows("hello"))
         await screen.say("/compact")
         await screen.until(lambda: len(stage.server.requests) == 2 and screen.state == "idle")
         await screen.ask("go on")
         assert "To greet." in str(stage.server.requests[2].messages)
-
-
-async def test_paths_complete_from_the_projects_files(stage: Stage) -> None:
-    (stage.project / "src").mkdir()
-    (stage.project / "src/pricing.py").write_text("")
-    async with stage.open() as screen:
-        await screen.pilot.press(*"see @pric")
-        await screen.until(lambda: screen.main.completions.is_open)
-        await screen.pilot.press("tab")
-        assert screen.main.prompt.text == "see @src/pricing.py "
 
 
 async def test_history_drafts_and_pastes(stage: Stage) -> None:
@@ -325,42 +270,21 @@ async def test_a_resumed_session_shows_what_was_said_and_new_begins_another(stag
         await screen.until(lambda: screen.shows("Still 42."))
 
 
-async def test_sessions_are_renamed_and_deleted_in_their_list(stage: Stage) -> None:
-    stage.server.script(say("One."))
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.ask("first")
-        first = screen.main.session.meta
-        await screen.say("/new")
-        await screen.until(lambda: screen.main.conversation.session and screen.main.session.id != first.id)
-        await screen.say("/sessions")
-        await screen.until(lambda: isinstance(screen.app.screen, Sessions))
-        await screen.pilot.press("ctrl+n")
-        await screen.until(lambda: not isinstance(screen.app.screen, Sessions))
-        await screen.pilot.press("!", "enter")
-        store = screen.main.host.store()
-        await screen.until(lambda: store.find(first.id).title == "first!")
-        await screen.until(lambda: isinstance(screen.app.screen, Sessions))
-        await screen.pilot.press("ctrl+d")
-        assert store.list()
-        await screen.pilot.press("ctrl+d")
-        assert not store.list()
-
-
-async def test_the_users_keys_replace_ours(stage: Stage) -> None:
+async def test_the_users_keys_replace_ours_paths_complete_and_ctrl_c_clears_and_twice_leaves(stage: Stage) -> None:
     stage.configure('[screen.keys]\n"screen.sidebar" = "f4"\n')
+    (stage.project / "src").mkdir()
+    (stage.project / "src/pricing.py").write_text("")
     async with stage.open() as screen:
+        await screen.pilot.press(*"see @pric")
+        await screen.until(lambda: screen.main.completions.is_open)
+        await screen.pilot.press("tab")
+        assert screen.main.prompt.text == "see @src/pricing.py "
         await screen.ready()
         await screen.pilot.press("ctrl+b")
         assert not screen.main.sidebar.display
         await screen.pilot.press("f4")
         assert screen.main.sidebar.display
-
-
-async def test_ctrl_c_clears_the_prompt_and_twice_leaves(stage: Stage) -> None:
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.pilot.press(*"oops", "ctrl+c")
+        await screen.pilot.press("ctrl+c")
         assert screen.main.prompt.text == ""
         await screen.pilot.press("ctrl+c", "ctrl+c")
         await screen.until(lambda: screen.app.return_value == 0)

@@ -9,6 +9,7 @@ from kimi_code import events
 from kimi_code.events import Event, Record
 from kimi_code.secrets import Scrubber
 from kimi_code.session.codec import Lines, UnknownRecord, decode, encode, schema, wire_name
+from tests.costly import costly
 
 # params is a mapping of whatever JSON holds.
 _json = st.recursive(
@@ -32,6 +33,7 @@ st.register_type_strategy(float, st.floats(0, 1e9))
 
 @pytest.mark.parametrize("cls", _classes, ids=lambda cls: cls.__name__)
 def test_every_event_comes_back_as_it_went(cls: type) -> None:
+    @costly
     @given(build(cls))
     def comes_back(event: Event) -> None:
         line = encode(Record(7, "main", 12.5, event))

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from kimi_code.repo.index import Index
 from kimi_code.repo.outline import Focus
@@ -48,9 +49,7 @@ def git(folder: Path, *args: str) -> None:
     subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    root = tmp_path / "project"
+def make_project(root: Path) -> Path:
     (root / "app").mkdir(parents=True)
     (root / "app" / "__init__.py").touch()
     (root / "app" / "store.py").write_text(STORE)
@@ -61,6 +60,11 @@ def project(tmp_path: Path) -> Path:
     (root / "build" / "made.py").write_text("def made(): pass\n")
     git(root, "init", "-q")
     return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "project")
 
 
 @asynccontextmanager
@@ -79,66 +83,76 @@ async def names(index: Index, query: str) -> list[str]:
 
 # --- Answers ---
 
-
-async def test_definitions_are_found_by_parts_of_their_names_and_by_what_they_stand_in(project: Path) -> None:
-    async with opened(project) as index:
-        assert await names(index, "putv") == ["Store.put_value"]
-        found = (await index.symbols("Store.val")).items
-        assert {each.qualified for each in found} == {"Store.put_value", "Store.get_value"}
-        first = (await index.symbols("store")).items[0]
-        assert (first.qualified, first.kind, first.path, first.line) == ("Store", "class", "app/store.py", 3)
-        assert [each.name for each in (await index.symbols("store", kind="function")).items] == ["open_store"]
-        assert (await index.symbols("store", path="app/main.py")).items == ()
-        assert (await index.symbols("store", path="**/st*.py", limit=1)).items == (first,)
-        assert (await index.symbols("made")).items == ()
+asks_only = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_definition_is_found_by_its_exact_name(project: Path) -> None:
-    async with opened(project) as index:
-        await index.wait(60)
-        (method,) = (await index.definitions_of("Store.put_value")).items
-        assert STORE.encode()[method.start_byte : method.end_byte].startswith(b"def put_value")
-        assert (await index.definitions_of("Other.put_value")).items == ()
-        assert (await index.definitions_of("put_val")).items == ()
-
-
-async def test_uses_are_given_by_file_with_what_they_stand_in(project: Path) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def still(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Index]:
+    """The index of a project that does not change."""
+    project = make_project(tmp_path_factory.mktemp("still") / "project")
     (project / "other.py").write_text("def f(x):\n    x.put_value(2)\n")
     async with opened(project) as index:
-        await index.wait(60)
-        found = {file.path: file for file in (await index.references_to("put_value")).items}
-        assert [(use.line, use.enclosing) for use in found["app/store.py"].uses] == [(10, "Store.get_value")]
-        assert [(use.line, use.enclosing) for use in found["app/main.py"].uses] == [(6, "main")]
-        assert found["app/store.py"].resolved and not found["other.py"].resolved
+        yield index
 
 
-async def test_a_file_is_outlined_and_a_line_knows_its_definition(project: Path) -> None:
-    async with opened(project) as index:
-        outline = await index.outline("app/store.py")
-        assert outline and [each.name for each in outline.definitions] == [
-            "Store",
-            "put_value",
-            "get_value",
-            "open_store",
-        ]
-        around = await index.enclosing(project / "app" / "store.py", 10)
-        assert around and around.qualified == "Store.get_value"
-        assert await index.enclosing("app/store.py", 1) is None
-        assert await index.outline("../project/../secret") is None
-        assert await index.outline("missing.py") is None
+@asks_only
+async def test_definitions_are_found_by_parts_of_their_names_and_by_what_they_stand_in(still: Index) -> None:
+    assert await names(still, "putv") == ["Store.put_value"]
+    found = (await still.symbols("Store.val")).items
+    assert {each.qualified for each in found} == {"Store.put_value", "Store.get_value"}
+    first = (await still.symbols("store")).items[0]
+    assert (first.qualified, first.kind, first.path, first.line) == ("Store", "class", "app/store.py", 3)
+    assert [each.name for each in (await still.symbols("store", kind="function")).items] == ["open_store"]
+    assert (await still.symbols("store", path="app/main.py")).items == ()
+    assert (await still.symbols("store", path="**/st*.py", limit=1)).items == (first,)
+    assert (await still.symbols("made")).items == ()
 
 
-async def test_files_that_are_not_code_have_an_outline_but_no_symbols(project: Path) -> None:
-    async with opened(project) as index:
-        outline = await index.outline("notes.md")
-        assert outline and [each.name for each in outline.definitions] == ["Plans", "Later"]
-        assert await names(index, "Plans") == []
+@asks_only
+async def test_a_definition_is_found_by_its_exact_name(still: Index) -> None:
+    await still.wait(60)
+    (method,) = (await still.definitions_of("Store.put_value")).items
+    assert STORE.encode()[method.start_byte : method.end_byte].startswith(b"def put_value")
+    assert (await still.definitions_of("Other.put_value")).items == ()
+    assert (await still.definitions_of("put_val")).items == ()
 
 
-async def test_paths_are_completed_from_all_files(project: Path) -> None:
-    async with opened(project) as index:
-        assert (await index.paths("nts")).items == ("notes.md",)
-        assert (await index.paths("main")).items[0] == "app/main.py"
+@asks_only
+async def test_uses_are_given_by_file_with_what_they_stand_in(still: Index) -> None:
+    await still.wait(60)
+    found = {file.path: file for file in (await still.references_to("put_value")).items}
+    assert [(use.line, use.enclosing) for use in found["app/store.py"].uses] == [(10, "Store.get_value")]
+    assert [(use.line, use.enclosing) for use in found["app/main.py"].uses] == [(6, "main")]
+    assert found["app/store.py"].resolved and not found["other.py"].resolved
+
+
+@asks_only
+async def test_a_file_is_outlined_and_a_line_knows_its_definition(still: Index) -> None:
+    outline = await still.outline("app/store.py")
+    assert outline and [each.name for each in outline.definitions] == [
+        "Store",
+        "put_value",
+        "get_value",
+        "open_store",
+    ]
+    around = await still.enclosing(still.root / "app" / "store.py", 10)
+    assert around and around.qualified == "Store.get_value"
+    assert await still.enclosing("app/store.py", 1) is None
+    assert await still.outline("../project/../secret") is None
+    assert await still.outline("missing.py") is None
+
+
+@asks_only
+async def test_files_that_are_not_code_have_an_outline_but_no_symbols(still: Index) -> None:
+    outline = await still.outline("notes.md")
+    assert outline and [each.name for each in outline.definitions] == ["Plans", "Later"]
+    assert await names(still, "Plans") == []
+
+
+@asks_only
+async def test_paths_are_completed_from_all_files(still: Index) -> None:
+    assert (await still.paths("nts")).items == ("notes.md",)
+    assert (await still.paths("main")).items[0] == "app/main.py"
 
 
 async def test_the_map_fits_its_budget_and_the_same_tree_gives_the_same_bytes(project: Path) -> None:

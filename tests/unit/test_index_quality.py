@@ -92,7 +92,9 @@ def expected_path(question: Question) -> str:
     """The file of the answer, relative to the folder that holds the library."""
     package = find_spec(question.library)
     assert package and package.origin
-    return Path(expected_source(question.answer)).relative_to(Path(package.origin).parent.parent).as_posix()
+    # Bytecode remembers the path by which the file was compiled: through another link, maybe.
+    source = Path(expected_source(question.answer)).resolve()
+    return source.relative_to(Path(package.origin).resolve().parent.parent).as_posix()
 
 
 def count(text: str) -> int:

@@ -207,8 +207,16 @@ PROVIDERS = {
 }
 
 
-@pytest.mark.parametrize("tells", [True, False], ids=["with Retry-After", "without"])
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize(
+    ("name", "tells"),
+    [
+        *((name, True) for name in PROVIDERS),
+        # Without Retry-After, where refusals come by the rate at its hardest, in bursts, and by the number at once.
+        ("500 in any minute", False),
+        ("500 a minute and a burst of 5", False),
+        ("50 at once", False),
+    ],
+)
 def test_fewer_than_one_percent_of_a_swarms_requests_are_refused(name: str, tells: bool) -> None:
     make, seconds = PROVIDERS[name]
     provider = Provider(make(), tells)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from kimi_code.errors import PatchError
 from kimi_code.repo.patch import Edit, apply
 from kimi_code.repo.text import decode, encode
+from tests.costly import costly
 
 CODE = "def f():\n    return 1\n\n\ndef g():\n    return 2\n"
 
@@ -104,6 +105,7 @@ LINES = st.lists(st.tuples(LINE, ENDING).map("".join), max_size=6).map("".join)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@costly
 @given(head=LINES, old=LINES, tail=LINES, new=LINES)
 def test_bytes_outside_the_replaced_place_stay_as_they_are(
     encoding: str, head: str, old: str, tail: str, new: str

@@ -192,7 +192,7 @@ MARK = "<unique>"
 
 
 @pytest.mark.parametrize("corruption", [*CORRUPTIONS])
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(head=LINES, body=LINES, tail=LINES, ending=ENDINGS, final=st.booleans())
 def test_a_corrupted_old_text_edits_its_own_span_or_nothing(
     corruption: str, head: list[str], body: list[str], tail: list[str], ending: str, final: bool
@@ -221,7 +221,7 @@ def test_a_corrupted_old_text_edits_its_own_span_or_nothing(
         assert middle.split(ending)[:-1] == body
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(head=LINES, first=LINE, hidden=LINES, tail=LINES)
 def test_an_elision_edits_around_what_it_leaves_out_or_nothing(
     head: list[str], first: str, hidden: list[str], tail: list[str]
@@ -237,7 +237,7 @@ def test_an_elision_edits_around_what_it_leaves_out_or_nothing(
 
 
 @pytest.mark.parametrize("corruption", [*CORRUPTIONS])
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(lines=LINES, wanted=LINES)
 def test_a_text_that_is_nowhere_is_never_edited(corruption: str, lines: list[str], wanted: list[str]) -> None:
     old = "\n".join(CORRUPTIONS[corruption]([*wanted, MARK], 1))
@@ -246,7 +246,7 @@ def test_a_text_that_is_nowhere_is_never_edited(corruption: str, lines: list[str
 
 
 @pytest.mark.parametrize("corruption", [*CORRUPTIONS])
-@settings(max_examples=20)
+@settings(max_examples=8)
 @given(between=LINES, body=LINES)
 def test_two_places_are_always_refused_with_their_lines(corruption: str, between: list[str], body: list[str]) -> None:
     marked = [*body, f"    {MARK}"]

@@ -1,7 +1,8 @@
 """Renames over small real trees: done wherever every use is known, refused with the reason where one is not."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,21 +16,34 @@ Tree = Mapping[str, str]
 
 async def rename(folder: Path, files: Tree, symbol: str, new: str, path: str = "") -> dict[str, str]:
     """The files that a rename changes, with their new texts."""
-    root = folder / "project"
+    async with indexed(folder, files) as index:
+        return await renamed(index, files, symbol, new, path)
+
+
+@asynccontextmanager
+async def indexed(folder: Path, files: Tree) -> AsyncGenerator[Index]:
+    """An index of a project of these files."""
+    write(folder / "project", files)
+    index = Index(folder / "project", folder / "cache")
+    try:
+        yield index
+    finally:
+        await index.close()
+
+
+def write(root: Path, files: Tree) -> None:
     for name, text in files.items():
         place = root / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(text.encode())
-    index = Index(root, folder / "cache")
 
+
+async def renamed(index: Index, files: Tree, symbol: str, new: str, path: str = "") -> dict[str, str]:
     async def read(name: str) -> bytes | None:
         await asyncio.sleep(0)
         return (index.root / name).read_bytes()
 
-    try:
-        plan = await plan_rename(index, symbol, new, path, read)
-    finally:
-        await index.close()
+    plan = await plan_rename(index, symbol, new, path, read)
     changed: dict[str, str] = {}
     for name, edits in plan.edits.items():
         text = files[name].encode()
@@ -40,10 +54,25 @@ async def rename(folder: Path, files: Tree, symbol: str, new: str, path: str = "
 
 
 async def refusal(folder: Path, files: Tree, symbol: str, new: str, path: str = "") -> str:
+    async with indexed(folder, files) as index:
+        return await refused(index, files, symbol, new, path)
+
+
+async def refused(index: Index, files: Tree, symbol: str, new: str, path: str = "") -> str:
     with pytest.raises(ToolError) as caught:
-        await rename(folder, files, symbol, new, path)
+        await renamed(index, files, symbol, new, path)
     assert "Nothing was" in str(caught.value) or "defined in" in str(caught.value)
     return str(caught.value)
+
+
+async def all_refused(folder: Path, files: Tree, symbol: str, new: str, cases: Sequence[Sequence[str]]) -> None:
+    """Each case is a file's name, its text and the reason for which its being there forbids the rename."""
+    async with indexed(folder, files) as index:
+        for name, text, reason in cases:
+            write(index.root, {name: text})
+            assert reason in await refused(index, files, symbol, new), (name, text)
+            (index.root / name).unlink()
+        assert await renamed(index, files, symbol, new), "what was refused above was refused for those files alone"
 
 
 STORE = "def open_store(path):\n    return open_store\n"
@@ -70,9 +99,8 @@ async def test_a_python_function_is_renamed_where_it_is_imported_and_called(tmp_
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "reason"),
-    [
+async def test_a_python_rename_is_refused_where_a_use_is_open(tmp_path: Path) -> None:
+    cases = [
         ("a.py", "from store import open_store\n\ndef f(open_store):\n    pass\n", "bound again"),
         ("a.py", "from store import open_store\n\nx = [open_store for open_store in y]\n", "bound again"),
         ("a.py", "import store\n\ngetattr(store, 'open_store')\nstore.open_store\n", "a string there"),
@@ -82,12 +110,8 @@ async def test_a_python_function_is_renamed_where_it_is_imported_and_called(tmp_
         ("a.py", "from store import open_store\n\nopen_store(\n", "syntax errors"),
         ("setup.cfg", "[x]\nrun = store:open_store\n", "not analysed"),
         ("a.vue", "<script>\nopen_store()\n</script>\n", "not analysed"),
-    ],
-)
-async def test_a_python_rename_is_refused_where_a_use_is_open(
-    tmp_path: Path, name: str, text: str, reason: str
-) -> None:
-    assert reason in await refusal(tmp_path, {"store.py": STORE, name: text}, "open_store", "make_store")
+    ]
+    await all_refused(tmp_path, {"store.py": STORE}, "open_store", "make_store", cases)
 
 
 async def test_names_that_cannot_be_and_symbols_that_are_not_are_refused(tmp_path: Path) -> None:
@@ -112,18 +136,15 @@ async def test_a_method_is_renamed_where_its_receiver_is_plain(tmp_path: Path) -
     }
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
+async def test_a_method_rename_is_refused_where_a_receiver_is_open(tmp_path: Path) -> None:
+    cases = [
         ("def f(x):\n    x.put()\n", "x.put at a.py:2"),
         ("class Other:\n    def put(self): pass\n", "other classes"),
         ("getattr(x, 'put')\n", "a string there"),
         ("class Other:\n    def insert(self): pass\n", "insert is a member already"),
-    ],
-)
-async def test_a_method_rename_is_refused_where_a_receiver_is_open(tmp_path: Path, text: str, reason: str) -> None:
-    files = {"store.py": "class Store:\n    def put(self): pass\n", "a.py": text}
-    assert reason in await refusal(tmp_path, files, "Store.put", "insert")
+    ]
+    files = {"store.py": "class Store:\n    def put(self): pass\n"}
+    await all_refused(tmp_path, files, "Store.put", "insert", [("a.py", *case) for case in cases])
 
 
 async def test_a_method_that_may_override_one_of_a_library_keeps_its_name(tmp_path: Path) -> None:
@@ -152,18 +173,15 @@ async def test_typescript_is_followed_through_imports_exports_and_types(tmp_path
     }
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
+async def test_a_javascript_rename_is_refused_where_a_use_is_open(tmp_path: Path) -> None:
+    cases = [
         ('import { make } from "./store";\nfunction f({ make }) {}\n', "bound again"),
         ('import * as s from "./store";\ns["make"]();\ns.make();\n', "a string there"),
         ('import { make } from "./store";\nconst fresh = 1;\nmake();\n', "fresh is in use"),
         ('export * from "./store";\nmake();\n', "imports everything"),
-    ],
-)
-async def test_a_javascript_rename_is_refused_where_a_use_is_open(tmp_path: Path, text: str, reason: str) -> None:
-    files = {"store.js": "export function make() {}\n", "a.js": text}
-    assert reason in await refusal(tmp_path, files, "make", "fresh")
+    ]
+    files = {"store.js": "export function make() {}\n"}
+    await all_refused(tmp_path, files, "make", "fresh", [("a.js", *case) for case in cases])
 
 
 async def test_a_javascript_method_is_renamed_on_this_and_on_what_is_new(tmp_path: Path) -> None:

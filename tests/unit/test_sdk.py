@@ -4,8 +4,6 @@ import subprocess
 import sys
 import textwrap
 
-import pytest
-
 from tests.server import FakeServer, say
 
 ASK = """
@@ -30,12 +28,21 @@ def run(program: str, *arguments: str) -> None:
     assert (ended.stdout, ended.stderr, ended.returncode) == ("", "", 0)
 
 
-def test_the_client_works_and_the_put_off_packages_still_resolve(server: FakeServer) -> None:
+def test_the_client_works_with_its_certificates_and_the_put_off_packages_still_resolve(server: FakeServer) -> None:
     server.script(say("hello"))
     run(
         """
+        import gc, ssl
+        assert gc.isenabled()
         sdk.preload()
+        assert gc.isenabled()
         assert "openai.types.chat" not in sys.modules
+        # Certificates are loaded for the client, and not for contexts that nobody uses.
+        import aiohttp.connector
+        unused = aiohttp.connector._SSL_CONTEXT_VERIFIED
+        assert unused.cert_store_stats()["x509"] == 0 and unused.verify_mode is ssl.CERT_REQUIRED
+        assert sdk.load().tls_context().cert_store_stats() == ssl.create_default_context().cert_store_stats()
+        assert "set_default_verify_paths" not in vars(ssl.SSLContext)
         assert asyncio.run(ask()) == "hello"
         assert "openai.types.chat" not in sys.modules
         import openai
@@ -52,11 +59,16 @@ def test_the_client_works_and_the_put_off_packages_still_resolve(server: FakeSer
     )
 
 
-def test_another_layout_falls_back_to_the_plain_import(server: FakeServer) -> None:
+def test_another_layout_falls_back_to_the_plain_import_and_leaves_garbage_to_who_turned_it_off(
+    server: FakeServer,
+) -> None:
     server.script(say("hello"))
     run(
         """
+        import gc
+        gc.disable()
         names = sdk.load(put_off=("openai", "openai.types", "openai.no_such_package"))
+        assert not gc.isenabled()
         import openai
         assert type(openai).__name__ == "module"
         assert "openai.types.chat" in sys.modules
@@ -85,24 +97,5 @@ def test_importing_the_adapter_imports_nothing_heavy() -> None:
         import kimi_code.llm.discovery, kimi_code.llm.profiles
         heavy = {"openai", "httpx2", "aiohttp", "pydantic", "urllib.request", "http.client"} & set(sys.modules)
         assert not heavy, heavy
-        """
-    )
-
-
-@pytest.mark.parametrize("enabled", ["enable", "disable"])
-def test_garbage_collection_is_left_as_it_was(enabled: str) -> None:
-    run(f"import gc; gc.{enabled}(); sdk.preload(); assert gc.isenabled() is {enabled == 'enable'}")
-
-
-def test_certificates_are_loaded_for_the_client_and_not_for_contexts_that_nobody_uses() -> None:
-    run(
-        """
-        import ssl
-        names = sdk.load()
-        import aiohttp.connector
-        unused = aiohttp.connector._SSL_CONTEXT_VERIFIED
-        assert unused.cert_store_stats()["x509"] == 0 and unused.verify_mode is ssl.CERT_REQUIRED
-        assert names.tls_context().cert_store_stats() == ssl.create_default_context().cert_store_stats()
-        assert "set_default_verify_paths" not in vars(ssl.SSLContext)
         """
     )

@@ -1,6 +1,7 @@
 """The shell parser against real shells, composed commands and noise."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
+from kimi_code.cli import permissions
+from kimi_code.cli.run import RunFlags
 from kimi_code.events import Effect
 from kimi_code.permissions import shell
 from kimi_code.permissions.paths import Boundary
@@ -19,7 +23,10 @@ from kimi_code.permissions.rules import parse as parse_rule
 from tests.unit.test_corpus import EVERYDAY, ROWS
 
 ROOT = Path("/nowhere/project")
-SHELLS = [name for name in ("bash", "dash", "sh") if shutil.which(name)]
+# Each program once: `sh` is one of the others in most places.
+SHELLS = list(
+    {os.path.realpath(path): name for name in ("sh", "dash", "bash") if (path := shutil.which(name))}.values()
+)
 
 
 def words(command: str) -> list[list[str | None]]:
@@ -71,7 +78,6 @@ def test_what_no_shell_reads_alike_is_broken(command: str) -> None:
 
 def test_depth_and_length_end_in_a_doubt_and_in_time() -> None:
     for command in (
-        "$(" * 3000 + ")" * 3000,
         "(" * 5000,
         "{ " * 5000,
         "a;" * 30_000,
@@ -96,8 +102,9 @@ COMMANDS = st.lists(WORDS, min_size=1, max_size=5).map(" ".join)
 PRINT = "import json,sys; print(json.dumps(sys.argv[1:]))"
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_words_that_are_known_are_what_real_shells_make_of_them(name: str) -> None:
+@pytest.fixture(scope="module")
+def known_commands() -> list[str]:
+    """Arguments of which every word is known."""
     samples: list[str] = []
 
     @settings(max_examples=400, deadline=None, database=None, derandomize=True)
@@ -109,14 +116,19 @@ def test_words_that_are_known_are_what_real_shells_make_of_them(name: str) -> No
 
     collect()
     assert len(samples) > 100
+    return samples
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_words_that_are_known_are_what_real_shells_make_of_them(name: str, known_commands: list[str]) -> None:
     # One shell for all of them: a function that prints its words with a byte that none of them has.
     script = "show() { for w in \"$@\"; do printf '%s\\001' \"$w\"; done; printf '\\002'; }\n"
-    script += "\n".join(f"show {sample}" for sample in samples)
+    script += "\n".join(f"show {sample}" for sample in known_commands)
     done = subprocess.run([name], input=script.encode(), capture_output=True, check=False, env={"LC_ALL": "C.UTF-8"})
     assert not done.stderr, done.stderr.decode()
     printed = done.stdout.decode().split("\x02")[:-1]
-    assert len(printed) == len(samples)
-    for sample, shown in zip(samples, printed, strict=True):
+    assert len(printed) == len(known_commands)
+    for sample, shown in zip(known_commands, printed, strict=True):
         assert words("show " + sample)[0][1:] == shown.split("\x01")[:-1], repr(sample)
 
 
@@ -168,7 +180,7 @@ def test_no_spelling_of_a_denied_command_gets_through(command: str) -> None:
     assert decide(command, deny="Bash(frob *)", yolo=True) == "deny"
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=100, deadline=None, database=None)
 @given(spellings("frob"))
 def test_no_allow_rule_lets_a_second_command_ride_along(command: str) -> None:
     assert decide(f"npm test; {command}", allow="Bash(npm *)") != "allow"
@@ -210,14 +222,14 @@ FRAGMENTS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=120, deadline=2000, database=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(st.lists(FRAGMENTS | st.text(max_size=5), max_size=30).map("".join))
 def test_noise_is_decided_on_without_a_crash(command: str) -> None:
     assert decide(command) in ("allow", "ask", "deny")
     assert decide(command, deny="Bash(frob *)", yolo=True) in ("allow", "deny")
 
 
-@settings(max_examples=120, deadline=2000, database=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(st.sampled_from([*EVERYDAY, *(row.command for row in ROWS)]), st.integers(0, 200), st.integers(0, 3), FRAGMENTS)
 def test_mutated_commands_are_decided_on_without_a_crash(command: str, at: int, cut: int, noise: str) -> None:
     at %= len(command) + 1
@@ -249,13 +261,16 @@ def test_a_denied_command_behind_noise_is_denied_where_bash_would_run_it(noise: 
 # --- The command line -------------------------------------------------------------------------------------------------
 
 
-def ask_cli(arguments: list[str], given: str = "") -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-m", "kimi_code", "permissions", "test", *arguments]
-    return subprocess.run(program, input=given, capture_output=True, text=True, check=False)
+def ask_cli(arguments: list[str], given: str = "") -> Result:
+    return CliRunner().invoke(
+        permissions.app, ["test", *arguments], input=given, catch_exceptions=False, obj=RunFlags()
+    )
 
 
 def test_the_command_shows_each_part_and_one_verdict() -> None:
-    done = ask_cli(["--allow", "Bash(npm *)", "--deny", "Bash(rm *)", "--json", "npm test && rm x"])
+    told = ["--allow", "Bash(npm *)", "--deny", "Bash(rm *)", "--json", "npm test && rm x"]
+    program = [sys.executable, "-m", "kimi_code", "permissions", "test", *told]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)
     assert (done.returncode, answer["verdict"], answer["confinable"], answer["rule"]) == (
         0,
@@ -290,5 +305,5 @@ def test_a_batch_answers_line_by_line_and_survives_bad_lines() -> None:
     assert [answer.get("verdict", "error") for answer in answers] == [
         "allow", "error", "error", "deny", "error", "error", "error", "ask",
     ]  # fmt: skip
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert answers[-1]["confinable"] is True

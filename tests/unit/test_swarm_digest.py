@@ -76,7 +76,7 @@ def test_a_digest_says_what_each_task_came_to_and_by_what_evidence() -> None:
     }
 
 
-@pytest.mark.parametrize("unit", [FORGED, "你好", "\\", '"', "<", "word ", "\x00", "🙂", "\u0301"])
+@pytest.mark.parametrize("unit", [FORGED, "你好", '\\"', "<word ", "\x00🙂\u0301"])
 def test_a_hundred_tasks_fit_whatever_was_written(unit: str) -> None:
     text = unit * 5_000
     result = Result(

@@ -20,6 +20,7 @@ from kimi_code.swarm.states import (
     Spent,
     Waited,
 )
+from tests.costly import costly
 from tests.unit.test_swarm_states import runs
 
 CHANGED = Result("done", changes=(FileChange("a.py", "modified", 1, 1),))
@@ -154,6 +155,7 @@ def test_children_that_achieve_nothing_are_spurious_parallelism() -> None:
     assert "Spurious parallelism: of 4 tasks 3 left nothing in the result (a, b, c); they took 3 steps" in said
 
 
+@costly
 @given(runs())
 def test_the_numbers_of_any_run_hold_together(entries: list[Entry]) -> None:
     told = measure(entries)

@@ -8,6 +8,7 @@ from kimi_code.errors import PlanError
 from kimi_code.swarm import scope
 from kimi_code.swarm.plan import Allowance, Plan, Task, ancestors, by_priority, check, remaining
 from kimi_code.swarm.proposal import SwarmProposal, read_plan
+from tests.costly import costly
 
 
 def task(id: str, *needs: str, **more: object) -> Task:
@@ -179,6 +180,7 @@ def test_disjoint_scopes_do_not_overlap(one: str, other: str) -> None:
 # --- Order ----------------------------------------------------------------------------------------------------------
 
 
+@costly
 @given(plans())
 def test_every_task_has_its_place_after_all_that_it_needs(made: Plan) -> None:
     check(made)
@@ -189,6 +191,7 @@ def test_every_task_has_its_place_after_all_that_it_needs(made: Plan) -> None:
         assert set(task.needs) <= before[task.id] <= set(order[: order.index(task.id)])
 
 
+@costly
 @given(plans())
 def test_the_longest_remaining_path_goes_first(made: Plan) -> None:
     lengths = remaining(made)

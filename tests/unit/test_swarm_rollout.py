@@ -11,6 +11,7 @@ from kimi_code.events import MessageCompleted, Record, SwarmMetrics
 from kimi_code.messages import Message, ToolCall
 from kimi_code.swarm.rollout import Annealing, reward, rollout
 from kimi_code.swarm.states import Check, Effort, Entry, Reported, Result, Spent, Verified
+from tests.costly import costly
 from tests.unit.test_swarm_metrics import journal, planned, ran
 from tests.unit.test_swarm_states import runs
 
@@ -70,6 +71,7 @@ def test_an_episode_tells_the_orchestrators_steps_its_children_and_the_reward() 
     assert (told[-1]["success"], told[-1]["perf"], told[-1]["metrics"]["critical_steps"]) == (False, 0, 8)
 
 
+@costly
 @given(runs())
 def test_any_run_is_an_episode(entries: list[Entry]) -> None:
     told = [json.loads(line) for line in rollout(entries, [])]

@@ -32,6 +32,7 @@ from kimi_code.swarm.states import (
     may_move,
     replay,
 )
+from tests.costly import costly
 
 READY, RUNNING, CHECKING, MERGING = TaskState.READY, TaskState.RUNNING, TaskState.CHECKING, TaskState.MERGING
 MERGED, DONE, FAILED, STOPPED = TaskState.MERGED, TaskState.DONE, TaskState.FAILED, TaskState.STOPPED
@@ -163,6 +164,7 @@ def runs(draw: st.DrawFn) -> list[Entry]:
     return entries
 
 
+@costly
 @given(runs(), st.data())
 def test_a_replay_gives_the_live_state_wherever_the_process_died(entries: list[Entry], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(entries)))
@@ -173,6 +175,7 @@ def test_a_replay_gives_the_live_state_wherever_the_process_died(entries: list[E
     assert again == live
 
 
+@costly
 @given(runs())
 def test_no_task_is_lost_and_each_stands_where_its_needs_let_it(entries: list[Entry]) -> None:
     swarm = replay(entries)
@@ -195,6 +198,7 @@ def test_no_task_is_lost_and_each_stands_where_its_needs_let_it(entries: list[En
 _adapter = TypeAdapter[list[Entry]](list[Entry])
 
 
+@costly
 @given(runs())
 def test_entries_can_be_written_as_json_and_read_back(entries: list[Entry]) -> None:
     assert _adapter.validate_json(_adapter.dump_json(entries)) == entries

@@ -9,6 +9,7 @@ from kimi_code.swarm.metrics import course
 from kimi_code.swarm.plan import Plan, Task
 from kimi_code.swarm.states import Ended, Entry, Planned, Waited
 from kimi_code.swarm.timeline import Bar, critical_path, html, lines, svg, timeline
+from tests.costly import costly
 from tests.unit.test_swarm_metrics import journal, planned, ran
 from tests.unit.test_swarm_states import runs
 
@@ -65,6 +66,7 @@ def test_the_pictures_are_well_formed_whatever_the_words_say() -> None:
     assert "<script" not in html(made)
 
 
+@costly
 @given(runs())
 def test_any_run_can_be_drawn(entries: list[Entry]) -> None:
     made = timeline(entries)

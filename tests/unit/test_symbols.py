@@ -121,8 +121,8 @@ def test_a_parser_given_up_on_reads_the_next_file_as_ever() -> None:
 def test_deep_nesting_and_loose_tokens_end_soon(path: str) -> None:
     start = time.process_time()
     for opening in (b"(", b"[", b"{", b"a.", b"f(", b"if x {", b'"${'):
-        analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * 600))
-    assert time.process_time() - start < 8
+        analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * 200))
+    assert time.process_time() - start < 4
 
 
 def test_tags_that_are_never_closed_end_soon() -> None:
@@ -224,7 +224,7 @@ def check_sound(content: bytes, found: FileSymbols) -> None:
     assert all(at == tuple(sorted(set(at))) for at in found.references.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(ALL_SAMPLES)), st.floats(0, 1), st.floats(0, 1), st.binary(max_size=12))
 def test_any_part_of_a_sample_is_read_without_an_error(name: str, one: float, other: float, put: bytes) -> None:
     content = ALL_SAMPLES[name]
@@ -233,7 +233,7 @@ def test_any_part_of_a_sample_is_read_without_an_error(name: str, one: float, ot
         check_sound(damaged, analyse(f"src/{name}", damaged))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(ALL_SAMPLES)), st.binary(max_size=400))
 def test_any_bytes_are_read_without_an_error(name: str, content: bytes) -> None:
     analyse(f"src/{name}", content)
@@ -242,7 +242,7 @@ def test_any_bytes_are_read_without_an_error(name: str, content: bytes) -> None:
 # --- Real trees ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("package", "at_least"), [("rich", 1_500), ("typer", 150), ("jsonschema", 300)])
+@pytest.mark.parametrize(("package", "at_least"), [("rich", 1_500), ("jsonschema", 300)])
 def test_an_installed_library_is_read_whole(package: str, at_least: int) -> None:
     spec = find_spec(package)
     assert spec is not None and spec.origin is not None
@@ -281,7 +281,7 @@ def node_sources() -> list[Path]:
             found += [Path(folder, file) for file in sorted(files) if file.endswith((".js", ".cjs", ".mjs", ".d.ts"))]
             if len(found) > 150:
                 break
-    return found[:150:3]
+    return found[:150:10]
 
 
 def test_installed_javascript_is_read_without_an_error() -> None:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from kimi_code.errors import ToolError
 from kimi_code.events import Diff
@@ -83,6 +84,18 @@ class Bench:
         return str(caught.value)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def still(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
+    """A bench for questions alone: nothing in its project changes."""
+    made = Bench(tmp_path_factory.mktemp("still").resolve())
+    await made.indexes.at().wait(60)
+    yield made
+    await made.indexes.close()
+
+
+asks_only = pytest.mark.asyncio(loop_scope="module")
+
+
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     made = Bench(tmp_path.resolve())
@@ -91,14 +104,15 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await made.indexes.close()
 
 
-async def test_symbols_are_listed_with_place_kind_and_signature(bench: Bench) -> None:
-    assert await bench("Symbols", query="put") == "app/store.py:11 method Store.put: def put(self, value)"
-    assert await bench("Symbols", query="cart") == "web/cart.ts:1 class Cart: export class Cart"
-    assert (await bench("Symbols", query="main", path="app")).startswith("app/main.py:4 function main")
-    assert "run.go:3 function Run" in await bench("Symbols", query="run", kind="function")
-    assert await bench("Symbols", query="zzz") == "No definition fits 'zzz'."
-    assert "The kinds are: class," in await bench.refused("Symbols", query="put", kind="klass")
-    assert "does not exist" in await bench.refused("Symbols", query="put", path="gone")
+@asks_only
+async def test_symbols_are_listed_with_place_kind_and_signature(still: Bench) -> None:
+    assert await still("Symbols", query="put") == "app/store.py:11 method Store.put: def put(self, value)"
+    assert await still("Symbols", query="cart") == "web/cart.ts:1 class Cart: export class Cart"
+    assert (await still("Symbols", query="main", path="app")).startswith("app/main.py:4 function main")
+    assert "run.go:3 function Run" in await still("Symbols", query="run", kind="function")
+    assert await still("Symbols", query="zzz") == "No definition fits 'zzz'."
+    assert "The kinds are: class," in await still.refused("Symbols", query="put", kind="klass")
+    assert "does not exist" in await still.refused("Symbols", query="put", path="gone")
 
 
 async def test_names_with_only_the_letters_are_shown_where_nothing_fits_better(bench: Bench) -> None:
@@ -107,18 +121,19 @@ async def test_names_with_only_the_letters_are_shown_where_nothing_fits_better(b
     assert "spring_lute" in await bench("Symbols", query="sprnlt")
 
 
-async def test_a_file_is_outlined_with_lines_and_a_folder_by_what_matters(bench: Bench) -> None:
-    whole = await bench("Outline", path="app/store.py")
+@asks_only
+async def test_a_file_is_outlined_with_lines_and_a_folder_by_what_matters(still: Bench) -> None:
+    whole = await still("Outline", path="app/store.py")
     assert whole.splitlines() == [
         "app/store.py", "     4 class Store", "     8   def size(self)", "    11   def put(self, value)",
         "    15 def open_store(path)",
     ]  # fmt: skip
-    assert "put" not in await bench("Outline", path="app/store.py", depth=1)
-    assert (await bench("Outline", path="notes.md")).splitlines()[1:] == ["     1 # Plans", "     5   ## Later"]
-    folder = await bench("Outline", path="app")
+    assert "put" not in await still("Outline", path="app/store.py", depth=1)
+    assert (await still("Outline", path="notes.md")).splitlines()[1:] == ["     1 # Plans", "     5   ## Later"]
+    folder = await still("Outline", path="app")
     assert "app/store.py" in folder and "open_store" in folder and "cart" not in folder
-    assert "app/store.py" in await bench("Outline", path=".")
-    assert "does not exist" in await bench.refused("Outline", path="gone.py")
+    assert "app/store.py" in await still("Outline", path=".")
+    assert "does not exist" in await still.refused("Outline", path="gone.py")
 
 
 async def test_one_definition_is_read_and_its_file_can_be_edited_then(bench: Bench) -> None:
@@ -129,36 +144,39 @@ async def test_one_definition_is_read_and_its_file_can_be_edited_then(bench: Ben
     assert "@property" in await bench("Read", symbol="Store.size")
 
 
-async def test_a_name_that_several_definitions_have_gives_the_candidates(bench: Bench) -> None:
-    told = await bench.refused("Read", symbol="main")
+@asks_only
+async def test_a_name_that_several_definitions_have_gives_the_candidates(still: Bench) -> None:
+    told = await still.refused("Read", symbol="main")
     assert "defined 2 times" in told and "app/main.py:4" in told and "other.py:5" in told
-    assert "pass" in await bench("Read", symbol="main", path="other.py")
-    assert "Similar:\napp/store.py:15 function open_store" in await bench.refused("Read", symbol="open_stor")
-    assert "Grep" in await bench.refused("Read", symbol="nothing_like_it")
-    assert "either symbol or offset" in await bench.refused("Read", symbol="main", offset=3)
-    assert "a path, or a symbol" in await bench.refused("Read")
+    assert "pass" in await still("Read", symbol="main", path="other.py")
+    assert "Similar:\napp/store.py:15 function open_store" in await still.refused("Read", symbol="open_stor")
+    assert "Grep" in await still.refused("Read", symbol="nothing_like_it")
+    assert "either symbol or offset" in await still.refused("Read", symbol="main", offset=3)
+    assert "a path, or a symbol" in await still.refused("Read")
 
 
-async def test_uses_are_listed_by_file_and_guesses_are_told_from_knowledge(bench: Bench) -> None:
-    known = await bench("References", symbol="open_store")
+@asks_only
+async def test_uses_are_listed_by_file_and_guesses_are_told_from_knowledge(still: Bench) -> None:
+    known = await still("References", symbol="open_store")
     assert known.splitlines() == [
         "defined app/store.py:15 function open_store: def open_store(path)",
         "app/main.py", "1: from app.store import open_store", "5: open_store('x').put(1)  [in main]",
     ]  # fmt: skip
-    guessed = await bench("References", symbol="Store.put")
+    guessed = await still("References", symbol="Store.put")
     sure, _, unsure = guessed.partition("By name only")
     assert "app/main.py" in sure and "other.py\n2: x.put(2)  [in f]" in unsure
-    assert "app/main.py" not in await bench("References", symbol="put", path="other.py")
-    assert "No use of Cart is known." in await bench("References", symbol="Cart")
+    assert "app/main.py" not in await still("References", symbol="put", path="other.py")
+    assert "No use of Cart is known." in await still("References", symbol="Cart")
 
 
-async def test_matches_say_which_definition_they_are_in(bench: Bench) -> None:
-    found = await bench("Grep", pattern="return", context="definition", glob="*.py")
+@asks_only
+async def test_matches_say_which_definition_they_are_in(still: Bench) -> None:
+    found = await still("Grep", pattern="return", context="definition", glob="*.py")
     assert "12: " in found and "[in Store.put]" in found and "[in open_store]" in found
-    lines = await bench("Grep", pattern="def put", context="1")
+    lines = await still("Grep", pattern="def put", context="1")
     assert "12-" in lines
     with pytest.raises(ValueError, match="negative"):
-        await bench("Grep", pattern="x", context=-1)
+        await still("Grep", pattern="x", context=-1)
 
 
 async def test_files_that_may_not_be_read_are_not_shown_by_any_tool(bench: Bench) -> None:

@@ -291,14 +291,17 @@ class MainScreen(Screen[None]):
     @work(exclusive=True, group="changes")
     async def _count_changes(self) -> None:
         try:
-            self.sidebar.show_changes(await self.session.timeline.changed())
+            changes = await self.session.timeline.changed()
         except KimiError:
             return  # what the records said stays
+        for sidebar in self.query(Sidebar):
+            sidebar.show_changes(changes)
 
     @work(exclusive=True, group="place")
     async def _look_around(self) -> None:
         place = await self._host.place()
-        self.status.show_place(place)
+        for status in self.query(StatusLine):  # none once the screen closes
+            status.show_place(place)
 
     @on(ApprovalPanel.Replied)
     @on(QuestionPanel.Replied)
