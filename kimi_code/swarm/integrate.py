@@ -84,6 +84,8 @@ class Queue:
         """The piece on top of `head`."""
         if piece.start == head:
             return Merged(await self.trees.tree(piece.commit))
+        if (tree := await self.trees.merge(piece.start, head, piece.commit)) is not None:
+            return Merged(tree)
         if piece.start in self._heads and head == self.head:
             # Its start is an ancestor of both sides, so that git finds it by itself: a tenth of the processes.
             flags = ("-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "-z", "--no-messages")

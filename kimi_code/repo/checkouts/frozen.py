@@ -9,7 +9,7 @@ from pathlib import Path
 from kimi_code.repo.git import GitFolders, run_git
 from kimi_code.repo.shadow import Shadow, build
 from kimi_code.repo.snapshot import Snapshot
-from kimi_code.repo.trees import Trees
+from kimi_code.repo.trees import Trees, with_batches
 from kimi_code.values import frozen
 
 _MESSAGE = "The files as they were, uncommitted changes included\n"
@@ -111,7 +111,7 @@ async def freeze(snapshot: Snapshot, shadow: Shadow, folder: Path, exclude: Sequ
     head = await _read_head(shadow.lender, shadow.worktree) if shadow.lender else Head()
     if head.shallow:
         (store.folder / "shallow").write_bytes(head.shallow)
-    trees = Trees(store)
+    trees = with_batches(store)
     if head.commit and await trees.tree(head.commit) == snapshot.tree:
         base = head.commit
     else:
