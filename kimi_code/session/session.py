@@ -40,7 +40,7 @@ from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
-from kimi_code.session.journal import Journal
+from kimi_code.session.journal import NOT_KEPT, Journal
 from kimi_code.session.standing import ContextPart, Standing, context_parts
 from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.session.swarms import SwarmDesk
@@ -412,6 +412,8 @@ class Session:
     def _keep(self, record: Record) -> None:
         if record.agent != "main":
             return  # a sub-agent's: in a journal of its own
+        if isinstance(record.event, NOT_KEPT):
+            return
         self._meta = follow(self._meta, record)
         self._history.follow(record.event)
         match record.event:
