@@ -15,7 +15,7 @@ from kimi_code.swarm import assignments
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.commands import describe
 from kimi_code.swarm.crew import Crew
-from kimi_code.swarm.integrate import Made, Piece, recall, take_up
+from kimi_code.swarm.integrate import Made, Piece, carry_over, recall, take_up
 from kimi_code.swarm.integrate import describe as describe_conflicts
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
@@ -267,7 +267,7 @@ class Job:
         conflicts = await self._add(made.piece)
         if conflicts:
             await self._leave()
-            piece = await self._resolve(made.piece, conflicts)
+            piece = await self._resolve(made, conflicts)
             conflicts = await self._add(piece) if piece is not None else conflicts
         if not conflicts:
             scheduler.move(self.task.id, TaskState.MERGED)
@@ -280,9 +280,9 @@ class Job:
             self.scheduler.waited(self.task.id, "merge", time.monotonic() - asked)
             return await queue.add(piece)
 
-    async def _resolve(self, piece: Piece, conflicts: Sequence[Conflict]) -> Piece | None:
+    async def _resolve(self, made: Made, conflicts: Sequence[Conflict]) -> Piece | None:
         """Have both sides brought together by an agent of its own; None when that did not succeed."""
-        trees, crew = self.crew.checkouts.trees, self.crew
+        trees, crew, piece = self.crew.checkouts.trees, self.crew, made.piece
         head = crew.queue.head
         paths = [conflict.path for conflict in conflicts]
         before = await trees.files(piece.start, paths)
@@ -311,11 +311,13 @@ class Job:
             if self.task.check and await self._check(checkout):
                 return None
             commit = await trees.commit(tree, f"{self.task.id}, brought together with what was merged\n", head)
-            await crew.keeper.keep(commit, head)
+            resolved = Piece(self.task.id, head, commit)
+            whole = await carry_over(trees, made, resolved)
+            await crew.keeper.keep(whole, head)
             changes = await trees.changes(head, commit, renames=False)
-            self._result = replace(self._result, commit=commit, changes=changes, outside=())
+            self._result = replace(self._result, commit=whole, changes=changes, outside=made.outside)
             self._report()
-            return Piece(self.task.id, head, commit)
+            return resolved
         finally:
             self.worker = None
             await worker.close()
