@@ -156,6 +156,8 @@ class Trees:
         """What lies in a tree's top folder. For a store with batches."""
         known = self._listings.get(tree)
         if known is None:
+            if not self._is_at_hand(tree):
+                raise ShadowError(f"{tree} is no tree that can be read without git")
             kind, content = loose.read(self.store.folder, tree) or await self._object(tree)
             if kind != b"tree":
                 raise ShadowError(f"{tree} is no tree")

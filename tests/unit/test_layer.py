@@ -1,5 +1,6 @@
 """What an overlay's layer says of the changes in a copy is what git finds by a look at all files."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from kimi_code.repo.checkout import Checkout
 from kimi_code.repo.checkouts.layer import Unclear, read, survey
-from tests.unit.test_checkout import WAYS, Scene, place, put, sh
+from kimi_code.repo.merge import merge
+from tests.unit.test_checkout import WAYS, Scene, git, place, put, sh
 
 __all__ = ["place"]
 
@@ -103,3 +105,20 @@ async def test_files_can_be_brought_to_another_state_after_the_layer_was_asked(s
     await checkout.bring(live, both)
     assert await sh(checkout, "cat made.txt src/b.py") == "made\ntheirs\n"
     assert await checkout.take() == both
+
+
+async def test_in_a_repository_with_ids_of_sha256_git_looks(scene: Scene) -> None:
+    shutil.rmtree(scene.top / ".git")
+    git(scene.place, "init", "-q", "--object-format=sha256", "project")
+    git(scene.top, "add", ".")
+    git(scene.top, "commit", "-qm", "first")
+    checkouts = await scene.freeze()
+    one, two = [await checkouts.create(name) for name in ("one", "two")]
+    await put(one, "src/b.py", "changed\n")
+    await put(two, "made/new.txt", "1\n")
+    assert {change.path for change in await one.changes()} == {"src/b.py"}
+    both = await merge(checkouts.trees, checkouts.base, await one.take(), await two.take())
+    assert {change.path for change in await checkouts.trees.changes(checkouts.base, both.tree, renames=False)} == {
+        "src/b.py",
+        "made/new.txt",
+    }
