@@ -1,6 +1,7 @@
 """One task's life in a running swarm: attempts, its check, the merge, a conflict resolved or redone."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ class Job:
     _start: str = ""
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _result: Result = field(default_factory=Result)
+    _unfit: Result | None = None  # what the check of another process's attempt found wanting
     _ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,8 @@ class Job:
         if self.worker is not None and scheduler.state.tasks[self.task.id].attempt < MAX_ATTEMPTS:
             scheduler.move(self.task.id, TaskState.RUNNING, problem, self.worker.path)
             return assignments.retry(problem)
+        if self._unfit is not None:
+            return await self._take_over(self._unfit, problem)
         conflicted = self.worker is None
         await self._leave()
         queue = self.crew.queue
@@ -118,6 +122,16 @@ class Job:
         first = await self._engage(start, files=files, until=Until(taken_at, reads=self.task.mode == "read"))
         return assignments.go_on(first) if self.worker is not None and self.worker.agent.context.messages else first
 
+    async def _take_over(self, result: Result, problem: str) -> str:
+        """The same agent again, for whom another process has worked: with its conversation and its files."""
+        self._unfit = None
+        name = self.scheduler.state.tasks[self.task.id].agent.rpartition("/")[2]
+        piece = await recall(self.crew.checkouts.trees, self.task.id, result.commit, outside=bool(result.outside))
+        first = await self._engage(piece.start, files=result.commit, until=Until(math.inf), name=name)
+        assert self.worker is not None
+        known = bool(self.worker.agent.context.messages)
+        return assignments.retry(problem) if known else assignments.retry_afresh(first, problem, result.said)
+
     async def _finish_interrupted(self, result: Result) -> str:
         """Check and merge what was made before a process ended."""
         self._result = result
@@ -128,14 +142,15 @@ class Job:
             checkout = self._checkout = await self.crew.checkout(self.task.id, result.commit)
             problem = await self._check(checkout)
             if problem:
+                self._unfit = self._result
                 await self._leave()
                 return problem
         return await self._merge(Made(piece, result.commit, result.changes, result.outside))
 
-    async def _engage(self, start: str, *, files: str = "", until: Until | None = None) -> str:
+    async def _engage(self, start: str, *, files: str = "", until: Until | None = None, name: str = "") -> str:
         """A checkout that begins with `start` (and has the files of a commit), an agent in it; its first words."""
         task, crew, scheduler = self.task, self.crew, self.scheduler
-        name = crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
+        name = name or crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
         scheduler.move(task.id, TaskState.RUNNING, scheduler.state.tasks[task.id].reason, f"{crew.parent.path}/{name}")
         self._start = start
         if task.mode == "read":
