@@ -11,14 +11,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from multiprocessing import Process, Queue
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import psutil
+
+from kimi_code.llm.model import ModelRequest, Profile
+from kimi_code.llm.openai_chat import OpenAIChat
+from kimi_code.messages import Message
 from tests.server import FakeServer, Received, Reply, answer, call, say
 from tests.swarm_world import who
+
+EXCESS = 0.6  # of the ideal: what the machine that the limits are for may take beyond it
+MEMORY = 600  # MB
+CLIENT = 2.0  # ms of CPU for a streamed call
+_IMPORT = 0.5  # seconds of `import openai` on that machine
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Slow(FakeServer):
@@ -37,9 +50,13 @@ def serve(addresses: "Queue[str]", agents: int, calls: int, latency: float) -> N
     server.latency = latency
 
     def reply(request: Received) -> Reply:
+        if str(request.messages[-1]["content"]).startswith("talk"):
+            return say("word " * 86, chunk=8)  # 54 events of text
         name = who(request)
         said = sum(message["role"] == "assistant" for message in request.messages)
         alone = name == ""
+        if alone and ": 0 of them" in str(request.messages[1]["content"]):
+            return say("done")
         if alone and "alone" in str(request.messages[1]["content"]):
             number, step = divmod(said, calls)
             return say("done") if number >= max(agents // 10, 1) else work(number, step, calls)
@@ -68,8 +85,21 @@ def cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def run(project: Path, url: str, prompt: str) -> tuple[float, dict[str, Any], list[dict[str, Any]], float, float]:
-    """Wall seconds, the result, the records, peak megabytes, CPU seconds of the program and its processes."""
+@dataclass(slots=True)
+class Ran:
+    """A run of the program. Seconds; `own` is the CPU of its process, `others` of all that it started."""
+
+    wall: float
+    result: dict[str, Any]
+    records: list[dict[str, Any]]
+    peak: float  # MB
+    own: float
+    others: float
+    busy: float  # core-seconds of the whole machine meanwhile
+
+
+def environment(project: Path, url: str) -> dict[str, str]:
+    """What the program runs in; with bytecode kept, as on any machine where it is installed."""
     env = {
         **os.environ,
         "KIMI_CODE_DIR": str(project.parent / "kimi"),
@@ -77,15 +107,63 @@ def run(project: Path, url: str, prompt: str) -> tuple[float, dict[str, Any], li
         "KIMI_API_KEY": "sk-bench-0123456789",
         "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
     }
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return env
+
+
+def busy() -> float:
+    """CPU seconds that the whole machine was at work for."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+
+
+def run(project: Path, url: str, prompt: str) -> Ran:
+    """One prompt, to its end."""
     command = [sys.executable, "-m", "kimi_code", "-y", "-p", prompt, "--output-format", "jsonl"]
-    started, before = time.monotonic(), cpu_of_children()
-    done = subprocess.run(command, cwd=project, env=env, capture_output=True, check=False)
-    wall, cpu = time.monotonic() - started, cpu_of_children() - before
-    if done.stderr:
-        print(done.stderr.decode()[-2000:])
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    with tempfile.TemporaryFile() as told:
+        started, before = time.monotonic(), busy()
+        program = subprocess.Popen(command, cwd=project, env=environment(project, url), stdout=told)
+        # While nobody has taken its end, the system still tells what it used.
+        os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+        wall, used = time.monotonic() - started, busy() - before
+        fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()
+        user, system, users, systems = (int(ticks) / _TICKS for ticks in fields[11:15])
+        program.wait()
+        told.seek(0)
+        lines = [json.loads(line) for line in told]
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return wall, lines[-1], lines[:-1], peak, cpu
+    return Ran(wall, lines[-1], lines[:-1], peak, user + system, users + systems, used)
+
+
+def measure_machine() -> float:
+    """How many times slower than the machine that the limits are for."""
+    took: list[float] = []
+    env = environment(Path.cwd(), "")
+    for _ in range(4):  # the first one warms
+        before = cpu_of_children()
+        subprocess.run([sys.executable, "-c", "import openai"], env=env, check=True)
+        took.append(cpu_of_children() - before)
+    return median(took[1:]) / _IMPORT
+
+
+async def measure_client(url: str, calls: int = 300) -> float:
+    """Milliseconds of CPU that the model's client takes for a streamed call of 54 events."""
+    model = OpenAIChat(url, "sk-bench-0123456789", Profile("bench"))
+    request = ModelRequest("", (Message("user", "talk"),))
+
+    async def ask() -> None:
+        async for _ in model.stream(request):
+            pass
+
+    await ask()  # imports, connects
+    before = time.process_time()
+    for _ in range(calls // 50):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(50):
+                group.create_task(ask())
+    used = time.process_time() - before
+    await model.close()
+    return used * 1000 / calls
 
 
 def make_project(folder: Path, files: int) -> None:
@@ -98,9 +176,9 @@ def make_project(folder: Path, files: int) -> None:
         subprocess.run([*git, *args], check=True)
 
 
-def tell(agents: int, calls: int, latency: float, outcome: tuple[Any, ...]) -> float:
-    """Print what one swarm came to; returns its wall time."""
-    wall, result, records, peak, cpu = outcome
+def tell(agents: int, calls: int, latency: float, ran: Ran, scale: float) -> None:
+    """Print what one swarm came to."""
+    records = ran.records
     ended = next(r for r in records if r["type"] == "swarm_ended")
     at = {kind: [r["at"] for r in records if r["type"] == kind] for kind in ("agent_spawned", "agent_finished")}
     planned = next(r["at"] for r in records if r["type"] == "swarm_planned")
@@ -108,10 +186,14 @@ def tell(agents: int, calls: int, latency: float, outcome: tuple[Any, ...]) -> f
     merged = sum(r["type"] == "task_state_changed" and r["state"] == "merged" for r in records)
     made = sum(r["type"] == "tool_ended" and r["agent"] != "main" and r["status"] == "done" for r in records)
     ideal = (calls + 1) * latency
-    swarm = ended["at"] - planned
-    print(f"{agents} agents x {calls} calls at {latency * 1000:g} ms: exit {result['exit_code']}")
-    print(f"  swarm {swarm:.1f} s, ideal critical path {ideal:.1f} s: {swarm / ideal:.2f}x; whole run {wall:.1f} s")
-    print(f"  calls {made} of {agents * calls}, merged {merged} of {agents}, peak {peak:.0f} MB")
+    swarm, limit = ended["at"] - planned, ideal * (1 + EXCESS * scale)
+    print(f"{agents} agents x {calls} calls at {latency * 1000:g} ms: exit {ran.result['exit_code']}")
+    print(f"  swarm {swarm:.1f} s, ideal critical path {ideal:.1f} s: {swarm / ideal:.2f}x; whole run {ran.wall:.1f} s")
+    print(
+        f"  limit {1 + EXCESS:g}x on the machine it was set on; with this one's CPU {limit:.1f} s{_mark(swarm, limit)}"
+    )
+    print(f"  calls {made} of {agents * calls}, merged {merged} of {agents}")
+    print(f"  peak memory {ran.peak:.0f} MB, limit {MEMORY}{_mark(ran.peak, MEMORY)}")
     print(f"  start to plan {planned - opened:.2f} s; first agent {at['agent_spawned'][0] - planned:.2f} s after it")
     waiting = {cause: seconds / agents for cause, seconds in ended["metrics"]["waiting"].items()}
     begun, over = (sum(times) / len(times) for times in at.values())
@@ -120,18 +202,31 @@ def tell(agents: int, calls: int, latency: float, outcome: tuple[Any, ...]) -> f
         **{cause.replace("_", " "): waiting[cause] for cause in ("rate_limit", "merge", "lock", "cpu", "person")},
         "after an agent's end": ended["at"] - over,
     }
-    causes["no core is free"] = swarm - ideal - sum(causes.values())
+    causes["the one thread is at work for others, or no core is free for it"] = swarm - ideal - sum(causes.values())
+    print(f"  the excess of {swarm - ideal:.1f} s, mean of the agents:")
+    for cause, seconds in causes.items():
+        if abs(seconds) > 0.05:
+            print(f"    {seconds:5.1f} s  {cause}")
+    requests = agents * (calls + 1)
     print(
-        "  the excess, mean of the agents: " + ", ".join(f"{name} {s:.1f} s" for name, s in causes.items() if s > 0.05)
+        f"  CPU: the program {ran.own:.1f} s ({ran.own * 1000 / requests:.1f} ms a request, all in one thread), ",
+        end="",
     )
-    print(f"  CPU {cpu:.1f} s with all processes, {cpu * 1000 / (agents * (calls + 1)):.1f} ms a request")
+    print(f"its git, bwrap and others {ran.others:.1f} s ({ran.others * 1000 / agents:.0f} ms an agent)")
+    strangers = max(ran.busy - ran.own - ran.others, 0.0) / (ran.wall * (os.cpu_count() or 1))
+    print(f"  the server and other programs of this machine took {strangers:.0%} of its cores meanwhile")
     print(f"  {'; '.join(ended['metrics']['verdicts'])}")
-    return wall
+
+
+def _mark(figure: float, limit: float) -> str:
+    return ": ok" if figure <= limit else ": OVER"
 
 
 def main() -> None:
     agents, calls, latency_ms, files = [*map(int, sys.argv[1:]), *(100, 15, 300, 2000)[len(sys.argv) - 1 :]]
     latency = latency_ms / 1000
+    scale = measure_machine()
+    print(f"import openai takes {scale * _IMPORT * 1000:.0f} ms of CPU: this machine is {scale:.1f} times slower")
     addresses: Queue[str] = Queue()
     server = Process(target=serve, args=(addresses, agents, calls, latency), daemon=True)
     server.start()
@@ -139,15 +234,24 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as name:
             make_project(Path(name, "project"), files)
-            wall = tell(agents, calls, latency, run(Path(name, "project"), url, "Do it with a swarm."))
+            run(Path(name, "project"), url, "Do it alone: 0 of them.")  # warm: bytecode
+            together = run(Path(name, "project"), url, "Do it with a swarm.")
+            tell(agents, calls, latency, together, scale)
             few = max(agents // 10, 1)
-            alone = run(Path(name, "project"), url, f"Do it alone: {few} of them.")[0] * agents / few
-            print(f"  {few} of the tasks by one agent, times {agents // few}: {alone:.0f} s, {alone / wall:.1f}x")
+            alone = run(Path(name, "project"), url, f"Do it alone: {few} of them.").wall * agents / few
+            print(f"  {few} of the tasks by one agent, times {agents // few}: {alone:.0f} s, ", end="")
+            print(f"{alone / together.wall:.1f}x")
+        client = asyncio.run(measure_client(url))
+        print(
+            f"  the model's client: {client:.2f} ms of CPU a streamed call, limit {CLIENT * scale:.1f} with this CPU",
+            end="",
+        )
+        print(_mark(client, CLIENT * scale))
     finally:
         before = cpu_of_children()
         server.terminate()
         server.join()
-        print(f"  the server took {cpu_of_children() - before:.1f} s of CPU for both")
+        print(f"  the server took {cpu_of_children() - before:.1f} s of CPU for all")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ _CAUTION = 0.9  # of the size that was refused: below it the window grows faster
 _FAST, _SLOW = 3.0, 1.0
 # Starts are spread over a round trip, a little faster than they would come by themselves.
 _PACE, _PACE_AT_FIRST = 1.25, 2.0
+_LATE = 0.25  # seconds of starts that are made up for: a busy loop comes by too late for one start after the other
 _SMOOTHING = 0.1
 _BACKOFF, _LONGEST_BACKOFF = 0.5, 8.0
 _PROBE = 1.0  # between two requests that try whether the provider takes any again: a refusal comes sooner
@@ -109,6 +110,7 @@ class Governor:
     _held_since: float = -math.inf
     _round_trip: float = 0.0
     _last_start: float = -math.inf
+    _paced: float = -math.inf  # when the last start was due
 
     def __post_init__(self) -> None:
         rates = self.rates
@@ -144,16 +146,17 @@ class Governor:
             requests.delay(now, 1) if requests else 0.0,
             spent.delay(now, tokens) if spent else 0.0,
             self._last_start + _PROBE - now if self._probing and self._last_start >= self._held_since else 0.0,
-            0.0 if urgent else self._last_start + self._gap - now,
+            0.0 if urgent else self._paced + self._gap - now,
         )
         # Less than a clock can tell is nothing, or a timer may be set for a moment that is over before it is reached.
         return wait if wait > 1e-6 else 0.0
 
-    def start(self, now: float, tokens: int = 0) -> None:
-        """A request goes out."""
+    def start(self, now: float, tokens: int = 0, *, due: float = math.inf) -> None:
+        """A request goes out, which was `due` earlier where the loop came by too late for it."""
         self.active += 1
         self.in_air += 1
         self._last_start = now
+        self._paced = max(self._paced + self._gap, min(due, now), now - _LATE)
         self.requests.left -= 1
         self.tokens.left -= tokens
         for bucket, amount in zip(self._buckets, (1, tokens), strict=True):
@@ -337,7 +340,9 @@ class Limiter:
 
     def _pump(self) -> None:
         """Give leave to all who may go, and see to it that the next are looked at in time."""
+        due = math.inf
         if self._timer is not None:
+            due = self._timer.when()
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
@@ -353,7 +358,7 @@ class Limiter:
                 return
             self._waiting.remove(waiter)
             if not waiter.leave.done():
-                self.governor.start(loop.time(), waiter.tokens)
+                self.governor.start(loop.time(), waiter.tokens, due=due)
                 self._active[waiter.agent] += 1
                 waiter.leave.set_result(None)
 

@@ -65,7 +65,7 @@ class OpenAIChat:
         self._sdk: sdk.SDK | None = None
         self._client: AsyncOpenAI | None = None
         self._transport: httpx2.AsyncClient | None = None
-        self._first: tuple[httpx2.URL, httpx2.Headers] | None = None  # of the first request that the transport sent
+        self._first: httpx2.Request | None = None  # that the transport sent
 
     def __repr__(self) -> str:
         return f"OpenAIChat({self._shown_url!r}, model={self._profile.id!r})"
@@ -229,9 +229,17 @@ class OpenAIChat:
     async def _post(self, client: "AsyncOpenAI", names: "sdk.SDK", path: str, body: bytes) -> "httpx2.Response":
         """The SDK makes the first request; the ones after it are made like that one, at a third of the CPU."""
         if self._first is not None and self._transport is not None:
-            url, headers = self._first
-            request = self._transport.build_request("POST", url, headers=headers, content=body)
-            response = await self._transport.send(request, stream=True)
+            first, transport = self._first, self._transport
+            # `build_request` would merge what the first one has already.
+            request = type(first)(
+                "POST",
+                first.url,
+                headers=first.headers,
+                cookies=transport.cookies or None,
+                content=body,
+                extensions={"timeout": transport.timeout.as_dict()},
+            )
+            response = await transport.send(request, stream=True)
             if not response.is_success:
                 await response.aread()
             return response
@@ -241,7 +249,7 @@ class OpenAIChat:
         )
         if not response.history:  # one that was led elsewhere is not what we would send
             del response.request.headers["Content-Length"]
-            self._first = response.request.url, response.request.headers
+            self._first = response.request
         return response
 
     def _refusal(self, response: "httpx2.Response") -> ModelError:

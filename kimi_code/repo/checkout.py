@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from uuid import uuid4
 
 from kimi_code.errors import CheckpointError, KimiError
+from kimi_code.repo.batch import Batch
 from kimi_code.repo.checkouts import frozen_base
 from kimi_code.repo.checkouts.claims import Claim, aside, claim, delete, set_aside_leftovers
 from kimi_code.repo.checkouts.frozen import Moment
@@ -20,6 +21,7 @@ from kimi_code.repo.checkouts.frozen import freeze as freeze_moment
 from kimi_code.repo.checkouts.frozen_base import FrozenBase
 from kimi_code.repo.checkouts.ground import Folder, Ground, GroundError, mount
 from kimi_code.repo.checkouts.isolated import Cell, Checkout, Isolation
+from kimi_code.repo.checkouts.layer import Layer, ignoring
 from kimi_code.repo.checkouts.mirror import Mirror
 from kimi_code.repo.checkouts.reflink import can_reflink, copy_tree
 from kimi_code.repo.search import Search
@@ -96,6 +98,7 @@ class Checkouts:
     _linked: tuple[Path, ...]
     _copied: tuple[Path, ...]
     _kept_base: FrozenBase | None = None
+    _ignoring: Batch | None = None
     _frozen: asyncio.Lock = field(default_factory=asyncio.Lock)
     _alive: list[Checkout] = field(default_factory=list[Checkout])
     _deleting: set["asyncio.Future[None]"] = field(default_factory=set["asyncio.Future[None]"])
@@ -121,6 +124,9 @@ class Checkouts:
             await checkout.remove()
         while self._deleting:
             await asyncio.wait(self._deleting)
+        for batch in (self.trees.batches, self._ignoring):
+            if batch is not None:
+                await batch.close()
         if self._kept_base is not None:
             self._kept_base.release()
         gone = self._claim.give_up()
@@ -234,10 +240,16 @@ class Checkouts:
             cell,
             excluded,
             self._delete,
+            await self._layer(folder) if self.files == "overlay" else None,
         )
         await checkout.begin(self.base)
         self._alive.append(checkout)
         return checkout
+
+    async def _layer(self, folder: Path) -> Layer:
+        if self._ignoring is None:
+            self._ignoring = ignoring(self.trees, await self._base())
+        return Layer(folder / "upper", self._ignoring)
 
     def forget(self, gone: Path) -> None:
         """Delete a folder in the background."""

@@ -153,13 +153,21 @@ async def run_git(
     try:
         stdout, stderr = await process.communicate(input)
     except BaseException:
-        await _end(process)
+        await end_git(process)
         raise
     return GitOutput(process.returncode or 0, stdout, stderr)
 
 
+async def start_git(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """Start a git command to talk with, as `run_git` would run it; what it complains of is lost. Raises OSError."""
+    git = program()
+    if git is None:
+        raise FileNotFoundError("git is not installed, or not on the PATH")
+    return await _spawn((git, *_FLAGS, *args), cwd, environment(env), with_input=True, complaints=False)
+
+
 async def _spawn(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], *, with_input: bool
+    command: Sequence[str], cwd: Path, env: Mapping[str, str], *, with_input: bool, complaints: bool = True
 ) -> asyncio.subprocess.Process:
     # CPython 3.11 hangs when cancelled inside create_subprocess_exec (cpython#125502): it runs in a task of its own,
     # which nobody cancels, and a cancellation waits the millisecond until there is a process to kill.
@@ -169,7 +177,7 @@ async def _spawn(
             *command,
             stdin=pipe if with_input else asyncio.subprocess.DEVNULL,
             stdout=pipe,
-            stderr=pipe,
+            stderr=pipe if complaints else asyncio.subprocess.DEVNULL,
             cwd=cwd,
             env=env,
             start_new_session=True,
@@ -184,11 +192,11 @@ async def _spawn(
             except asyncio.CancelledError:
                 continue
         if spawn.exception() is None:
-            await _end(spawn.result())
+            await end_git(spawn.result())
         raise
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_git(process: asyncio.subprocess.Process) -> None:
     """Kill the whole group and reap it."""
     if process.returncode is None:
         try:

@@ -48,6 +48,8 @@ async def merge(trees: Trees, base: str, ours: str, theirs: str) -> Merged:
         return Merged(await trees.tree(ours))
     if await _same(trees, base, ours):
         return Merged(await trees.tree(theirs))
+    if (tree := await trees.merge(base, ours, theirs)) is not None:
+        return Merged(tree)
     # git 2.39 takes no base: two commits with one parent have just that.
     parent = await trees.commit(base, "base")
     sides = [await trees.commit(side, "side", parent) for side in (ours, theirs)]

@@ -101,19 +101,36 @@ async def read_config(lender: GitFolders, worktree: Path) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+_FOLDERS = ("objects/info", "refs", "info")
+
+
 def build(shadow: Shadow, exclude: tuple[Path, ...]) -> None:
     """Write the shadow repository's files by hand: no template, no hook, nothing but what is needed."""
-    for name in ("objects/info", "refs", "info"):
-        (shadow.folder / name).mkdir(parents=True, exist_ok=True)
-    _put(shadow.folder / "HEAD", "ref: refs/heads/none\n")
-    _put(shadow.folder / WORKTREE, str(shadow.worktree))
-    _put(shadow.folder / "config", _config_text(shadow.config))
-    _put(shadow.folder / "info" / "attributes", _ATTRIBUTES)
-    _put(shadow.folder / "info" / "exclude", _exclude_text(shadow, exclude))
+    make_folders(shadow.folder)
+    for name, text in files_of(shadow, exclude).items():
+        _put(shadow.folder / name, text)
+
+
+def make_folders(folder: Path) -> None:
+    """The folders that `files_of` go into."""
+    for name in _FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+
+
+def files_of(shadow: Shadow, exclude: tuple[Path, ...]) -> dict[str, str]:
+    """What `build` writes, by path from the repository's folder, wherever that is."""
+    files = {
+        "HEAD": "ref: refs/heads/none\n",
+        WORKTREE: str(shadow.worktree),
+        "config": _config_text(shadow.config),
+        "info/attributes": _ATTRIBUTES,
+        "info/exclude": _exclude_text(shadow, exclude),
+    }
     if shadow.lender:
         objects = (shadow.lender.common / "objects").as_posix()
         escaped = objects.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        _put(shadow.folder / "objects" / "info" / "alternates", f'"{escaped}"\n')
+        files["objects/info/alternates"] = f'"{escaped}"\n'
+    return files
 
 
 def _put(path: Path, text: str) -> None:

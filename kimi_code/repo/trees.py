@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 from kimi_code.events import FileChange
-from kimi_code.repo import loose
+from kimi_code.repo import listings, loose
+from kimi_code.repo.batch import Batch
 from kimi_code.repo.checkpoints.raw_diff import parse_diff
 from kimi_code.repo.git import run_git
 from kimi_code.repo.shadow import Shadow, ShadowError
@@ -17,8 +19,12 @@ from kimi_code.values import frozen
 
 Mode = Literal["file", "executable", "symlink"]
 
-_MODES: Mapping[str, Mode] = {"100644": "file", "100755": "executable", "120000": "symlink"}
-_NUMBERS: Mapping[Mode, str] = {mode: number for number, mode in _MODES.items()}
+MODES: Mapping[str, Mode] = {"100644": "file", "100755": "executable", "120000": "symlink"}
+"""What git's numbers say."""
+
+_NUMBERS: Mapping[Mode, str] = {mode: number for number, mode in MODES.items()}
+_KNOWN = 5_000  # trees whose listings are remembered
+_DIFF = ("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-ext-diff", "--no-textconv")
 _FEW = 100  # paths that are asked for one by one; for more the whole tree is listed
 # Who made a commit is told by its message: these are never the user's.
 _NAME, _EMAIL = "kimi-code", "kimi-code@localhost"
@@ -39,11 +45,32 @@ class Entry:
 
 
 @frozen
+class Batches:
+    """Git processes that stay with a store as long as many ask it: for objects, and for differences of trees.
+
+    `mark` is a line that ends an answer about differences: what names no trees is given back as it is.
+    """
+
+    objects: Batch
+    differences: Batch
+    mark: bytes
+
+    async def close(self) -> None:
+        """End them."""
+        await self.objects.close()
+        await self.differences.close()
+
+
+@frozen
 class Trees:
     """The store. `tree` arguments are ids of trees or of commits, which stand for theirs. Raises ShadowError."""
 
     store: Shadow
+    batches: Batches | None = field(default=None, compare=False, repr=False)
     _trees: dict[str, str] = field(default_factory=dict[str, str], compare=False, repr=False)
+    _listings: dict[str, listings.Listing] = field(
+        default_factory=dict[str, listings.Listing], compare=False, repr=False
+    )
 
     async def read(self, tree: str, path: str) -> Entry | None:
         """The file at `path` (relative to the top, forward slashes); None when there is none."""
@@ -98,9 +125,65 @@ class Trees:
 
     async def changes(self, before: str, after: str, *, renames: bool = True) -> tuple[FileChange, ...]:
         """The files that differ, paths relative to the top."""
+        if self.batches is not None and not renames:
+            asked, mark = f"{await self.tree(before)} {await self.tree(after)}\n".encode(), self.batches.mark
+            told = await self.batches.differences.ask(asked + mark, lambda said: said.endswith(mark))
+            return parse_diff(told.removesuffix(mark).partition(b"\n")[2], ".")
         found = "-M" if renames else "--no-renames"
-        diff = ("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-ext-diff", "--no-textconv", found)
-        return parse_diff(await self.ask(*diff, f"{before}^{{tree}}", f"{after}^{{tree}}"), ".")
+        return parse_diff(await self.ask(*_DIFF, found, f"{before}^{{tree}}", f"{after}^{{tree}}"), ".")
+
+    async def merge(self, base: str, ours: str, theirs: str) -> str | None:
+        """The tree of what both sides made of `base`; None where git must be asked, as where both changed a file."""
+        trees = [await self.tree(each) for each in (base, ours, theirs)]
+        return await listings.merge(self, *trees) if self._is_at_hand(*trees) else None
+
+    async def find(self, tree: str, path: str) -> listings.Item | None:
+        """What is at a path. For a store with batches."""
+        return await listings.find(self, await self.tree(tree), path)
+
+    async def put(self, tree: str, files: Mapping[str, Entry], gone: Iterable[str] = ()) -> str:
+        """A tree like `tree` but without `gone`, files or folders, and then with `files`. For a store with batches."""
+        try:
+            changes = dict.fromkeys(gone) | {
+                path: listings.Item(_NUMBERS[entry.mode], loose.write(self.store.folder, b"blob", entry.content))
+                for path, entry in files.items()
+            }
+            return await listings.edit(self, await self.tree(tree), changes)
+        except OSError as error:
+            raise ShadowError(f"a file cannot be kept: {error.strerror}") from error
+
+    async def listing(self, tree: str) -> listings.Listing:
+        """What lies in a tree's top folder. For a store with batches."""
+        known = self._listings.get(tree)
+        if known is None:
+            if not self._is_at_hand(tree):
+                raise ShadowError(f"{tree} is no tree that can be read without git")
+            kind, content = loose.read(self.store.folder, tree) or await self._object(tree)
+            if kind != b"tree":
+                raise ShadowError(f"{tree} is no tree")
+            known = listings.parse(content)
+            if len(self._listings) >= _KNOWN:
+                self._listings.clear()
+            self._listings[tree] = known
+        return known
+
+    def keep(self, listing: listings.Listing) -> str:
+        """Keep a tree of these; returns its id. Raises OSError."""
+        id = loose.write(self.store.folder, b"tree", listings.render(listing))
+        self._listings[id] = listing
+        return id
+
+    def _is_at_hand(self, *ids: str) -> bool:
+        return self.batches is not None and all(map(loose.is_id, ids))
+
+    async def _object(self, id: str) -> tuple[bytes, bytes]:
+        assert self.batches is not None
+        answer = await self.batches.objects.ask(f"{id}\n".encode(), _is_whole_object)
+        head, _, content = answer.partition(b"\n")
+        facts = head.split(b" ")
+        if len(facts) != 3:
+            raise ShadowError(f"the object {id} is gone from the repository")
+        return facts[1], content[:-1]
 
     async def patch(self, before: str, after: str) -> bytes:
         """The difference as `git apply` takes it, binary files included."""
@@ -116,10 +199,7 @@ class Trees:
 
     async def run(self, *args: str, index: Path | None = None, input: bytes | None = None) -> tuple[int, bytes, str]:
         """Exit code, output and first complaint of a git command on the store, where there is no working tree."""
-        folder = self.store.folder
-        env = {"GIT_DIR": str(folder), "GIT_INDEX_FILE": str(index or folder / "no-index"), **_IDENTITY}
-        env |= {"GIT_WORK_TREE": str(folder), "GIT_LITERAL_PATHSPECS": "1"}
-        output = await run_git(args, folder, env, input)
+        output = await run_git(args, self.store.folder, _environment(self.store, index), input)
         return output.code, output.stdout, output.error
 
     async def _entries(self, tree: str, paths: Iterable[str]) -> dict[str, tuple[Mode, bytes]]:
@@ -131,7 +211,7 @@ class Trees:
         found: dict[str, tuple[Mode, bytes]] = {}
         for line in listing.split(b"\0"):
             facts, _, name = line.partition(b"\t")
-            mode = _MODES.get(facts[:6].decode())
+            mode = MODES.get(facts[:6].decode())
             if mode is not None and os.fsdecode(name) in wanted:
                 found[os.fsdecode(name)] = (mode, facts.split(b" ")[2])
         return found
@@ -163,3 +243,24 @@ class Trees:
             names.append(os.fsencode(path))
         output = await self.ask("hash-object", "-w", "--no-filters", "--stdin-paths", input=b"\n".join(names) + b"\n")
         return output.decode().split()
+
+
+def _environment(store: Shadow, index: Path | None = None) -> dict[str, str]:
+    folder = store.folder
+    env = {"GIT_DIR": str(folder), "GIT_INDEX_FILE": str(index or folder / "no-index"), **_IDENTITY}
+    return env | {"GIT_WORK_TREE": str(folder), "GIT_LITERAL_PATHSPECS": "1"}
+
+
+def _is_whole_object(answer: bytearray) -> bool:
+    """`<id> <kind> <size>\\n<content>\\n`, or a line that says that it is missing."""
+    end = answer.find(b"\n")
+    facts = bytes(answer[: max(end, 0)]).split(b" ")
+    return end >= 0 and (len(facts) != 3 or len(answer) >= end + 1 + int(facts[2]) + 1)
+
+
+def with_batches(store: Shadow) -> Trees:
+    """The store, for many questions; `batches` must be closed."""
+    folder, env = store.folder, _environment(store)
+    objects = Batch(("cat-file", "--batch"), folder, env)
+    differences = Batch((*_DIFF, "--no-renames", "--stdin"), folder, env)
+    return Trees(store, Batches(objects, differences, f"end of {uuid4().hex}\n".encode()))

@@ -15,7 +15,7 @@ from kimi_code.values import frozen
 RECORDS = "records.jsonl"
 
 # Deltas are events but not history; the completed message is kept.
-_NOT_KEPT = (TextDelta, ThoughtDelta, ToolProgressed)
+NOT_KEPT = (TextDelta, ThoughtDelta, ToolProgressed)
 _SYNC_TURNS = (TurnStarted, TurnEnded)
 _SYNC_AFTER = (*_SYNC_TURNS, StepEnded)
 
@@ -73,7 +73,7 @@ class Journal:
     def write(self, record: Record) -> None:
         """Append, and hand over to the system at once, so that `kill -9` loses nothing that was written."""
         event = record.event
-        if isinstance(event, _NOT_KEPT):
+        if isinstance(event, NOT_KEPT):
             return
         line = memoryview(self._to_line(record).encode("ascii") + b"\n")
         while line:

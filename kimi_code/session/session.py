@@ -40,7 +40,7 @@ from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.codec import encode
-from kimi_code.session.journal import Journal
+from kimi_code.session.journal import NOT_KEPT, Journal
 from kimi_code.session.standing import ContextPart, Standing, context_parts
 from kimi_code.session.store import SessionMeta, Store, follow, save_meta
 from kimi_code.session.swarms import SwarmDesk
@@ -422,6 +422,8 @@ class Session:
             if isinstance(record.event, StepEnded):
                 self._spent += record.event.usage
             return  # a sub-agent's: in a journal of its own
+        if isinstance(record.event, NOT_KEPT):
+            return
         self._meta = follow(self._meta, record)
         self._history.follow(record.event)
         match record.event:

@@ -52,7 +52,6 @@ from kimi_code.swarm.scheduler import Scheduler
 from kimi_code.swarm.states import Effort, Planned, Result, Resumed, Swarm, begin
 from kimi_code.swarm.worker import Parent, Worker, worker_policy
 
-PATIENCE = 300.0  # seconds
 _UNCONFINED = (
     "Commands cannot be confined on this machine: file tools and git keep agents apart, but what a command does with "
     "paths outside its copy is not stopped."
@@ -78,7 +77,7 @@ class Director:
     plan_first: bool = False
     parts: list[Part] | None = None
     depth: int = 1
-    patience: float = PATIENCE
+    patience: float = 300.0  # seconds
     ledger: Ledger | None = None
     reads: bool = False
     ended: Callable[[SwarmMetrics], None] = lambda metrics: None

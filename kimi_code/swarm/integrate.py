@@ -41,9 +41,22 @@ async def take_up(trees: Trees, task: str, start: str, commit: str, scope: Seque
     before = await trees.files(start, [change.path for change in outside])
     tree = await trees.edit(commit, {change.path: before.get(change.path) for change in outside})
     piece = Piece(task, start, await trees.commit(tree, f"{task}\n", start))
-    whole = await trees.commit(commit, f"{task}, with what is outside its scope\n", piece.commit)
+    whole = await _whole(trees, piece, commit)
     inside = tuple(change for change in changes if change not in outside)
     return Made(piece, whole, inside, outside)
+
+
+async def carry_over(trees: Trees, made: Made, piece: Piece) -> str:
+    """The `whole` of another piece of the same task, with what `made` has outside the scope. Raises ShadowError."""
+    if not made.outside:
+        return piece.commit
+    paths = [change.path for change in made.outside]
+    files = await trees.files(made.whole, paths)
+    return await _whole(trees, piece, await trees.edit(piece.commit, {path: files.get(path) for path in paths}))
+
+
+async def _whole(trees: Trees, piece: Piece, tree: str) -> str:
+    return await trees.commit(tree, f"{piece.task}, with what is outside its scope\n", piece.commit)
 
 
 async def recall(trees: Trees, task: str, whole: str, *, outside: bool) -> Piece:
@@ -84,6 +97,8 @@ class Queue:
         """The piece on top of `head`."""
         if piece.start == head:
             return Merged(await self.trees.tree(piece.commit))
+        if (tree := await self.trees.merge(piece.start, head, piece.commit)) is not None:
+            return Merged(tree)
         if piece.start in self._heads and head == self.head:
             # Its start is an ancestor of both sides, so that git finds it by itself: a tenth of the processes.
             flags = ("-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "-z", "--no-messages")

@@ -1,6 +1,7 @@
 """One task's life in a running swarm: attempts, its check, the merge, a conflict resolved or redone."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from kimi_code.swarm import assignments
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.commands import describe
 from kimi_code.swarm.crew import Crew
-from kimi_code.swarm.integrate import Made, Piece, recall, take_up
+from kimi_code.swarm.integrate import Made, Piece, carry_over, recall, take_up
 from kimi_code.swarm.integrate import describe as describe_conflicts
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
@@ -51,6 +52,7 @@ class Job:
     _start: str = ""
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _result: Result = field(default_factory=Result)
+    _unfit: Result | None = None  # what the check of another process's attempt found wanting
     _ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +101,8 @@ class Job:
         if self.worker is not None and scheduler.state.tasks[self.task.id].attempt < MAX_ATTEMPTS:
             scheduler.move(self.task.id, TaskState.RUNNING, problem, self.worker.path)
             return assignments.retry(problem)
+        if self._unfit is not None:
+            return await self._take_over(self._unfit, problem)
         conflicted = self.worker is None
         await self._leave()
         queue = self.crew.queue
@@ -118,6 +122,16 @@ class Job:
         first = await self._engage(start, files=files, until=Until(taken_at, reads=self.task.mode == "read"))
         return assignments.go_on(first) if self.worker is not None and self.worker.agent.context.messages else first
 
+    async def _take_over(self, result: Result, problem: str) -> str:
+        """The same agent again, for whom another process has worked: with its conversation and its files."""
+        self._unfit = None
+        name = self.scheduler.state.tasks[self.task.id].agent.rpartition("/")[2]
+        piece = await recall(self.crew.checkouts.trees, self.task.id, result.commit, outside=bool(result.outside))
+        first = await self._engage(piece.start, files=result.commit, until=Until(math.inf), name=name)
+        assert self.worker is not None
+        known = bool(self.worker.agent.context.messages)
+        return assignments.retry(problem) if known else assignments.retry_afresh(first, problem, result.said)
+
     async def _finish_interrupted(self, result: Result) -> str:
         """Check and merge what was made before a process ended."""
         self._result = result
@@ -128,14 +142,15 @@ class Job:
             checkout = self._checkout = await self.crew.checkout(self.task.id, result.commit)
             problem = await self._check(checkout)
             if problem:
+                self._unfit = self._result
                 await self._leave()
                 return problem
         return await self._merge(Made(piece, result.commit, result.changes, result.outside))
 
-    async def _engage(self, start: str, *, files: str = "", until: Until | None = None) -> str:
+    async def _engage(self, start: str, *, files: str = "", until: Until | None = None, name: str = "") -> str:
         """A checkout that begins with `start` (and has the files of a commit), an agent in it; its first words."""
         task, crew, scheduler = self.task, self.crew, self.scheduler
-        name = crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
+        name = name or crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
         scheduler.move(task.id, TaskState.RUNNING, scheduler.state.tasks[task.id].reason, f"{crew.parent.path}/{name}")
         self._start = start
         if task.mode == "read":
@@ -267,24 +282,25 @@ class Job:
         conflicts = await self._add(made.piece)
         if conflicts:
             await self._leave()
-            conflicts = await self._bring_together(made.piece)
+            conflicts = await self._bring_together(made)
         if not conflicts:
             scheduler.move(self.task.id, TaskState.MERGED)
             return ""
         return f"It does not go together with what was merged before it:\n{describe_conflicts(conflicts)}"
 
-    async def _bring_together(self, piece: Piece) -> tuple[Conflict, ...]:
+    async def _bring_together(self, made: Made) -> tuple[Conflict, ...]:
         """Have an agent resolve the conflicts, again where others were merged into the same meanwhile."""
         asked = time.monotonic()
         async with self.crew.resolving:
             self.scheduler.waited(self.task.id, "merge", time.monotonic() - asked)
-            for _ in range(_RESOLUTIONS):
-                conflicts = await self._add(piece)
-                resolved = await self._resolve(piece, conflicts) if conflicts else None
+            for number in range(_RESOLUTIONS):
+                conflicts = await self._add(made.piece)
+                role = f"+resolver{number + 1 if number else ''}"
+                resolved = await self._resolve(made, conflicts, role) if conflicts else None
                 if resolved is None:
                     return conflicts
-                piece = resolved
-            return await self._add(piece)
+                made = resolved
+            return await self._add(made.piece)
 
     async def _add(self, piece: Piece) -> tuple[Conflict, ...]:
         queue, asked = self.crew.queue, time.monotonic()
@@ -292,9 +308,9 @@ class Job:
             self.scheduler.waited(self.task.id, "merge", time.monotonic() - asked)
             return await queue.add(piece)
 
-    async def _resolve(self, piece: Piece, conflicts: Sequence[Conflict]) -> Piece | None:
+    async def _resolve(self, made: Made, conflicts: Sequence[Conflict], role: str) -> Made | None:
         """Have both sides brought together by an agent of its own; None when that did not succeed."""
-        trees, crew = self.crew.checkouts.trees, self.crew
+        trees, crew, piece = self.crew.checkouts.trees, self.crew, made.piece
         head = crew.queue.head
         paths = [conflict.path for conflict in conflicts]
         before = await trees.files(piece.start, paths)
@@ -307,9 +323,8 @@ class Job:
         attempt = self.scheduler.state.tasks[self.task.id].attempt
         checkout = await crew.checkout(f"{self.task.id}-resolver", start)
         kind = crew.kinds.get("resolver") or crew.kinds["coder"]
-        worker = self._hire(
-            crew.name_of(self.task.id, attempt, "+resolver"), kind, checkout, replace(self.task, output_schema=None)
-        )
+        task = replace(self.task, output_schema=None)
+        worker = self._hire(crew.name_of(self.task.id, attempt, role), kind, checkout, task)
         self.worker = worker
         try:
             ended = await worker.work(assignments.resolve(ours, self.task, conflicts))
@@ -325,11 +340,13 @@ class Job:
             if self.task.check and await self._check(checkout):
                 return None
             commit = await trees.commit(tree, f"{self.task.id}, brought together with what was merged\n", head)
-            await crew.keeper.keep(commit, crew.queue.base)  # with the merged state, which nobody else keeps
+            resolved = Piece(self.task.id, head, commit)
+            whole = await carry_over(trees, made, resolved)
+            await crew.keeper.keep(whole, crew.queue.base)  # with the merged state, which nobody else keeps
             changes = await trees.changes(head, commit, renames=False)
-            self._result = replace(self._result, commit=commit, changes=changes, outside=())
+            self._result = replace(self._result, commit=whole, changes=changes, outside=made.outside)
             self._report()
-            return Piece(self.task.id, head, commit)
+            return Made(resolved, whole, changes, made.outside)
         finally:
             self.worker = None
             await worker.close()

@@ -23,6 +23,7 @@ from kimi_code.swarm.states import GOOD, Entry, Swarm, replay
 from kimi_code.values import frozen
 
 _SUFFIX = ".jsonl"
+_JSON = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 
 
 @frozen
@@ -115,7 +116,7 @@ def newest_unfinished(data_dir: Path, cwd: Path) -> Kept:
 
 def encode(entry: Entry) -> str:
     """One line without its newline."""
-    return json.dumps(_adapter().dump_python(entry, mode="json"), ensure_ascii=True, separators=(",", ":"))
+    return _JSON.encode(_adapter().dump_python(entry, mode="json"))
 
 
 def decode(line: str | bytes) -> Entry:

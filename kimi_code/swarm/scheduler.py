@@ -15,7 +15,7 @@ from kimi_code.swarm.crew import Crew
 from kimi_code.swarm.job import Job
 from kimi_code.swarm.journal import SwarmJournal
 from kimi_code.swarm.ledger import Ledger
-from kimi_code.swarm.plan import MAX_ATTEMPTS, Task, ancestors, by_priority
+from kimi_code.swarm.plan import MAX_ATTEMPTS, Plan, Task, ancestors, by_priority
 from kimi_code.swarm.states import (
     ACTIVE,
     GOOD,
@@ -28,6 +28,7 @@ from kimi_code.swarm.states import (
     Extended,
     Moved,
     Progress,
+    Reported,
     Spent,
     Swarm,
     Verified,
@@ -68,12 +69,18 @@ class Scheduler:
     _ends: asyncio.Event = field(default_factory=asyncio.Event)
     _closed: bool = False
     _failing: set[str] = field(default_factory=set[str])
+    _ancestors: tuple[Plan | None, dict[str, frozenset[str]]] = (None, {})
 
     def note(self, entry: Entry) -> None:
         """Write it down, follow it, tell it. Raises ValueError where it cannot follow, OSError for the disk."""
         following = advance(self.state, entry)
         self.journal.write(entry)
         before, self.state = self.state, following
+        if not isinstance(entry, Spent | Waited | Cited | Reported):  # these move nobody
+            self._tell(before, following)
+            self._wake.set()
+
+    def _tell(self, before: Swarm, following: Swarm) -> None:
         for task_id, progress in following.tasks.items():
             was = before.tasks.get(task_id)
             if was is progress:
@@ -86,7 +93,6 @@ class Scheduler:
                 )
             if was is None or (was.state not in OVER and progress.state in OVER):
                 self._ends.set()
-        self._wake.set()
 
     def move(self, task: str, to: TaskState, reason: str = "", agent: str = "") -> None:
         """Note that a task moves on."""
@@ -142,7 +148,10 @@ class Scheduler:
 
     def ancestors(self, task: str) -> frozenset[str]:
         """All tasks that must be over before it."""
-        return ancestors(self.state.plan)[task]
+        plan, known = self._ancestors
+        if plan is not self.state.plan:
+            plan, known = self._ancestors = self.state.plan, ancestors(self.state.plan)
+        return known[task]
 
     # --- What the orchestrator may do meanwhile ----------------------------------------------------------------------
 

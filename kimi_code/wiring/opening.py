@@ -21,11 +21,13 @@ class SwarmStart:
 
     `left` is a swarm that another process left, which is brought to its end. `guided`: the model is told how to use
     sub-agents well. `plan_first`: plans are shown and approved before they run. The swarms are written to `rollout`.
+    `patience` are the seconds without a sign of life after which an agent is nudged, then stopped.
     """
 
     most: int = MOST_AGENTS
     guided: bool = False
     plan_first: bool = False
+    patience: float = 300.0
     rollout: Path | None = None
     plan: "Plan | None" = None
     left: "Kept | None" = None

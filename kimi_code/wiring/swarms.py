@@ -281,6 +281,7 @@ class Swarms:
             timeout,
             plan_first=opening.swarms.plan_first,
             parts=self._parts_to_commit(),
+            patience=opening.swarms.patience,
         )
 
     def _parts_to_commit(self) -> "list[Part] | None":

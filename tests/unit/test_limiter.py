@@ -441,3 +441,21 @@ async def test_a_server_that_refuses_tells_the_limiter_with_its_first_429() -> N
             await ask(Limited(model, limiter, "main"))
         await model.close()
     assert 29 < limiter.governor.delay(asyncio.get_running_loop().time()) <= 30
+
+
+def test_a_loop_that_comes_by_late_lets_go_what_was_due_and_an_idle_one_does_not() -> None:
+    def goes_at_once(due: float) -> int:
+        governor = Governor(window=100.0)
+        governor.start(0.0)
+        governor.accept(0.0)
+        governor.finish(1.0, 0.0)  # a round trip of a second: a start every 5 ms
+        governor.start(2.0, due=due)
+        started = 0
+        while governor.delay(2.0) == 0:
+            governor.start(2.0, due=due)
+            started += 1
+        return started
+
+    assert goes_at_once(math.inf) == 0
+    assert goes_at_once(1.9) == 20
+    assert goes_at_once(1.0) == 50  # a quarter of a second is made up for, not a pause of any length

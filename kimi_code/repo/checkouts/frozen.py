@@ -4,12 +4,13 @@ import asyncio
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from kimi_code.repo.git import GitFolders, run_git
-from kimi_code.repo.shadow import Shadow, build
+from kimi_code.repo.shadow import Shadow, build, files_of, make_folders
 from kimi_code.repo.snapshot import Snapshot
-from kimi_code.repo.trees import Trees
+from kimi_code.repo.trees import Trees, with_batches
 from kimi_code.values import frozen
 
 _MESSAGE = "The files as they were, uncommitted changes included\n"
@@ -40,6 +41,9 @@ class Moment:
     owned: tuple[Path, ...]  # the object folders of the user's repository
     lent: tuple[Path, ...]  # where those are in a mount namespace, in which the copy covers the user's repository
     past: Path  # the object folder of the user's snapshots
+    _shared: dict[tuple[tuple[Path, ...], tuple[Path, ...]], dict[str, bytes]] = field(
+        default_factory=dict[tuple[tuple[Path, ...], tuple[Path, ...]], dict[str, bytes]], compare=False, repr=False
+    )
 
     def mounts(self) -> list[str]:
         """What bwrap must mount for git to find in a copy's namespace what it finds outside."""
@@ -55,16 +59,9 @@ class Moment:
 
     def make_repository(self, folder: Path, commit: str, borrowed: Sequence[Path], exclude: Sequence[Path]) -> None:
         """Write a repository at `folder` whose HEAD is at `commit`, on the user's branch."""
-        store = self.trees.store
-        shadow = Shadow(folder, self.top, store.lender, store.config)
-        build(shadow, tuple(exclude))
-        with (folder / "config").open("a", encoding="utf-8") as config:
-            config.write(_CONFIG)
-        (folder / "info" / "attributes").write_bytes((store.folder / "info" / "attributes").read_bytes())
-        (folder / "objects" / "info" / "alternates").write_text(alternates(borrowed), "utf-8", "surrogateescape")
-        (folder / "packed-refs").write_text(self.head.packed, "utf-8", "surrogateescape")
-        if self.head.shallow:
-            (folder / "shallow").write_bytes(self.head.shallow)
+        make_folders(folder)
+        for name, content in self._files(tuple(borrowed), tuple(exclude)).items():
+            (folder / name).write_bytes(content)
         if self.head.ref:
             (folder / "HEAD").write_text(f"ref: {self.head.ref}\n", "utf-8", "surrogateescape")
             ref = folder / self.head.ref
@@ -73,6 +70,20 @@ class Moment:
         else:
             (folder / "HEAD").write_text(f"{commit}\n")
         shutil.copy2(self.index, folder / "index")
+
+    def _files(self, borrowed: tuple[Path, ...], exclude: tuple[Path, ...]) -> dict[str, bytes]:
+        """What all the copies' repositories have, by path."""
+        if (borrowed, exclude) not in self._shared:
+            store = self.trees.store
+            texts = files_of(Shadow(store.folder, self.top, store.lender, store.config), exclude)
+            texts["config"] += _CONFIG
+            texts |= {"objects/info/alternates": alternates(borrowed), "packed-refs": self.head.packed}
+            files = {name: os.fsencode(text) for name, text in texts.items()}
+            files["info/attributes"] = (store.folder / "info" / "attributes").read_bytes()
+            if self.head.shallow:
+                files["shallow"] = self.head.shallow
+            self._shared[borrowed, exclude] = files
+        return self._shared[borrowed, exclude]
 
     async def lay_out(self, target: Path) -> None:
         """Write the files into a folder, with the times of the user's own: what builds go by. Raises ShadowError."""
@@ -111,7 +122,7 @@ async def freeze(snapshot: Snapshot, shadow: Shadow, folder: Path, exclude: Sequ
     head = await _read_head(shadow.lender, shadow.worktree) if shadow.lender else Head()
     if head.shallow:
         (store.folder / "shallow").write_bytes(head.shallow)
-    trees = Trees(store)
+    trees = with_batches(store)
     if head.commit and await trees.tree(head.commit) == snapshot.tree:
         base = head.commit
     else:

@@ -72,10 +72,16 @@ class Mounted:
     spaces: dict[str, int]
     folder: int
     _closed: bool = field(default=False)
+    _place: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._place = Path(f"/proc/{os.getpid()}/fd/{self.folder}")
 
     def at(self, path: Path) -> Path:
+        if path == self.top:  # which is what is mostly asked for
+            return self._place
         below = below_of(str(path), str(self.top))
-        return path if below is None else Path(f"/proc/{os.getpid()}/fd/{self.folder}/{below}")
+        return path if below is None else Path(f"{self._place}/{below}")
 
     def enter(self, argv: Sequence[str], cwd: Path) -> tuple[tuple[str, ...], Path]:
         flags = [f"--{kind}=/proc/{os.getpid()}/fd/{fd}" for kind, fd in self.spaces.items()]

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from kimi_code.events import FileChange
 from kimi_code.repo.checkouts.frozen import Moment
 from kimi_code.repo.checkouts.ground import Ground
+from kimi_code.repo.checkouts.layer import Layer, Unclear
 from kimi_code.repo.checkouts.mirror import Mirror
 from kimi_code.repo.git import run_git
 from kimi_code.repo.search import Search
@@ -48,8 +49,10 @@ class Checkout:
     _cell: Cell | None
     _left_out: tuple[str, ...]
     _delete: Callable[[Path], None]
+    _layer: "Layer | None" = None
     notes: tuple[str, ...] = ()
     _removed: bool = False
+    _followed: bool = True  # by the index, which has what `take` told last
 
     async def changes(self) -> tuple[FileChange, ...]:
         """What differs from the start, paths relative to the top of the working tree. Raises ShadowError."""
@@ -67,15 +70,28 @@ class Checkout:
 
         The copy's own repository is not asked: it may say anything.
         """
+        if self._layer is not None:
+            try:
+                tree = await self._layer.take(self._moment.trees, self.start, self.ground, self._left_out)
+            except (Unclear, OSError, ShadowError):
+                pass  # git looks at all there is
+            else:
+                self.notes, self._followed = (), False
+                return tree
+        return await self._take_by_index()
+
+    async def _take_by_index(self) -> str:
         index = self._folder / "index"
         try:
-            return await self._take(index)
+            tree = await self._look(index)
         except BaseException:
             # A git that is killed, as when the agent ends meanwhile, leaves its lock to the next who looks.
             index.with_name("index.lock").unlink(missing_ok=True)
             raise
+        self._followed = True
+        return tree
 
-    async def _take(self, index: Path) -> str:
+    async def _look(self, index: Path) -> str:
         listing = await self._ask("ls-files", "-z", "--others", "--modified", "--exclude-standard", index=index)
         left_out: dict[str, str] = {}
         names = list(dict.fromkeys(os.fsdecode(name) for name in listing.split(b"\0") if name))
@@ -108,6 +124,8 @@ class Checkout:
 
     async def bring(self, live: str, tree: str) -> None:
         """Change the files from `live`, which `take` has just told, to `tree`. Raises ShadowError, nothing changed."""
+        if not self._followed:
+            await self._take_by_index()
         index = self._folder / "index"
         await self._ask("read-tree", "-m", "-u", live, f"{tree}^{{tree}}", index=index)
 
