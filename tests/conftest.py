@@ -28,8 +28,8 @@ settings.register_profile("repeatable", max_examples=50, derandomize=True, deadl
 settings.register_profile("explore", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-# Screens are painted a third as often: what they show is asked between paintings.
-os.environ.setdefault("TEXTUAL_FPS", "20")
+# Screens are painted an eighth as often: what they show is asked between paintings.
+os.environ.setdefault("TEXTUAL_FPS", "8")
 
 
 def pytest_collection_finish() -> None:
