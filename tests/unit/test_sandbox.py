@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -381,7 +382,10 @@ def test_nothing_outlives_its_command(prison: Prison) -> None:
         f"setsid sh -c 'sleep 9{mark} & sleep 9{mark}' >/dev/null 2>&1 & setsid sleep 9{mark} & echo started"
     )
     assert ran.stdout == "started\n"
-    assert f"9{mark}" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    # The kernel ends a whole namespace, one process after the other: on a busy machine some are seen a moment longer.
+    patience = time.monotonic() + 20
+    while f"9{mark}" in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout:
+        assert time.monotonic() < patience
 
 
 def test_exit_codes_and_signals_are_passed_on(prison: Prison) -> None:
