@@ -36,14 +36,27 @@ _PAUSE = 100  # files between two chances for others to run
 
 
 class Indexer:
-    """The catalog of the tree at `root` (absolute, resolved), and the way to details. Starts when first asked."""
+    """The catalog of the tree at `root` (absolute, resolved), and the way to details. Starts when first asked.
 
-    def __init__(self, root: Path, folder: Path, parsers: Sequence[ParserProcess], *, watch: bool) -> None:
+    `frozen` are the files of a tree that never changes, and is a copy of that at `kept_as`, whose cache it shares.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        parsers: Sequence[ParserProcess],
+        *,
+        watch: bool = False,
+        frozen: Listing | None = None,
+        kept_as: Path | None = None,
+    ) -> None:
         self.root = root
         self.catalog = Catalog()
         self.listing = Listing(())
         self.recent: tuple[str, ...] = ()
-        self.store = IndexStore(folder, self.root)
+        self.store = IndexStore(folder, kept_as or self.root)
+        self._frozen = frozen
         self._keeper = Keeper(self.store)
         self._parsers = parsers
         self._watch = watch
@@ -136,13 +149,16 @@ class Indexer:
         """One at a time; who comes meanwhile is served by the next, all of them by the same."""
         begun = self._looks
         async with self._looking:
-            if self._looks > begun or self._closed:
+            if self._looks > begun or self._closed or (self._frozen and self._looks):
                 return
             self._looks += 1
             self._idle.clear()
             try:
                 if self._loaded:
                     listing = await list_files(self.root, self.listing)
+                elif self._frozen:
+                    await self._load()
+                    listing = self._frozen
                 else:
                     async with asyncio.TaskGroup() as group:
                         listed = group.create_task(list_files(self.root))
@@ -189,7 +205,7 @@ class Indexer:
             if (entry is None or (entry.size, entry.mtime_ns) != stamp) and path not in self._reading:
                 news.append(path)
         if len(news) > _MANY:
-            if not self.recent:
+            if not self.recent and not self._frozen:
                 self.recent = await recently_committed(self.root)
             news = most_important_last(news, self.recent)
         self.hurry(news)
@@ -309,7 +325,8 @@ class Indexer:
     def _drop(self, path: str) -> None:
         self.catalog.drop(path)
         self._jobs.pop(path, None)
-        self._keeper.drop(path)
+        if not self._frozen:  # the tree whose cache this is may have it
+            self._keeper.drop(path)
 
     def _settle(self) -> None:
         if not self._jobs and not self._reading:
