@@ -5,8 +5,8 @@
 FOLDER is a source tree in git, such as Django's; it is only read. Each figure is of a process of its own: cold (no
 cache), the first answer while cold, warm (a cache, nothing changed). `--peer` installs aider-chat into a temporary
 environment, which needs the package registry and a Python it supports. Limits of time are for a machine on which
-`import openai` takes half a second of CPU: they are scaled by what it takes here, measured in every round. Exit 1 when a
-figure is over its limit.
+`import openai` takes half a second of CPU: they are scaled by what it takes here, measured in every round. Exit 1 when
+a figure is over its limit.
 """
 
 import argparse
