@@ -71,6 +71,14 @@ async def world(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[Wo
     await made.close()
 
 
+@pytest.fixture(params=["overlay", "unconfined"])
+async def either(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[World]:
+    """At the user's own path, and in a folder."""
+    made = World(place, request.param)
+    yield made
+    await made.close()
+
+
 @pytest.fixture
 async def plain(place: Path) -> AsyncIterator[World]:
     made = World(place, "unconfined")
@@ -115,10 +123,10 @@ async def test_answers_are_about_the_copy_whoever_changed_it(world: World) -> No
     assert (world.top / "app/old.py").exists()
 
 
-async def test_what_the_user_changes_meanwhile_is_not_in_the_copy(world: World) -> None:
-    (one,) = await world.copies(1)
-    (world.top / "app/store.py").write_text("def another_one():\n    pass\n")
-    (world.top / "app/new.py").write_text("def one_more():\n    pass\n")
+async def test_what_the_user_changes_meanwhile_is_not_in_the_copy(either: World) -> None:
+    (one,) = await either.copies(1)
+    (either.top / "app/store.py").write_text("def another_one():\n    pass\n")
+    (either.top / "app/new.py").write_text("def one_more():\n    pass\n")
     assert await defined(index_of(one)) == ["app/old.py:1 old_way", "app/store.py:1 Store", "app/store.py:6 open_store"]
 
 
@@ -133,8 +141,8 @@ async def test_a_file_that_is_changed_back_is_the_frozen_one_again(plain: World)
     assert len((await index_of(one).symbols("put")).items) == 1
 
 
-async def test_a_copy_that_begins_with_merged_results_has_them(world: World) -> None:
-    checkouts = await world.freeze()
+async def test_a_copy_that_begins_with_merged_results_has_them(either: World) -> None:
+    checkouts = await either.freeze()
     first = await checkouts.create("first")
     await first.workspace.write(first.workspace.root / "app/made.py", b"def made_before():\n    pass\n")
     start = await first.commit("made")
@@ -166,11 +174,11 @@ async def test_the_cache_of_the_users_tree_serves_its_copies(plain: World) -> No
     assert index_of(one).parser_pids == ()
 
 
-async def test_a_folder_replaced_by_a_link_leads_nowhere(world: World) -> None:
-    secret = world.scene.place / "home" / "secret"
+async def test_a_folder_replaced_by_a_link_leads_nowhere(either: World) -> None:
+    secret = either.scene.place / "home" / "secret"
     secret.mkdir()
     (secret / "store.py").write_text("def the_secret():\n    pass\n")
-    (one,) = await world.copies(1)
+    (one,) = await either.copies(1)
     await defined(index_of(one))
     (secret / "main.py").write_text("def another_secret():\n    pass\n")
     await run(one, f"mv app gone && ln -s {secret} app")
