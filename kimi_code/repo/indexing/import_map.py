@@ -29,9 +29,8 @@ class ImportMap:
     async def key(self, paths: Sequence[str]) -> str:
         """What the meaning of imports depends on besides the files with code: manifests, such as go.mod."""
         if paths is not self._paths:
-            self._paths, self._layout = paths, None
-            names = (path for path in paths if is_manifest(path) and not is_vendored(path))
-            self._names = tuple(sorted(names, key=lambda path: (path.count("/"), path))[:_MANIFESTS_MOST])
+            names = await asyncio.to_thread(_manifests, paths)
+            self._paths, self._names, self._layout = paths, names, None
         found = await asyncio.to_thread(stamps, self._root, self._names)
         if found != self._manifests:
             self._manifests, self._layout = found, None
@@ -76,6 +75,12 @@ class ImportMap:
             except OSError:
                 continue
         return texts
+
+
+def _manifests(paths: Sequence[str]) -> tuple[str, ...]:
+    """The manifests among all paths, those near the root first."""
+    names = (path for path in paths if is_manifest(path) and not is_vendored(path))
+    return tuple(sorted(names, key=lambda path: (path.count("/"), path))[:_MANIFESTS_MOST])
 
 
 def _imported(layout: Layout, entry: Entry) -> frozenset[str]:
