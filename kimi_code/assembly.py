@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kimi_code import __version__
 from kimi_code.agent.budget import Limits
@@ -46,7 +47,10 @@ from kimi_code.wiring.models import choose_model
 from kimi_code.wiring.opening import Opening
 from kimi_code.wiring.prefaces import describe_permissions, describe_session
 from kimi_code.wiring.swarms import Surrounding, Swarms, find_types
-from kimi_code.wiring.toolset import build_toolset, with_search
+from kimi_code.wiring.toolset import build_toolset, in_copy
+
+if TYPE_CHECKING:
+    from kimi_code.repo.checkouts.isolated import Checkout
 
 
 @frozen
@@ -88,9 +92,7 @@ async def open_session(opening: Opening) -> Assembled:
     first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
     if resumed is None and choice.provider.kind != "scripted":  # a script's words are known already
         first_map.start()
-    # A copy of the tree is not indexed, and answers about the user's own would mislead there.
-    indexed = () if settings.review == "turn" else boundary.roots
-    indexes = Indexes(indexed, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)
+    indexes = Indexes(boundary.roots, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)
     workspace = LocalWorkspace(
         opening.cwd,
         boundary.roots[1:],
@@ -150,7 +152,8 @@ async def open_session(opening: Opening) -> Assembled:
 
     swarms.surround(Surrounding(agent, bus, requests, meta, boundary, sandbox, instructions, to_line))
     # Swarms end before a review of what they gave to the turn, and begin where the turn works.
-    agent.stages = (swarms, *_stages(opening, agent, meta, background, boundary), *swarms.first())
+    inside = partial(in_copy, files)
+    agent.stages = (swarms, *_stages(opening, agent, meta, background, boundary, inside), *swarms.first())
 
     session = Session(
         agent,
@@ -198,7 +201,12 @@ async def _check_commit(opening: Opening) -> None:
 
 
 def _stages(
-    opening: Opening, agent: Agent, meta: SessionMeta, background: Background, boundary: Boundary
+    opening: Opening,
+    agent: Agent,
+    meta: SessionMeta,
+    background: Background,
+    boundary: Boundary,
+    inside: "Callable[[Toolset, Checkout], Toolset]",
 ) -> tuple[Stage, ...]:
     stages: list[Stage] = []
     settings = opening.settings
@@ -210,7 +218,7 @@ def _stages(
         freeze = partial(freeze_tree, opening, snapshots, meta, boundary)
         # What could not be applied must not go with a session that is not kept.
         patches = meta.path / "patches" if opening.keep else settings.data_dir / "patches" / meta.id
-        stages.append(TurnReview(agent, snapshots, freeze, with_search, background.close, patches))
+        stages.append(TurnReview(agent, snapshots, freeze, inside, background.close, patches))
     if settings.commit:
         from kimi_code.agent.committing import Committing
 

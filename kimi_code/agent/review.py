@@ -26,7 +26,6 @@ from kimi_code.messages import Message
 from kimi_code.permissions.policy import Policy
 from kimi_code.repo.checkout import Checkout, Checkouts
 from kimi_code.repo.merge import apply
-from kimi_code.repo.search import Search
 from kimi_code.repo.selection import Item, Selection, select
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.snapshot import Snapshots
@@ -59,7 +58,7 @@ class _Open:
 
 @dataclass(slots=True)
 class TurnReview:
-    """The stage. `freeze` freezes the user's tree, `searching` gives the tools another search.
+    """The stage. `freeze` freezes the user's tree, `inside` gives the tools for a copy.
 
     `settle` ends what still runs in the copy; `patches` is the folder where every turn's diff is kept.
     `unfinished` says that a diff in it could not be applied, or not be asked about.
@@ -68,7 +67,7 @@ class TurnReview:
     agent: Agent
     snapshots: Snapshots
     freeze: Callable[[], Awaitable[Checkouts]]
-    searching: Callable[[Toolset, Search], Toolset]
+    inside: Callable[[Toolset, Checkout], Toolset]
     settle: Callable[[], Awaitable[None]]
     patches: Path
     unfinished: bool = False
@@ -98,7 +97,7 @@ class TurnReview:
             self.agent.publish(Notice("info", note))
         if checkout.isolation == "copy only" and scope.policy.mode != "plan":
             self.agent.publish(Notice("warning", _UNCONFINED))
-        scope.tools = self.searching(scope.tools, checkout.search)
+        scope.tools = self.inside(scope.tools, checkout)
         scope.policy = policy_inside(scope.policy, checkout, scope.workspace)
         scope.workspace = checkout.workspace
         if checkout.workspace.root != self._seen_at:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from uuid import uuid4
 
 from kimi_code.errors import CheckpointError, KimiError
@@ -24,11 +24,16 @@ from kimi_code.repo.checkouts.isolated import Cell, Checkout, Isolation
 from kimi_code.repo.checkouts.layer import Layer, ignoring
 from kimi_code.repo.checkouts.mirror import Mirror
 from kimi_code.repo.checkouts.reflink import can_reflink, copy_tree
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import Search
 from kimi_code.repo.shadow import Shadow, ShadowError
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Trees
 from kimi_code.values import frozen
+
+if TYPE_CHECKING:
+    from kimi_code.repo.index import Index
+    from kimi_code.repo.indexing.copy_index import FrozenIndex
 
 Files = Literal["overlay", "reflink", "copy"]
 
@@ -66,13 +71,14 @@ class Confinement(Protocol):
 class Options:
     """`linked` and `copied` are names of ignored folders: seen read-only in every copy, or copied into each.
 
-    `readable` are folders outside that the tools may read (a session's long outputs). `files` limits how copies are
-    made, for tests and benchmarks.
+    `readable` are folders outside that the tools may read (a session's long outputs). `caches` is where indexes are
+    kept; without, copies have none. `files` limits how copies are made, for tests and benchmarks.
     """
 
     linked: Sequence[str] = LINKED
     copied: Sequence[str] = ()
     readable: Sequence[Path] = ()
+    caches: Path | None = None
     files: Files | None = None
     environment: Mapping[str, str] | None = None
 
@@ -100,6 +106,7 @@ class Checkouts:
     _kept_base: FrozenBase | None = None
     _ignoring: Batch | None = None
     _frozen: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _index: "asyncio.Task[FrozenIndex] | None" = None
     _alive: list[Checkout] = field(default_factory=list[Checkout])
     _deleting: set["asyncio.Future[None]"] = field(default_factory=set["asyncio.Future[None]"])
 
@@ -122,6 +129,10 @@ class Checkouts:
         """End all copies and forget the moment; its files are deleted in the background."""
         for checkout in self._alive:
             await checkout.remove()
+        if self._index is not None:
+            await asyncio.wait({self._index})
+            if not self._index.exception():
+                await self._index.result().close()
         while self._deleting:
             await asyncio.wait(self._deleting)
         for batch in (self.trees.batches, self._ignoring):
@@ -243,6 +254,8 @@ class Checkouts:
             await self._layer(folder) if self.files == "overlay" else None,
         )
         await checkout.begin(self.base)
+        if self._options.caches is not None:
+            checkout.indexes = Indexes((ground.top,), self._options.caches, make=lambda _: self._index_copy(checkout))
         self._alive.append(checkout)
         return checkout
 
@@ -250,6 +263,27 @@ class Checkouts:
         if self._ignoring is None:
             self._ignoring = ignoring(self.trees, await self._base())
         return Layer(folder / "upper", self._ignoring)
+
+    def _index_copy(self, checkout: Checkout) -> "Index":
+        from kimi_code.repo.indexing.copy_index import CopiedTree, index_copy
+
+        ground = checkout.ground
+        place, read = ground.at(ground.top), checkout.workspace.read
+        return index_copy(CopiedTree(ground.top, place, self._frozen_index, checkout.differing, read, checkout.search))
+
+    async def _frozen_index(self) -> "FrozenIndex":
+        """The index of the frozen files, which all copies share."""
+        if self._index is None or (self._index.done() and self._index.exception()):
+            self._index = asyncio.create_task(self._index_frozen())
+        return await asyncio.shield(self._index)
+
+    async def _index_frozen(self) -> "FrozenIndex":
+        from kimi_code.repo.indexing.copy_index import FrozenIndex
+
+        assert self._options.caches is not None
+        listing = await self.trees.ask("ls-files", "-z", index=self._moment.index)
+        paths = (os.fsdecode(name) for name in listing.split(b"\0") if name)
+        return FrozenIndex(await self._base(), paths, self._options.caches, self.top)
 
     def forget(self, gone: Path) -> None:
         """Delete a folder in the background."""

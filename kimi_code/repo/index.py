@@ -15,9 +15,9 @@ from heapq import nsmallest
 from pathlib import Path
 
 from kimi_code.repo.indexing.answers import Answer, Definition, FileOutline, FileUses, Skipped, Status
+from kimi_code.repo.indexing.connections import Connections
 from kimi_code.repo.indexing.facts import Detail, read_detail
-from kimi_code.repo.indexing.fuzzy import Closeness, Lines, match_names, match_paths
-from kimi_code.repo.indexing.import_map import ImportMap
+from kimi_code.repo.indexing.fuzzy import Closeness, Lines, match_paths
 from kimi_code.repo.indexing.indexer import Indexer
 from kimi_code.repo.indexing.lookups import (
     definition_at,
@@ -26,14 +26,14 @@ from kimi_code.repo.indexing.lookups import (
     innermost,
     path_test,
     rank,
-    tree_key,
     uses_of,
 )
 from kimi_code.repo.indexing.parser_process import ParserProcess
-from kimi_code.repo.indexing.rank import Graph
-from kimi_code.repo.indexing.reference_graph import Imports, Uses, connect, is_resolved, unpack
+from kimi_code.repo.indexing.reference_graph import is_resolved
 from kimi_code.repo.indexing.relevance import Ranking, candidate, rank_files
+from kimi_code.repo.indexing.source import Connected, Source
 from kimi_code.repo.outline import NOTHING, Count, Focus, RepoMap, draw
+from kimi_code.repo.search import Search
 
 _PATIENCE = 0.5  # seconds that a question waits for files to be read
 _COMPLETIONS = 60  # names that are looked at for a completion
@@ -56,11 +56,21 @@ class Index:
     def __init__(self, root: Path, folder: Path, *, watch: bool = False, workers: int = 0) -> None:
         root = Path(os.path.realpath(root))
         count = workers or max(1, min(_WORKERS_MOST, (os.cpu_count() or 1) // _CORES_EACH))
-        self._indexer = Indexer(root, folder, [ParserProcess(root) for _ in range(count)], watch=watch)
-        self._uses: tuple[str, Uses, Graph] | None = None
-        self._imports = ImportMap(root)
+        indexer = Indexer(root, folder, [ParserProcess(root) for _ in range(count)], watch=watch)
+        self._begin(indexer, Connections(indexer), Search())
+
+    @classmethod
+    def over(cls, source: Source, connections: Connected, search: Search) -> "Index":
+        """The index of another tree than a folder; `search` looks for text in it."""
+        index = cls.__new__(cls)
+        index._begin(source, connections, search)
+        return index
+
+    def _begin(self, source: Source, connections: Connected, search: Search) -> None:
+        self._indexer = source
+        self._connections = connections
+        self.search = search
         self._paths = Lines(())
-        self._connecting = asyncio.Lock()
 
     @property
     def root(self) -> Path:
@@ -132,11 +142,10 @@ class Index:
     async def _closest(self, name: str, limit: int) -> tuple[Definition, ...]:
         container, _, last = name.strip().rpartition(".")
         catalog = self._indexer.catalog
-        numbers, lines = catalog.defined_names()
-        matches = await asyncio.to_thread(lambda: list(match_names(last, lines)))
+        matches = await asyncio.to_thread(fitting, catalog, last)
         many = _COMPLETIONS * (10 if container else 1)  # of which most are of other classes
-        closest = nsmallest(many, matches, key=lambda match: (match[0], len(lines.names[match[1]])))
-        return await self._best([(fit, numbers[line]) for fit, line in closest], container, "", "", limit)
+        closest = nsmallest(many, matches, key=lambda match: (match[0], len(catalog.names[match[1]])))
+        return await self._best(closest, container, "", "", limit)
 
     async def definitions_of(self, name: str, path: str = "", limit: int = 50) -> Answer[Definition]:
         """Definitions of exactly this name, which may be dotted (`Class.method`); ranked as by `symbols`."""
@@ -202,7 +211,7 @@ class Index:
         if number is None:
             return Answer((), not complete)
         users = catalog.users(number)
-        imports = await self._resolved_imports()
+        imports = await self._connections.imports()
         definers = catalog.definers().get(number, ())
         details = await self._indexer.details(entry.path for entry in users)
         found = [
@@ -212,9 +221,6 @@ class Index:
         ]
         found.sort(key=lambda file: (not file.resolved, file.path))
         return Answer(tuple(found), not complete)
-
-    async def _resolved_imports(self) -> Imports:
-        return await self._imports.update(self._indexer.catalog, self._indexer.listing.paths)
 
     # --- Paths and the map ---
 
@@ -239,7 +245,7 @@ class Index:
         `whole` waits until all files are read.
         """
         complete = await (self._indexer.refresh(None) if whole else self._read_for(focus))
-        uses, graph = await self._connected()
+        uses, graph = await self._connections.uses()
         given = tuple(inside for path in focus.files if (inside := self._inside(path)))
         about, within = Focus(focus.words, given), self._inside(folder) or ""
         catalog, recent = self._indexer.catalog, self._indexer.recent
@@ -276,32 +282,14 @@ class Index:
 
     async def _defining(self, words: Sequence[str]) -> list[str]:
         from kimi_code.errors import ToolError
-        from kimi_code.repo.search import Query, Search
+        from kimi_code.repo.search import Query
 
         pattern = rf"\b(?:{_SUBJECTS})\s+(?:{'|'.join(map(re.escape, words))})\b"
         try:
-            found = await Search(timeout=_LISTING).grep(self.root, Query(pattern, "files"))
+            found = await self.search.within(_LISTING).grep(self.root, Query(pattern, "files"))
         except ToolError:
             return []
         return [hit.path.removeprefix("./") for hit in found.hits]
-
-    async def _connected(self) -> tuple[Uses, Graph]:
-        """The edges between files as they are known now; from disk when nothing changed since they were made."""
-        async with self._connecting:
-            catalog = self._indexer.catalog
-            files = sorted(entry.path for entry in catalog)
-            manifests = await self._imports.key(self._indexer.listing.paths)
-            key = tree_key(catalog, files, manifests)
-            if self._uses is not None and self._uses[0] == key:
-                return self._uses[1:]
-            uses = unpack(files, await asyncio.to_thread(self._indexer.store.graph, key))
-            if uses is None:
-                imports = await self._resolved_imports()
-                uses = await asyncio.to_thread(connect, catalog, imports)
-                if not self._indexer.status().partial and key == tree_key(catalog, files, manifests):
-                    await asyncio.to_thread(self._indexer.store.keep_graph, key, uses.pack())
-            self._uses = (key, uses, await asyncio.to_thread(uses.graph))
-            return self._uses[1:]
 
 
 def _drawn(ranking: Ranking, details: Mapping[str, Detail], tokens: int, count: Count, partial: bool) -> RepoMap:

@@ -113,6 +113,10 @@ class Search:
     def ripgrep(self) -> str:
         return find_ripgrep() if self._given is None else self._given
 
+    def within(self, seconds: float) -> "Search":
+        """The same search, with less time for it, or more."""
+        return Search(self._given, timeout=seconds, ground=self._ground)
+
     async def grep(self, target: Path, query: Query) -> Found:
         """The hits in a folder or a file. Raises ToolError for an unusable pattern or type, and on timeout."""
         if "\0" in query.pattern:

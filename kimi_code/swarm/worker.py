@@ -39,7 +39,6 @@ from kimi_code.llm.model import Model
 from kimi_code.messages import Message
 from kimi_code.permissions.policy import Policy
 from kimi_code.repo.checkout import Checkout
-from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import Workspace
 from kimi_code.session import journal
 from kimi_code.session.bus import Bus
@@ -75,7 +74,7 @@ class Parent:
     """What sub-agents get from the agent that starts them. `path` is its own: "main".
 
     `publish` and `ask` take the path of who speaks, `note` too, which tells the others. `equip` makes a toolset for a
-    checkout's search, `describe` the preface for a workspace and a policy, `model_of` the model by its name ("" is the
+    checkout, `describe` the preface for a workspace and a policy, `model_of` the model by its name ("" is the
     parent's own) for an agent's path; what its last argument makes is entered while requests wait.
     """
 
@@ -87,7 +86,7 @@ class Parent:
     publish: Callable[[Event, str], object]
     ask: Callable[[Request, str], Awaitable[Reply]]
     note: Callable[[str, str, str], int]
-    equip: Callable[[Background, Search], Toolset]
+    equip: Callable[[Background, Checkout], Toolset]
     describe: Callable[[Workspace, Policy], Awaitable[str]]
     model_of: Callable[[str, str, Callable[[], AbstractContextManager[None]]], Model]
     to_line: Callable[[Record], str]
@@ -291,7 +290,7 @@ def hire(parent: Parent, post: Post) -> Worker:
     )
     inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus, "rate_limit"))
     model = Metered(inner, post.ledger)
-    equipment = [*parent.equip(background, checkout.search).values(), Note(partial(parent.note, path))]
+    equipment = [*parent.equip(background, checkout).values(), Note(partial(parent.note, path))]
     toolset = _allowed(Toolset(equipment), post.kind, post.mode)
 
     async def ask(request: Request) -> Reply:

@@ -22,5 +22,10 @@ async def freeze_tree(opening: Opening, snapshots: "Snapshots", meta: SessionMet
     found = await asyncio.to_thread(find, settings.sandbox, settings.data_dir)
     mounts = await asyncio.to_thread(find_mounts, found, settings.data_dir)
     confinement = Confinement(found, mounts, boundary.own, settings.caches, settings.net)
-    options = Options(settings.checkouts.linked, settings.checkouts.copied, readable=(meta.path,))
+    options = Options(
+        settings.checkouts.linked,
+        settings.checkouts.copied,
+        readable=(meta.path,),
+        caches=settings.data_dir / "index",
+    )
     return await freeze(snapshots, settings.data_dir / "checkouts", confinement, options)

@@ -18,8 +18,6 @@ from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.sandbox import Sandbox
-from kimi_code.repo.indexing.indexes import Indexes
-from kimi_code.repo.search import Search
 from kimi_code.repo.workspace import Workspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
@@ -38,11 +36,12 @@ from kimi_code.wiring.copies import freeze_tree
 from kimi_code.wiring.models import make_model
 from kimi_code.wiring.opening import Opening
 from kimi_code.wiring.prefaces import describe_copy
-from kimi_code.wiring.toolset import build_toolset, with_search
+from kimi_code.wiring.toolset import build_toolset
 
 if TYPE_CHECKING:
     from kimi_code.agent.committing import Part
     from kimi_code.llm.limiter import Limiter
+    from kimi_code.repo.checkout import Checkout
     from kimi_code.repo.snapshot import Snapshots
     from kimi_code.swarm.control import Director
     from kimi_code.swarm.delivery import Home
@@ -304,19 +303,19 @@ class Swarms:
                 return CopyTree(*stage.copy)
         return UserTree(snapshots, partial(freeze_tree, self.opening, snapshots, around.meta, around.boundary))
 
-    def _equip(self, background: Background, search: Search) -> Toolset:
+    def _equip(self, background: Background, checkout: "Checkout") -> Toolset:
         assert self.around is not None and self._own is not None
-        tools = build_toolset(
+        return build_toolset(
             FileMemory(),
             background,
             self.opening.settings.command_timeout,
             self.around.sandbox,
-            indexes=Indexes((), self.opening.cwd),
+            search=checkout.search,
+            indexes=checkout.indexes,
             attended=False,
             patches=self._own[0].profile.apply_patch,
             enclosed=True,
         )
-        return with_search(tools, search)
 
     async def _describe(self, workspace: Workspace, policy: Policy) -> str:
         assert self.around is not None

@@ -1,7 +1,7 @@
 """The tools of a session, and of a sub-agent."""
 
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kimi_code.permissions.sandbox import Sandbox
 from kimi_code.repo.indexing.indexes import Indexes
@@ -24,6 +24,9 @@ from kimi_code.tools.tool import Tool
 from kimi_code.tools.toolset import Toolset
 from kimi_code.tools.write import Write
 
+if TYPE_CHECKING:
+    from kimi_code.repo.checkouts.isolated import Checkout
+
 
 def build_toolset(
     files: FileMemory,
@@ -31,26 +34,34 @@ def build_toolset(
     command_timeout: float,
     sandbox: Sandbox | None = None,
     *,
+    search: Search | None = None,
     indexes: Indexes,
     attended: bool,
     patches: bool = False,
     enclosed: bool = False,
 ) -> Toolset:
-    """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches."""
-    search = Search()
-    tools: list[Tool] = [Read(files, indexes), Write(files), Edit(files), Grep(search, indexes), Glob(search)]
-    if indexes.roots:
-        tools += [Outline(indexes), Symbols(indexes), References(indexes), Rename(files, indexes)]
+    """The tools of a session; Ask only where somebody can answer, ApplyPatch only for models that write patches.
+
+    `search` and `indexes` are of the tree they work in.
+    """
+    reading = _reading(files, search or Search(), indexes)
+    tools: list[Tool] = [reading[0], Write(files), Edit(files), *reading[1:]]
     tools += [ApplyPatch(files)] if patches else []
     blocked = partial(_blocked, net=sandbox is not None and sandbox.net, enclosed=enclosed)
     tools += [Bash(background, command_timeout, blocked), Todo()]
     return Toolset([*tools, Ask()] if attended else tools)
 
 
-def with_search(tools: Toolset, search: Search) -> Toolset:
-    """The same tools, looking for files by another search, in a tree that is not indexed."""
-    found: dict[str, Tool] = {"Grep": Grep(search, Indexes((), Path())), "Glob": Glob(search)}
+def in_copy(files: FileMemory, tools: Toolset, checkout: "Checkout") -> Toolset:
+    """The same tools, where they search or ask an index those of an isolated copy."""
+    found = {tool.name: tool for tool in _reading(files, checkout.search, checkout.indexes)}
     return Toolset(found.get(tool.name, tool) for tool in tools.values())
+
+
+def _reading(files: FileMemory, search: Search, indexes: Indexes) -> list[Tool]:
+    """Those that know the code by more than the path of a file."""
+    tools: list[Tool] = [Read(files, indexes), Grep(search, indexes), Glob(search)]
+    return [*tools, Outline(indexes), Symbols(indexes), References(indexes), Rename(files, indexes)]
 
 
 def _blocked(output: str, *, net: bool, enclosed: bool) -> str:

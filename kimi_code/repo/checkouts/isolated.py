@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +14,7 @@ from kimi_code.repo.checkouts.ground import Ground
 from kimi_code.repo.checkouts.layer import Layer, Unclear
 from kimi_code.repo.checkouts.mirror import Mirror
 from kimi_code.repo.git import run_git
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import Search
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.workspace import Launch
@@ -32,7 +33,7 @@ class Cell(Protocol):
 
 @dataclass(slots=True)
 class Checkout:
-    """One isolated copy. `workspace` and `search` are what tools work on it with.
+    """One isolated copy. `workspace`, `search` and `indexes` are what tools work on it with.
 
     Their paths are the user's own where there are mounts (`isolation` with bwrap). Permissions must judge paths by
     `workspace.follow`: the links of the copy need not be those of the user's tree.
@@ -50,6 +51,7 @@ class Checkout:
     _left_out: tuple[str, ...]
     _delete: Callable[[Path], None]
     _layer: "Layer | None" = None
+    indexes: Indexes = field(default_factory=lambda: Indexes((), Path()))
     notes: tuple[str, ...] = ()
     _removed: bool = False
     _followed: bool = True  # by the index, which has what `take` told last
@@ -122,6 +124,13 @@ class Checkout:
             add = ("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul")
             await self._ask(*add, index=index, input=b"\0".join(map(os.fsencode, patterns)))
 
+    async def differing(self) -> list[str]:
+        """The files that are not as in the frozen tree, or may not be, or are not there. Raises ShadowError."""
+        asked = ("ls-files", "-z", "--others", "--modified", "--exclude-standard")
+        listing = await self._ask(*asked, index=self._moment.index)
+        names = dict.fromkeys(os.fsdecode(name) for name in listing.split(b"\0") if name and not name.endswith(b"/"))
+        return [name for name in names if not _is_below(name, self._left_out)]
+
     async def bring(self, live: str, tree: str) -> None:
         """Change the files from `live`, which `take` has just told, to `tree`. Raises ShadowError, nothing changed."""
         if not self._followed:
@@ -134,6 +143,7 @@ class Checkout:
         if self._removed:
             return
         self._removed = True
+        await self.indexes.close()
         await asyncio.to_thread(self.ground.close)  # the kernel forgets all that was looked at
         if self._cell is not None:
             await self._cell.aclose()

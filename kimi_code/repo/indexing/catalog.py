@@ -6,11 +6,13 @@ that nothing here is changed while somebody walks over it: lists of files are ta
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kimi_code.repo.indexing.facts import KIND_LETTERS, Facts, read_kind
 from kimi_code.repo.indexing.fuzzy import Lines
+
+NameLines = tuple[Sequence[int], Lines]  # the numbers of names, and the names for matching, in the same order
 
 
 @dataclass(slots=True)
@@ -34,7 +36,7 @@ class Entry:
         return read_kind(self.kinds[place])
 
 
-class _Numbers(dict[str, int]):
+class Numbers(dict[str, int]):
     """The numbers of names; a name that is looked up by its key gets one."""
 
     def __init__(self, names: list[str]) -> None:
@@ -52,12 +54,12 @@ class Catalog:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.version = 0
-        self._numbers = _Numbers(self.names)
+        self.version: int = 0
+        self.numbers = Numbers(self.names)
         self._files: dict[str, Entry] = {}
         self._definers: tuple[int, dict[int, list[Entry]]] = (-1, {})
         self._counts: tuple[int, Mapping[int, int]] = (-1, {})
-        self._lines: tuple[int, Sequence[int], Lines] = (-1, (), Lines(()))
+        self._lines: tuple[int, NameLines] = (-1, ((), Lines(())))
 
     def __len__(self) -> int:
         return len(self._files)
@@ -77,14 +79,19 @@ class Catalog:
             raise ValueError(f"the facts about {facts.path} do not fit together")
         if not KIND_LETTERS.issuperset(facts.kinds):
             raise ValueError(f"the facts about {facts.path} speak of unknown kinds")
-        self._files[facts.path] = Entry(
-            *(facts.path, facts.size, facts.mtime_ns, facts.digest, facts.language, facts.problem),
-            *(defined, facts.kinds, referenced, facts.counts, facts.imports),
+        self._added(
+            Entry(
+                *(facts.path, facts.size, facts.mtime_ns, facts.digest, facts.language, facts.problem),
+                *(defined, facts.kinds, referenced, facts.counts, facts.imports),
+            )
         )
+
+    def _added(self, entry: Entry) -> None:
+        self._files[entry.path] = entry
         self.version += 1
 
     def _numbered(self, joined: str, count: int) -> "array[int]":
-        return array("I", map(self._numbers.__getitem__, joined.split("\n")) if count else ())
+        return array("I", map(self.numbers.__getitem__, joined.split("\n")) if count else ())
 
     def drop(self, path: str) -> None:
         """Forget a file."""
@@ -93,7 +100,7 @@ class Catalog:
 
     def number(self, name: str) -> int | None:
         """The number of a name that some file has or had."""
-        return self._numbers.get(name)
+        return self.numbers.get(name)
 
     def definers(self) -> Mapping[int, Sequence[Entry]]:
         """The files that define each name, each file once."""
@@ -106,14 +113,17 @@ class Catalog:
             self._definers = (now, found)
         return found
 
-    def defined_names(self) -> tuple[Sequence[int], Lines]:
-        """The numbers of all defined names, and the names for matching, in the same order."""
-        (version, numbers, lines), now = self._lines, self.version
+    def defined_names(self) -> Sequence[NameLines]:
+        """All defined names, in one part or more; some may not be defined any more."""
+        (version, part), now = self._lines, self.version
         if version != now:
-            numbers = array("I", self.definers())
-            lines = Lines(self.names[number] for number in numbers)
-            self._lines = (now, numbers, lines)
-        return numbers, lines
+            part = self._part(self.definers())
+            self._lines = (now, part)
+        return (part,)
+
+    def _part(self, defined: Iterable[int]) -> NameLines:
+        numbers = array("I", defined)
+        return numbers, Lines(self.names[number] for number in numbers)
 
     def user_counts(self) -> Mapping[int, int]:
         """How many files use each defined name."""

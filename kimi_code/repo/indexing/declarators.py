@@ -10,7 +10,7 @@ DECLARATIONS = frozenset({"function_definition", "declaration", "field_declarati
 _NAMES = frozenset(
     {
         "identifier", "field_identifier", "type_identifier", "qualified_identifier", "destructor_name", "operator_name",
-        "template_function",
+        "operator_cast", "template_function",
     }
 )  # fmt: skip
 _LEVELS_MOST = 20
@@ -25,11 +25,20 @@ def declared_names(node: "Node") -> "tuple[list[Node], bool]":
     is_function = False
     for declarator in node.children_by_field_name("declarator"):
         name, around = _innermost(declarator)
-        declares = around == "function_declarator"
+        declares = around == "function_declarator" or (name is not None and _is_conversion(name))
         if name is not None and (declares or declarator.type == "init_declarator" or not _is_doubtful(node)):
             names.append(name)
             is_function = is_function or declares
     return names, is_function
+
+
+def _is_conversion(name: "Node") -> bool:
+    """Whether it is `operator bool() const`, which is a name with its parameters, perhaps after its class."""
+    for _ in range(_LEVELS_MOST):
+        if name.type != "qualified_identifier" or (inner := name.child_by_field_name("name")) is None:
+            break
+        name = inner
+    return name.type == "operator_cast"
 
 
 def _is_doubtful(node: "Node") -> bool:

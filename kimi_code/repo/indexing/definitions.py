@@ -56,6 +56,7 @@ _ANNOTATIONS = re.compile(
 )
 _TRAILING = " \t\r\n{:=;,|"
 _ARGUMENTS = re.compile(r"<.*>", re.S)
+_CONVERSION = re.compile(r"(.*?)(\boperator\s+[^(]+)\(.*", re.S)  # a name with its parameters: operator bool() const
 _LOOSE = re.compile(r"(?<=[(\[]) |,? (?=[)\]])")
 
 
@@ -244,9 +245,14 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
     for node in frame.names:
         name = _text(content, node.start_byte, node.end_byte)
         owners: list[str] = []
-        if not name.isidentifier():
+        if language == "csharp" and frame.node.type == "conversion_operator_declaration":
+            name = f"operator {_folded(name)}"
+        elif not name.isidentifier():
             name = name.strip("\"'` \t\r\n")[:_NAME_MOST]
-            if language in _COMPOUND:
+            if language == "cpp" and (conversion := _CONVERSION.fullmatch(name)):
+                *owners, _ = _SEPARATOR.split(conversion[1])
+                owners, name = [each for each in owners if each], _folded(conversion[2]).rstrip()
+            elif language in _COMPOUND:
                 *owners, name = _SEPARATOR.split(name.lstrip(":"))
             elif frame.tag == "heading":
                 name = name.rstrip(" #")

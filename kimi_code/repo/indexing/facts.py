@@ -11,6 +11,7 @@ from kimi_code.values import frozen
 KINDS: tuple[str, ...] = get_args(Kind)
 KIND_LETTERS = frozenset(letter for n in range(len(KINDS)) for letter in (chr(ord("a") + n), chr(ord("A") + n)))
 _COUNT_MOST = 255
+_LETTERS = {(kind, up): chr(ord("A" if up else "a") + n) for n, kind in enumerate(KINDS) for up in (False, True)}
 
 
 @frozen
@@ -44,8 +45,7 @@ class Detail:
 
 def kind_letter(kind: str, exported: bool) -> str:
     """A kind and whether it is exported, as one letter."""
-    letter = chr(ord("a") + KINDS.index(kind))
-    return letter.upper() if exported else letter
+    return _LETTERS[kind, exported]
 
 
 def read_kind(letter: str) -> tuple[str, bool]:

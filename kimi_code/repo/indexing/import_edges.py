@@ -43,7 +43,7 @@ class Layout:
 
 def is_manifest(path: str) -> bool:
     """Whether `read_layout` wants the text of a file, to know what its folder is called elsewhere."""
-    return posixpath.basename(path) in _MANIFESTS
+    return path.rpartition("/")[2] in _MANIFESTS
 
 
 def read_layout(paths: Collection[str], manifests: Mapping[str, str]) -> Layout:

@@ -1,7 +1,7 @@
 """Which files each file imports, resolved anew only where something changed."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from kimi_code.repo.indexing.catalog import Catalog, Entry
@@ -29,9 +29,8 @@ class ImportMap:
     async def key(self, paths: Sequence[str]) -> str:
         """What the meaning of imports depends on besides the files with code: manifests, such as go.mod."""
         if paths is not self._paths:
-            self._paths, self._layout = paths, None
-            names = (path for path in paths if is_manifest(path) and not is_vendored(path))
-            self._names = tuple(sorted(names, key=lambda path: (path.count("/"), path))[:_MANIFESTS_MOST])
+            names = await asyncio.to_thread(_manifests, paths)
+            self._paths, self._names, self._layout = paths, names, None
         found = await asyncio.to_thread(stamps, self._root, self._names)
         if found != self._manifests:
             self._manifests, self._layout = found, None
@@ -42,22 +41,27 @@ class ImportMap:
         await self.key(paths)
         layout = self._layout
         if layout is None:
-            texts = await asyncio.to_thread(
-                self._read, [n for n, (size, _) in self._manifests.items() if size <= _MANIFEST_MOST]
-            )
-            layout = self._layout = await asyncio.to_thread(read_layout, paths, texts)
+            layout = self._layout = await asyncio.to_thread(self._laid_out, paths)
             self._found.clear()
         return await asyncio.to_thread(self._resolved, layout, list(catalog))
+
+    async def resolve_some(self, catalog: Catalog, files: Collection[str], paths: Collection[str]) -> Imports:
+        """What some files of another catalog import, in a tree that has these paths, and manifests as here."""
+        layout = self._layout
+        if layout is None or layout.paths != frozenset(paths):
+            layout = await asyncio.to_thread(self._laid_out, paths)
+        entries = [entry for path in files if (entry := catalog.get(path)) is not None]
+        return {entry.path: _imported(layout, entry) for entry in entries}
+
+    def _laid_out(self, paths: Collection[str]) -> Layout:
+        return read_layout(paths, self._read([n for n, (size, _) in self._manifests.items() if size <= _MANIFEST_MOST]))
 
     def _resolved(self, layout: Layout, entries: Sequence[Entry]) -> Imports:
         imports: dict[str, frozenset[str]] = {}
         for entry in entries:
             encoded, files = self._found.get(entry.path, ("", frozenset[str]()))
             if encoded != entry.imports:
-                statements = read_imports(entry.imports)
-                files = frozenset(
-                    file for each in statements for file in resolve(layout, entry.path, entry.language, each)
-                )
+                files = _imported(layout, entry)
                 self._found[entry.path] = (entry.imports, files)
             if files:
                 imports[entry.path] = files
@@ -71,3 +75,14 @@ class ImportMap:
             except OSError:
                 continue
         return texts
+
+
+def _manifests(paths: Sequence[str]) -> tuple[str, ...]:
+    """The manifests among all paths, those near the root first."""
+    names = (path for path in paths if is_manifest(path) and not is_vendored(path))
+    return tuple(sorted(names, key=lambda path: (path.count("/"), path))[:_MANIFESTS_MOST])
+
+
+def _imported(layout: Layout, entry: Entry) -> frozenset[str]:
+    statements = read_imports(entry.imports)
+    return frozenset(file for each in statements for file in resolve(layout, entry.path, entry.language, each))

@@ -25,6 +25,7 @@ from kimi_code.repo.indexing.parser_process import (
     ParserProcess,
     ParserUnavailableError,
 )
+from kimi_code.repo.indexing.reading_queue import ReadingQueue, Result
 
 if TYPE_CHECKING:
     from kimi_code.repo.indexing.watch import Watcher
@@ -36,14 +37,27 @@ _PAUSE = 100  # files between two chances for others to run
 
 
 class Indexer:
-    """The catalog of the tree at `root` (absolute, resolved), and the way to details. Starts when first asked."""
+    """The catalog of the tree at `root` (absolute, resolved), and the way to details. Starts when first asked.
 
-    def __init__(self, root: Path, folder: Path, parsers: Sequence[ParserProcess], *, watch: bool) -> None:
+    `frozen` are the files of a tree that never changes, and is a copy of that at `kept_as`, whose cache it shares.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        folder: Path,
+        parsers: Sequence[ParserProcess],
+        *,
+        watch: bool = False,
+        frozen: Listing | None = None,
+        kept_as: Path | None = None,
+    ) -> None:
         self.root = root
         self.catalog = Catalog()
         self.listing = Listing(())
         self.recent: tuple[str, ...] = ()
-        self.store = IndexStore(folder, self.root)
+        self.store = IndexStore(folder, kept_as or self.root)
+        self._frozen = frozen
         self._keeper = Keeper(self.store)
         self._parsers = parsers
         self._watch = watch
@@ -54,11 +68,7 @@ class Indexer:
         self._looking = asyncio.Lock()
         self._looks = 0
         self._loaded = self._closed = False
-        self._jobs: dict[str, Job] = {}
-        self._order: list[str] = []  # the next at the end
-        self._reading: dict[str, Job] = {}
-        self._work, self._idle = asyncio.Event(), asyncio.Event()
-        self._awaited: dict[str, asyncio.Future[tuple[Facts, bytes] | None]] = {}
+        self._queue = ReadingQueue()
         self._strangers: set[str] = set()  # that changed, but are not in the listing
         self._problem = ""
 
@@ -77,7 +87,7 @@ class Indexer:
     @property
     def complete(self) -> bool:
         """Whether the tree was looked at and nothing is left to read."""
-        return self._looks > 0 and not self._jobs and not self._reading and not self._looking.locked()
+        return self._looks > 0 and not self._queue and not self._looking.locked()
 
     def status(self) -> Status:
         """How far it is, without looking."""
@@ -89,7 +99,7 @@ class Indexer:
         return Status(
             files=len(self.listing.paths),
             indexed=len(self.catalog),
-            pending=len(self._jobs) + len(self._reading),
+            pending=len(self._queue),
             looking=not self._looks or self._looking.locked(),
             skipped=skipped,
             watching=self._watcher is not None and self._watcher.running,
@@ -124,7 +134,7 @@ class Indexer:
 
     async def settled(self, patience: float | None) -> bool:
         """Wait until all that is known to be new has been read."""
-        return not self._problem and await _within(patience, self._idle.wait())
+        return not self._problem and await _within(patience, self._queue.idle.wait())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -136,13 +146,16 @@ class Indexer:
         """One at a time; who comes meanwhile is served by the next, all of them by the same."""
         begun = self._looks
         async with self._looking:
-            if self._looks > begun or self._closed:
+            if self._looks > begun or self._closed or (self._frozen and self._looks):
                 return
             self._looks += 1
-            self._idle.clear()
+            self._queue.idle.clear()
             try:
                 if self._loaded:
                     listing = await list_files(self.root, self.listing)
+                elif self._frozen:
+                    await self._load()
+                    listing = self._frozen
                 else:
                     async with asyncio.TaskGroup() as group:
                         listed = group.create_task(list_files(self.root))
@@ -186,10 +199,10 @@ class Indexer:
         news: list[str] = []
         for path, stamp in found.items():
             entry = self.catalog.get(path)
-            if (entry is None or (entry.size, entry.mtime_ns) != stamp) and path not in self._reading:
+            if (entry is None or (entry.size, entry.mtime_ns) != stamp) and not self._queue.is_reading(path):
                 news.append(path)
         if len(news) > _MANY:
-            if not self.recent:
+            if not self.recent and not self._frozen:
                 self.recent = await recently_committed(self.root)
             news = most_important_last(news, self.recent)
         self.hurry(news)
@@ -226,50 +239,32 @@ class Indexer:
         """Read these files next, the last one first."""
         if self._problem:
             return
-        for path in paths:
-            entry = self.catalog.get(path)
-            self._jobs[path] = Job(path, entry.digest if entry else "")
-            self._order.append(path)
-        if self._jobs:
-            self._idle.clear()
-            self._work.set()
+        entries = ((path, self.catalog.get(path)) for path in paths)
+        self._queue.add(Job(path, entry.digest if entry else "") for path, entry in entries)
 
     def waiting(self) -> Iterable[str]:
         """The files that are still to be read."""
-        return self._jobs.keys()
-
-    def _take(self) -> Job | None:
-        while self._order:
-            job = self._jobs.pop(self._order.pop(), None)
-            if job is not None:
-                self._reading[job.path] = job
-                return job
-        return None
+        return self._queue.waiting
 
     async def _parse(self, parser: ParserProcess, *, at_once: bool) -> None:
         try:
             if at_once:
                 await parser.start()
             while not self._closed:
-                await self._work.wait()
-                await parser.run(self._take, self._deliver)
-                if not self._jobs:
-                    self._work.clear()
+                await self._queue.work.wait()
+                await parser.run(self._queue.take, self._deliver)
+                self._queue.rest()
         except ParserUnavailableError as error:
             self._problem = f"files cannot be parsed: {error}"
-            self._jobs.clear()
-            self._reading.clear()
-            for future in self._awaited.values():
-                if not future.done():
-                    future.set_result(None)
+            self._queue.give_up()
             self._settle()
         finally:
             await parser.close()
 
     def _deliver(self, outcome: Outcome) -> None:
         path = outcome.facts.path if isinstance(outcome, Parsed) else outcome.path
-        job = self._reading.pop(path, None)
-        result: tuple[Facts, bytes] | None = None
+        job = self._queue.finish(path)
+        result: Result = None
         match outcome:
             case Parsed(facts, detail):
                 result = (facts, detail)
@@ -284,12 +279,10 @@ class Indexer:
                     self._keeper.restamp(path, (outcome.size, outcome.mtime_ns))
         if result is not None and path in self._wanted_set and self._put(result[0]):
             self._keeper.put(path, result)
-        future = self._awaited.pop(path, None)
-        if future is not None and not future.done():
-            future.set_result(result)
+        self._queue.answer(path, result)
         self._settle()
 
-    def _quarantined(self, path: str, reason: str) -> tuple[Facts, bytes] | None:
+    def _quarantined(self, path: str, reason: str) -> Result:
         """A file that ended the parser, as one without symbols until its content changes."""
         from kimi_code.repo.indexing.parser_child import describe_content
 
@@ -308,12 +301,13 @@ class Indexer:
 
     def _drop(self, path: str) -> None:
         self.catalog.drop(path)
-        self._jobs.pop(path, None)
-        self._keeper.drop(path)
+        self._queue.forget(path)
+        if not self._frozen:  # the tree whose cache this is may have it
+            self._keeper.drop(path)
 
     def _settle(self) -> None:
-        if not self._jobs and not self._reading:
-            self._idle.set()
+        if not self._queue:
+            self._queue.idle.set()
             self._keeper.save()
 
     async def details(self, paths: Iterable[str]) -> dict[str, Detail]:
@@ -328,25 +322,18 @@ class Indexer:
     async def read_next(self, paths: Sequence[str], patience: float) -> None:
         """Read these files before all others, in this order; returns when the first few of them are read."""
         self.hurry(reversed(paths))
-        awaited = [self._await(path) for path in paths[:_FIRST_FEW] if path in self._jobs]
+        awaited = [self._queue.expect(path) for path in paths[:_FIRST_FEW] if path in self._queue.waiting]
         if awaited:
             await asyncio.wait(awaited, timeout=patience)
-
-    def _await(self, path: str) -> asyncio.Future[tuple[Facts, bytes] | None]:
-        return self._awaited.setdefault(path, asyncio.get_running_loop().create_future())
 
     async def read_now(self, paths: Iterable[str]) -> dict[str, tuple[Facts, bytes]]:
         """Facts and details as the parser gives them now, for a few seconds; also of files that are not indexed."""
         if self._problem:
             return {}
-        futures = {path: self._await(path) for path in paths}
+        futures = {path: self._queue.expect(path) for path in paths}
         if not futures:
             return {}
-        for path in futures:
-            self._jobs[path] = Job(path)
-            self._order.append(path)
-        self._idle.clear()
-        self._work.set()
+        self._queue.add(map(Job, futures))
         await asyncio.wait(futures.values(), timeout=_READ_PATIENCE)
         return {path: result for path, future in futures.items() if future.done() and (result := future.result())}
 
@@ -355,7 +342,7 @@ class Indexer:
         self._closed = True
         if self._watcher is not None:
             await self._watcher.close()
-        self._work.set()
+        self._queue.work.set()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

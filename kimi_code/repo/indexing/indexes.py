@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 class Indexes:
     """`roots` are absolute and resolved; `folder` is where caches are; `watch` as `Index` has it.
 
-    `opening` hears of each that is opened, before it is.
+    `opening` hears of each that is opened, before it is; `make` makes them where they are not of folders.
     """
 
     def __init__(
-        self, roots: Iterable[Path], folder: Path, *, watch: bool = False, opening: Callable[[], object] = lambda: None
+        self,
+        roots: Iterable[Path],
+        folder: Path,
+        *,
+        watch: bool = False,
+        opening: Callable[[], object] = lambda: None,
+        make: "Callable[[Path], Index] | None" = None,
     ) -> None:
         every = list(dict.fromkeys(roots))
         self._roots = [root for root in every if not any(other in root.parents for other in every)]
         self._folder = folder
         self._watch = watch
         self._opening = opening
+        self._make = make or self._of_folder
         self._open: dict[Path, Index] = {}
 
     @property
@@ -40,12 +47,15 @@ class Indexes:
         if root is None:
             raise ToolError(f"{path or 'This folder'} is not indexed: use Read and Grep.")
         if root not in self._open:
-            from kimi_code.repo.index import Index
-
             if announce:
                 self._opening()
-            self._open[root] = Index(root, self._folder, watch=self._watch)
+            self._open[root] = self._make(root)
         return self._open[root]
+
+    def _of_folder(self, root: Path) -> "Index":
+        from kimi_code.repo.index import Index
+
+        return Index(root, self._folder, watch=self._watch)
 
     def note_changed(self, path: Path) -> None:
         """A file that we wrote or removed."""

@@ -14,8 +14,9 @@ Ranked = tuple[Entry, int]  # a file, and one of its definitions
 
 def fitting(catalog: Catalog, name: str) -> list[tuple[Closeness, int]]:
     """How closely the defined names (by number) fit one; slow: there may be a hundred thousand."""
-    numbers, lines = catalog.defined_names()
-    return [(fit, numbers[line]) for fit, line in match_names(name, lines)]
+    return [
+        (fit, numbers[line]) for numbers, lines in catalog.defined_names() for fit, line in match_names(name, lines)
+    ]
 
 
 def rank(

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import fields, replace
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,9 +39,8 @@ def fingerprint(content: bytes) -> str:
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def settled_mtime(status: os.stat_result, now_ns: int) -> int:
+def settled_mtime(mtime: int, now_ns: int) -> int:
     """The time of a file's change, 0 when it could change again without being given another time."""
-    mtime = status.st_mtime_ns
     return 0 if now_ns - mtime < (_SETTLED_NS if mtime % 1_000_000_000 else _COARSE_NS) else mtime
 
 
@@ -51,7 +51,10 @@ def describe_content(path: Path) -> tuple[int, int, str]:
 
 
 def main() -> None:
-    """Answer batches of (path, known digest), file by file; the first frame says that it is ready."""
+    """Answer batches of files, one by one; the first frame says that it is ready.
+
+    A file is its path, the digest that is known, and where its content is in the frame, the length of that.
+    """
     frames_out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # whoever prints does not break a frame
     if hasattr(os, "nice"):
@@ -62,21 +65,23 @@ def main() -> None:
     _send(frames_out, pack({"ready": True}))
     while (batch := _receive(sys.stdin.buffer)) is not None:
         answers, since = bytearray(), time.monotonic()
-        for path, known in batch:
-            answers += pack(*_answer(root, path, known))
+        for path, known, content in batch:
+            answers += pack(*_answer(root, path, known, content))
             if time.monotonic() - since > _HELD_BACK:
                 _send(frames_out, answers)
                 answers, since = bytearray(), time.monotonic()
         _send(frames_out, answers)
 
 
-def _receive(stream: BinaryIO) -> list[tuple[str, str]] | None:
+def _receive(stream: BinaryIO) -> list[tuple[str, str, bytes | None]] | None:
     lengths = stream.read(LENGTHS.size)
     if len(lengths) < LENGTHS.size:
         return None
-    length, _ = LENGTHS.unpack(lengths)
-    encoded = stream.read(length)
-    return json.loads(encoded) if len(encoded) == length else None
+    head, tail = LENGTHS.unpack(lengths)
+    encoded, body = stream.read(head), BytesIO(stream.read(tail))
+    if len(encoded) + len(body.getbuffer()) < head + tail:
+        return None
+    return [(path, known, body.read(*given) if given else None) for path, known, *given in json.loads(encoded)]
 
 
 def _send(stream: Any, frame: bytes | bytearray) -> None:
@@ -85,12 +90,16 @@ def _send(stream: Any, frame: bytes | bytearray) -> None:
         view = view[stream.write(view) :]
 
 
-def _answer(root: str, path: str, known: str) -> tuple[dict[str, Any], bytes]:
-    try:
-        status, mtime_ns, content = _read(os.path.join(root, path))  # noqa: PTH118  (a path of another system's bytes)
-    except (OSError, ValueError):
-        return {"path": path, "gone": True}, b""
-    size = status.st_size
+def _answer(root: str, path: str, known: str, content: bytes | None) -> tuple[dict[str, Any], bytes]:
+    size, mtime_ns = 0, 0
+    if content is not None:
+        size = len(content)
+    else:
+        try:
+            status, mtime_ns, content = _read(os.path.join(root, path))  # noqa: PTH118  (another system's bytes)
+        except (OSError, ValueError):
+            return {"path": path, "gone": True}, b""
+        size = status.st_size
     if content is None:
         facts, detail = make_facts(path, size, mtime_ns, f"{size}", FileSymbols("", problem="too large"))
     elif (digest := fingerprint(content)) == known:
@@ -111,7 +120,7 @@ def _read(path: str) -> tuple[os.stat_result, int, bytes | None]:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
-        mtime_ns = settled_mtime(status, time.time_ns())
+        mtime_ns = settled_mtime(status.st_mtime_ns, time.time_ns())
         return status, mtime_ns, file.read() if status.st_size <= LARGEST else None
 
 

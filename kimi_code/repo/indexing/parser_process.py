@@ -30,10 +30,16 @@ _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from kimi_code.repo.ind
 
 @frozen
 class Job:
-    """A file to read; `known` is the digest of what was parsed before."""
+    """A file to read; `known` is the digest of what was parsed before, `content` of one that only we can reach."""
 
     path: str
     known: str = ""
+    content: bytes | None = None
+
+    @property
+    def said(self) -> tuple[str, str] | tuple[str, str, int]:
+        """As the child is told of it."""
+        return (self.path, self.known) if self.content is None else (self.path, self.known, len(self.content))
 
 
 @frozen
@@ -111,7 +117,7 @@ class ParserProcess:
                 batch.append(suspects.popleft())
             if batch:
                 waiting.extend(batch)
-                child.process.write(pack([[job.path, job.known] for job in batch]))
+                child.process.write(pack([job.said for job in batch], b"".join(job.content or b"" for job in batch)))
             try:
                 async with asyncio.timeout(self._patience):
                     outcomes = await child.receive(waiting)

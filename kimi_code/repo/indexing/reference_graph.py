@@ -44,6 +44,20 @@ class Uses:
                 weights[target] = weights.get(target, 0.0) + weight
             yield weights
 
+    def altered(self, paths: Collection[str]) -> "Uses":
+        """Without what these files use: they are other ones by now. Those that are not here are added."""
+        known = frozenset(self.files)
+        fresh = sorted(path for path in paths if path not in known)
+        made = Uses((*self.files, *fresh), array("I", [0]), array("I"), array("I"), array("f"))
+        for path, (start, end) in zip(self.files, pairwise(self.starts), strict=True):
+            if path not in paths:
+                made.places.extend(self.places[start:end])
+                made.targets.extend(self.targets[start:end])
+                made.weights.extend(self.weights[start:end])
+            made.starts.append(len(made.targets))
+        made.starts.extend([len(made.targets)] * len(fresh))
+        return made
+
     def pack(self) -> bytes:
         """The edges as bytes, for `unpack` with the same files."""
         arrays = (self.starts, self.places, self.targets, self.weights)

@@ -146,7 +146,7 @@ class _Names:
         self._catalog = catalog
         self._numbers = {path: number for number, path in enumerate(files)}
         self._definers = catalog.definers()
-        self._defined, self._lines = catalog.defined_names()
+        self._defined = catalog.defined_names()
 
     def weigh(self, words: Iterable[str]) -> _Named:
         """A word counts once for a file, by its best reason; a file that many fit is worth more than their sum."""
@@ -187,14 +187,15 @@ class _Names:
         stem = _stem(lowered)
         same: list[int] = []
         partly: list[int] = []
-        for line in self._lines.containing(stem):
-            name = self._defined[line]
-            if name == exact:
-                continue
-            if self._lines.names[line].lower() == lowered:
-                same.append(name)
-            elif any(_stem(part) == stem for part in words_of(self._lines.names[line])):
-                partly.append(name)
+        for numbers, lines in self._defined:
+            for line in lines.containing(stem):
+                name = numbers[line]
+                if name == exact:
+                    continue
+                if lines.names[line].lower() == lowered:
+                    same.append(name)
+                elif any(_stem(part) == stem for part in words_of(lines.names[line])):
+                    partly.append(name)
         yield from self._defining(same, 0.7 * sure)
         yield from self._defining(partly, 0.35 * sure)
 

@@ -19,7 +19,7 @@ from kimi_code.repo.indexing.occurrences import find_names
 from kimi_code.repo.indexing.rename_case import SHOWN_MOST, SOURCES, Case, File, Plan, Read
 from kimi_code.repo.indexing.rename_member import plan_member
 from kimi_code.repo.indexing.rename_top import plan_top
-from kimi_code.repo.search import Query, Search
+from kimi_code.repo.search import Query
 
 _PATIENCE = 60.0  # seconds for the index
 _FILES_MOST = 400
@@ -88,7 +88,7 @@ def _check_name(case: Case) -> None:
 
 async def _gather(case: Case) -> None:
     """Read all files that hold the name, and find what it is in each."""
-    found = await Search().grep(case.index.root, Query(re.escape(case.old), "files"))
+    found = await case.index.search.grep(case.index.root, Query(re.escape(case.old), "files"))
     paths = sorted({hit.path.removeprefix("./") for hit in found.hits} | {case.definition.path})
     if not found.complete or len(paths) > _FILES_MOST:
         raise case.refuse(f"more than {_FILES_MOST} files hold this name")

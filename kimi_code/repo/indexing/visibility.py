@@ -48,7 +48,7 @@ def is_exported(language: str, it: Declaration) -> bool:
         case "kotlin" | "scala":
             return "private" not in it.words()
         case "php":
-            return not it.words() & {"private", "protected"}
+            return it.within != "scope" and not it.words() & {"private", "protected"}
         case "swift":
             return not it.words() & {"private", "fileprivate"}
         case "c":

@@ -14,6 +14,7 @@
 (indexer_declaration "this" @name) @property
 (event_declaration) @property
 (operator_declaration operator: _ @name) @method
+(conversion_operator_declaration type: _ @name) @method
 (destructor_declaration) @method
 (field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @property
 (event_field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @property

@@ -1,5 +1,6 @@
 (namespace_definition name: (_) @name body: (_)) @module
 (class_declaration) @class
+(anonymous_class "class" @name) @scope
 (interface_declaration) @interface
 (trait_declaration) @trait
 (enum_declaration) @enum
