@@ -117,6 +117,7 @@ KEYS: tuple[Key, ...] = (
     Key("review.revert", "r", "decide('reverted')", "Take the hunk back; again: undecided", "review"),
     Key("review.accept_file", "A", "decide_file('kept')", "Keep the file's changes", "review"),
     Key("review.revert_file", "R", "decide_file('reverted')", "Take the file's changes back", "review"),
+    Key("review.more", "m", "more", "Show more of a long hunk", "review"),
     Key("review.comment", "c", "comment", "Comment on the line", "review"),
     Key("review.done", "enter", "done", "Take back what is marked, send the comments", "review"),
     Key("review.close", "escape,ctrl+c", "close", "Leave without", "review"),
