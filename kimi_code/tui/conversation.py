@@ -143,7 +143,7 @@ class Conversation:
             self.given_back.append(job)
             raise
         if job.images:
-            from kimi_code.tui.clipboard import forget
+            from kimi_code.tui.outside.clipboard import forget
 
             forget(job.images)
         if ended.outcome not in (Outcome.DONE, Outcome.INTERRUPTED):

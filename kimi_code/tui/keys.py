@@ -78,6 +78,7 @@ KEYS: tuple[Key, ...] = (
     Key("transcript.card_before", "alt+up", "card(-1)", "Choose the card before", "transcript", first=True),
     Key("transcript.card_after", "alt+down", "card(1)", "Choose the card after", "transcript", first=True),
     Key("transcript.card_toggle", "alt+o", "toggle_card", "Unfold or fold the chosen card", "transcript", first=True),
+    Key("transcript.open", "alt+e", "open_file", "Open the chosen card's file in $EDITOR", "transcript", first=True),
     Key("approval.once", "y", "allow('')", "Allow once", "approval"),
     Key("approval.session", "s", "allow('session')", "Allow by the rules shown, for this session", "approval"),
     Key("approval.always", "a", "allow('always')", "Allow by the rules shown, always", "approval"),
