@@ -144,7 +144,7 @@ async def open_session(opening: Opening) -> Assembled:
         permissions=permissions,
     )
 
-    scope.sees = lambda: agent.model.profile.vision
+    scope.sees = lambda: agent.model.sees()
 
     to_line = Lines(scrubber.scrub)
 

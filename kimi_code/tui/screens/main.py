@@ -332,6 +332,8 @@ class MainScreen(Screen[None]):
             return
         self.completions.suggest(())
         self.transcript.follow()
+        if event.lost:
+            self.app.notify(f"Sent as words alone, its file is not known any more: {' '.join(event.lost)}")
         if text.startswith("/") and completion.is_command(text):
             self.run_worker(self.desk.run(text))
         elif text.startswith("!") and len(text) > 1:
