@@ -146,7 +146,7 @@ async def open_session(opening: Opening) -> Assembled:
         permissions=permissions,
     )
 
-    scope.sees = lambda: agent.model.profile.vision
+    scope.sees = lambda: agent.model.sees()
 
     to_line = Lines(scrubber.scrub)
 

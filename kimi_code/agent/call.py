@@ -37,7 +37,7 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.settle import fit
-from kimi_code.tools.tool import FindsTargets, Params, Tool, ToolContext, ToolResult
+from kimi_code.tools.tool import FindsTargets, Params, Tool, ToolContext, ToolResult, blind
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 
@@ -64,7 +64,7 @@ class CallScope:
     scrub: Callable[[str], str]
     keep: Callable[[Sequence[str]], object] = lambda _: None
     each_edit: bool = False
-    sees: Callable[[], bool] = lambda: False
+    sees: Callable[[], Awaitable[bool]] = blind
 
 
 @frozen
@@ -259,7 +259,7 @@ def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
 def _context(prepared: Prepared, scope: CallScope) -> ToolContext:
     call_id = prepared.call.id
     front = _Front(scope, call_id)
-    return ToolContext(scope.workspace, scope.spill, front, call_id, scope.policy.may_read, sees=scope.sees())
+    return ToolContext(scope.workspace, scope.spill, front, call_id, scope.policy.may_read, sees=scope.sees)
 
 
 @frozen

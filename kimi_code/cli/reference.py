@@ -289,6 +289,13 @@ def keys() -> str:
     parts += [
         "`@` completes a file's path, `!command` runs a command of yours (its output is told to the model with your",
         "next words), `#note` adds a line to AGENTS.md.\n",
+        "## The mouse\n",
+        "The wheel scrolls; dragging selects, and Ctrl+C copies what is selected, also to the clipboard of the machine",
+        "you sit at (OSC 52). A click on a card unfolds it, one on a file's path opens the file at its line: in a",
+        "terminal of VS Code, Cursor or a JetBrains IDE there (by its command, `code` or `pycharm`, if that is in",
+        "PATH), else in $VISUAL or $EDITOR; without one, the place is copied. Web addresses open in the browser, or",
+        "are copied where there is no desktop. Your terminal's own way (Ctrl+click, mostly) works too: they are OSC 8",
+        "links.\n",
     ]
     return "\n".join(parts)
 

@@ -71,7 +71,7 @@ class ModelTable(_Table):
     tools: bool | None = None
     """Whether it can call tools."""
     vision: bool | None = None
-    """Whether it can see images."""
+    """Whether it can see images; left out: as its family does, or as the server's list of models says."""
     thinking_style: ThinkingStyle | None = None
     """How it is told to think: the field of the request's body that carries the setting."""
     efforts: list[str] | None = None

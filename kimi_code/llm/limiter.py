@@ -402,6 +402,9 @@ class Limited:
     def profile(self) -> Profile:
         return self._model.profile
 
+    async def sees(self) -> bool:
+        return await self._model.sees()
+
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Chunk]:
         """As `Model.stream`, once there is a place for it."""
         tokens = _size(request) if self._limiter.governor.counts_tokens else 0

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ LISTING_TIMEOUT = 15.0
 KEEP_ALIVE = 45.0
 # How long the end of a stream may lag behind its [DONE] before the connection is given up instead of reused.
 END_TIMEOUT = 0.05
+_LIST_PATIENCE = 5.0  # seconds for a server to list its models while a prompt waits
 # Fields that some servers refuse; without them the answer is the same.
 OPTIONAL_FIELDS = ("stream_options", "prompt_cache_key")
 
@@ -51,7 +53,10 @@ class OpenAIChat:
         silence_timeout: float = 120.0,
         user_agent: str = f"kimi-code/{__version__}",
         observe: Callable[[Mapping[str, str]], object] = lambda headers: None,
+        ask_vision: bool = True,
     ) -> None:
+        """`ask_vision`: where the profile knows of no eyes, the server is asked before that is believed."""
+        self._may_ask = ask_vision
         self._base_url = base_url.strip().rstrip("/")
         self._api_key = api_key.strip()
         self._profile = profile
@@ -73,6 +78,20 @@ class OpenAIChat:
     @property
     def profile(self) -> Profile:
         return self._profile
+
+    async def sees(self) -> bool:
+        """As `Model.sees`: `supports_image_in` of `GET /models` counts where the configuration says nothing."""
+        if not self._profile.vision and self._may_ask:
+            try:
+                async with asyncio.timeout(_LIST_PATIENCE):
+                    listed = await self.list_models()
+            except (ModelError, TimeoutError):
+                return False  # and asked again the next time
+            self._may_ask = False
+            if any(each.id == self._profile.id and each.vision for each in listed):
+                self._profile = replace(self._profile, vision=True)
+                self._encoder = Encoder()  # which remembers messages without their images
+        return self._profile.vision
 
     def prepare(self) -> None:
         """Import the SDK and build the client; optional, and worth a thread while something else is done.

@@ -3,7 +3,7 @@
 Prices are those of api.moonshot.ai in US dollars, without taxes: of its price list as it was on the day noted, of K2.6
 and K2.7 as it was quoted then. Other providers' are theirs, and the configuration has to say them.
 Which Kimi models see images: the platform's guide (use-kimi-vision-model); of K3, vLLM's class for it ("with Kimi-K2.5
-vision"). Where a server says otherwise (`supports_image_in` of `GET /models`), the configuration has to.
+vision"). Where a server says that others do too (`supports_image_in` of `GET /models`), it is believed.
 """
 
 from collections.abc import Mapping

@@ -38,6 +38,9 @@ class RecordingModel:
     def profile(self) -> Profile:
         return self._inner.profile
 
+    async def sees(self) -> bool:
+        return await self._inner.sees()
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
         """The inner model's chunks. Raises what it raises, and ModelError when the recording cannot be written."""
         taken = _Take(self._scrub)

@@ -147,6 +147,9 @@ class ScriptedModel:
     def profile(self) -> Profile:
         return self._profile
 
+    async def sees(self) -> bool:
+        return self._profile.vision
+
     @property
     def remaining(self) -> int:
         """Steps that were not asked for yet."""

@@ -183,11 +183,6 @@ class Session:
         for notice in notices:
             self._bus.publish(notice)
 
-    @property
-    def sees(self) -> bool:
-        """Whether the model can be shown images."""
-        return self._agent.model.profile.vision
-
     async def prompt(self, text: str, checks: TurnChecks | None = None, images: Sequence[Path] = ()) -> TurnEnded:
         """Run a turn to its end; `images` are files that are shown to the model, and copied, with the prompt.
 
@@ -203,7 +198,7 @@ class Session:
         return await self._run(turn.run())
 
     async def _pictures(self, files: Sequence[Path]) -> tuple[Image, ...]:
-        if not self.sees:
+        if not await self._agent.model.sees():
             raise UsageError(
                 f"The model {self._agent.model.profile.id} cannot see images; nothing was sent.",
                 hint="Choose one that can (/model or -m), or say that it can: [models.NAME] vision = true.",

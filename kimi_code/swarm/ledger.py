@@ -141,6 +141,9 @@ class Metered:
     def profile(self) -> Profile:
         return self._inner.profile
 
+    async def sees(self) -> bool:
+        return await self._inner.sees()
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[Chunk]:
         """The inner model's chunks."""
         reserved = self._expected or _estimate(request)

@@ -312,7 +312,7 @@ def hire(parent: Parent, post: Post) -> Worker:
         parent.agent.retry_base,
         crash_file=folder / "crash.txt" if parent.keep else None,
     )
-    scope.sees = lambda: model.profile.vision
+    scope.sees = model.sees
     session = Session(
         agent,
         bus,

@@ -85,7 +85,7 @@ class Read:
         content = await ctx.workspace.read(path)
         if not media_type(content):
             return None
-        if not ctx.sees:
+        if not await ctx.sees():
             kind = f"{binary_kind(content)} ({size_of(size)})"
             raise ToolError(f"{shown} is {kind}, not text, and you cannot see images. Go on without it.")
         try:

@@ -1,6 +1,6 @@
 """What a tool is, and what it is given to work with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -57,6 +57,11 @@ class Front(Protocol):
         ...
 
 
+async def blind() -> bool:
+    """No images can be shown."""
+    return False
+
+
 @frozen
 class ToolContext:
     """What every call gets. `spill` is the session's folder for outputs too long to show to the model.
@@ -75,7 +80,7 @@ class ToolContext:
     confined: bool = False
     approved: AllowHunks | AllowEdited | None = None
     targets: tuple[str, ...] = ()
-    sees: bool = False
+    sees: Callable[[], Awaitable[bool]] = blind
 
 
 class Tool(Protocol):

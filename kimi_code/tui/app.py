@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from textual import events
+from textual import events, on
 from textual.app import App
 from textual.driver import Driver
 from textual.timer import Timer
@@ -16,6 +16,7 @@ from textual.worker import WorkerFailed
 from kimi_code.tui import terminal, theme
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.screens.main import MainScreen
+from kimi_code.tui.widgets.transcript import TranscriptView
 
 _AWAY = 10.0  # seconds without the focus after which somebody is not just looking something up
 _LAST_MOMENT = 3.0  # seconds for a session to close when the process must end
@@ -130,6 +131,12 @@ class KimiApp(App[int], inherit_bindings=False):
     def _write(self, sequences: str) -> None:
         if self._driver is not None and not self._driver.is_headless:
             self._driver.write(sequences)
+
+    @on(TranscriptView.LinkClicked)
+    def _open_link(self, event: TranscriptView.LinkClicked) -> None:
+        from kimi_code.tui.errands import open_link
+
+        self.run_worker(open_link(self, event.url), exclusive=True, group="opening")
 
     # --- The way out ---
 

@@ -140,12 +140,14 @@ async def _restore(desk: "Desk", id: str) -> bool:
 async def diff(desk: "Desk", id: str) -> None:
     """What changed since a checkpoint, or since the session began, to read."""
     from kimi_code.tui.screens.lines import LinesScreen
-    from kimi_code.tui.screens.timeline import since_lines
+    from kimi_code.tui.screens.timeline import changed_lines
 
     since = await desk.session.timeline.since(id)
 
+    diffs = await asyncio.to_thread(since.diffs)
+
     def make(width: int) -> "Sequence[Line]":
-        return since_lines(since, width)
+        return changed_lines(diffs, width)
 
     await desk.show(LinesScreen(f"Changes · {_since(since, id)}", make))
 
@@ -157,7 +159,7 @@ async def review(desk: "Desk", id: str) -> None:
 
     timeline = desk.session.timeline
     since = await timeline.since(id)
-    diffs = since.diffs()
+    diffs = await asyncio.to_thread(since.diffs)
     if not diffs:
         raise UsageError(f"Nothing differs from {_since(since, id)}.")
     reports: list[Report] = []

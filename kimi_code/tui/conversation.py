@@ -142,10 +142,6 @@ class Conversation:
             # Nothing was sent: the words are not lost.
             self.given_back.append(job)
             raise
-        if job.images:
-            from kimi_code.tui.clipboard import forget
-
-            forget(job.images)
         if ended.outcome not in (Outcome.DONE, Outcome.INTERRUPTED):
             # What follows was meant for a turn that went well: the person decides.
             self.given_back += self.queue

@@ -3,15 +3,13 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from textual.app import SuspendNotSupported
 from textual.content import Content
 from textual.screen import Screen
 
-from kimi_code.errors import KimiError, UsageError
-from kimi_code.events import AllowEdited, Approval, Notice, Output, Record, Text
+from kimi_code.errors import KimiError
+from kimi_code.events import Notice, Record
 from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 
@@ -153,43 +151,6 @@ class ScreenDesk:
             self.fail(error)
         else:
             self.say(f"Added to {file}; sessions opened from now on know it.")
-
-    async def edit_proposal(self, approval: Approval, path: str) -> AllowEdited | None:
-        """What the user's editor made of a file as it would be, or of the command or the plan (`path` "");
-        None where nothing."""
-        from kimi_code.session.proposal import proposed_text
-
-        try:
-            if path:
-                before = await asyncio.to_thread(proposed_text, self.host.folder, approval, path)
-            else:
-                before = next(
-                    block.command if isinstance(block, Output) else block.text
-                    for block in approval.blocks
-                    if isinstance(block, Output | Text)
-                )
-        except KimiError as error:
-            self.fail(error)
-            return None
-        name = "plan.yaml" if approval.tool == "Swarm" else "command.sh"
-        after = await self.edit_outside(before, PurePosixPath(path).name or name)
-        return None if after is None or after == before else AllowEdited(after, path)
-
-    async def edit_outside(self, text: str, name: str = "prompt.md") -> str | None:
-        """What the user's editor made of it, as a file of that name; None, with the reason said, when it could not."""
-        from kimi_code.tui.editor import edit
-
-        try:
-            with self._screen.app.suspend():
-                return await asyncio.to_thread(edit, text, name)
-        except SuspendNotSupported:
-            self.fail(UsageError("This terminal cannot be lent to an editor."))
-            return None
-        except (KimiError, OSError) as error:
-            self.fail(error)
-            return None
-        finally:
-            self._screen.refresh(layout=True)
 
 
 def one_line(text: str) -> str:

@@ -1,5 +1,6 @@
 """Names of styles to colours of the theme, by the component classes of a widget; styles of a name are combined once."""
 
+import os
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -8,6 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kimi_code.tui.strips.line import Line, width_of
+from kimi_code.tui.strips.links import as_opened_in
 
 if TYPE_CHECKING:
     from textual.css.styles import RenderStyles
@@ -68,6 +70,7 @@ class Palette:
     def __init__(self, widget: Widget, *, ascii_only: bool = False) -> None:
         self._widget = widget
         self._ascii_only = ascii_only
+        self._tell = as_opened_in(os.environ)
         self._styles: dict[str, Style] = {}
         self._linked: dict[tuple[str, str], Style] = {}
 
@@ -99,7 +102,8 @@ class Palette:
         if linked is None:
             if len(self._linked) > 5_000:
                 self._linked.clear()
-            linked = self._linked[names, link] = style + Style(link=link)
+            told = self._tell(link)
+            linked = self._linked[names, link] = style + Style(link=told) if told else style
         return linked
 
     def _combined(self, names: list[str]) -> Style:

@@ -50,6 +50,7 @@ def make_model(
             headers=provider.headers,
             silence_timeout=settings.silence_timeout,
             observe=observe,
+            ask_vision="vision" not in choice.profile,
         )
     if settings.record is not None:
         from kimi_code.llm.recording import RecordingModel

@@ -61,6 +61,11 @@ async def test_the_clipboards_image_is_a_chip_too(stage: Stage, monkeypatch: pyt
         stage.server.script(say("A square."))
         (pasted,) = screen.main.prompt.images
         await screen.ask(screen.main.prompt.text + "what is it?")
-        assert not pasted.exists()
-        # The session has a copy of its own, so the model goes on seeing it.
         assert stage.server.requests[-1].last["content"][-1]["type"] == "image_url"
+        # The session has a copy of its own, but the words may be sent again.
+        stage.server.script(say("Still a square."))
+        await screen.pilot.press("up")
+        await screen.ask(screen.main.prompt.text)
+        assert stage.server.requests[-1].last["content"][-1]["type"] == "image_url"
+        assert pasted.exists()
+    assert not pasted.exists()

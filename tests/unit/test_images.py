@@ -17,8 +17,8 @@ from kimi_code.llm.wire import message_fields
 from kimi_code.messages import Image, Message
 from kimi_code.repo.images import BYTES_MOST, dimensions, keep, media_type, read
 from kimi_code.session.codec import decode, encode
-from kimi_code.tui.clipboard import save_image
 from kimi_code.tui.input.images import Images, images_in
+from kimi_code.tui.outside.clipboard import save_image
 
 
 def png(width: int = 2, height: int = 1) -> bytes:

@@ -2,12 +2,13 @@
 
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 _LONGEST = 4_096  # characters of a paste that can be paths
-_CHIP = re.compile(r"\[image #(\d+): [^\]]*\]")
+_CHIP = re.compile(r"\[image #\d+: [^\]]*\]")
 
 
 def images_in(text: str, folder: Path) -> list[Path]:
@@ -51,15 +52,27 @@ class Images:
     """The files behind chips. Numbers are never used again, so that a chip means the same in the history too."""
 
     def __init__(self) -> None:
-        self._files: dict[int, Path] = {}
+        self._files: dict[str, Path] = {}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them, whatever became of their chips."""
+        return tuple(self._files.values())
 
     def add(self, file: Path) -> str:
         """The chip for a file."""
-        number = len(self._files) + 1
-        self._files[number] = file
-        return f"[image #{number}: {file.name.replace(']', ')')}]"
+        chip = f"[image #{len(self._files) + 1}: {file.name.replace(']', ')')}]"
+        self._files[chip] = file
+        return chip
 
     def named_in(self, text: str) -> tuple[Path, ...]:
         """The files whose chips are in the text, in their order, each once."""
-        numbers = dict.fromkeys(int(chip[1]) for chip in _CHIP.finditer(text))
-        return tuple(self._files[number] for number in numbers if number in self._files)
+        return tuple(self._files[chip] for chip in _chips(text) if chip in self._files)
+
+    def lost_in(self, text: str) -> tuple[str, ...]:
+        """The chips in the text that have no file: of another run, in the history or a draft."""
+        return tuple(chip for chip in _chips(text) if chip not in self._files)
+
+
+def _chips(text: str) -> Iterable[str]:
+    return dict.fromkeys(chip[0] for chip in _CHIP.finditer(text))

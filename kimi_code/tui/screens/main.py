@@ -25,6 +25,7 @@ from kimi_code.tui.completer import Completer
 from kimi_code.tui.conversation import Conversation, Job
 from kimi_code.tui.desk import ScreenDesk, one_line
 from kimi_code.tui.doing import WAITING, Words, describe
+from kimi_code.tui.errands import Errands
 from kimi_code.tui.host import Host, Opened, Place, Which, short_folder
 from kimi_code.tui.input import completion
 from kimi_code.tui.keys import bindings
@@ -65,6 +66,7 @@ class MainScreen(Screen[None]):
         self._host, self._which, self._typed, self._note_first = host, which, typed, note
         self._doing = Words("")
         self.desk = ScreenDesk(self)
+        self.errands = Errands(self)
         self.swarming = Swarming(self)
         self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.desk.fail)
         if prompt:
@@ -313,7 +315,7 @@ class MainScreen(Screen[None]):
         self.run_worker(self._reply_edited(event.request_id, event.approval, event.path))
 
     async def _reply_edited(self, request_id: str, approval: Approval, path: str) -> None:
-        reply = await self.desk.edit_proposal(approval, path)
+        reply = await self.errands.edit_proposal(approval, path)
         if reply is not None:
             self.session.reply(request_id, reply)
 
@@ -341,6 +343,8 @@ class MainScreen(Screen[None]):
             return
         self.completions.suggest(())
         self.transcript.follow()
+        if event.lost:
+            self.app.notify(f"Sent as words alone, its file is not known any more: {' '.join(event.lost)}")
         if text.startswith("/") and completion.is_command(text):
             self.run_worker(self.desk.run(text))
         elif text.startswith("!") and len(text) > 1:
@@ -374,28 +378,12 @@ class MainScreen(Screen[None]):
         self.run_worker(self.desk.choose_from_history(self.prompt))
 
     @on(Prompt.ImageWanted)
-    @work(exclusive=True, group="clipboard")
-    async def _paste_image(self) -> None:
-        from kimi_code.tui.clipboard import save_image
-
-        file, problem = None, "There is no image in the clipboard."
-        try:
-            file = await asyncio.to_thread(save_image)
-        except KimiError as error:
-            problem = str(error)
-        if file is not None:
-            self.prompt.attach(file)
-        elif self.app.clipboard:  # what was copied here
-            self.prompt.action_paste()
-        else:
-            self.app.notify(problem)
+    def _paste_image(self) -> None:
+        self.run_worker(self.errands.paste_image(), exclusive=True, group="clipboard")
 
     @on(Prompt.EditorWanted)
-    @work(exclusive=True, group="editor")
-    async def _edit_outside(self) -> None:
-        text = await self.desk.edit_outside(self.prompt.text)
-        if text is not None:
-            self.prompt.replace_text(text.rstrip("\n"))
+    def _edit_outside(self) -> None:
+        self.run_worker(self.errands.edit_prompt(), exclusive=True, group="editor")
 
     # --- Keys ---
 
@@ -490,3 +478,7 @@ class MainScreen(Screen[None]):
 
     def action_toggle_card(self) -> None:
         self.transcript.toggle_chosen()
+
+    def action_open_file(self) -> None:
+        if not self.transcript.open_file():
+            self.app.notify("No card names a file.")

@@ -12,12 +12,12 @@ from textual.widgets import Static
 
 from kimi_code.controls import clean
 from kimi_code.errors import KimiError
-from kimi_code.events import Diff
+from kimi_code.events import Diff, Hunk
 from kimi_code.session.timeline import Report
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.screens.line import Line as AskLine
 from kimi_code.tui.strips.code import language_of
-from kimi_code.tui.strips.diffs import Place, columns, placed_lines
+from kimi_code.tui.strips.diffs import Place, beginning, columns, placed_lines
 from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, fit, fit_end, indent, plain, width_of, wrap
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.verdicts import ChangedFile, Piece, Verdict, Verdicts
@@ -27,6 +27,8 @@ from kimi_code.values import frozen
 _MARKS = {"kept": ("✓", "done"), "reverted": ("⊘", "error"), "some": ("●", "accent"), "": (" ", "")}
 _WORDS = {"kept": "kept", "reverted": "to be taken back"}
 _FILES_WIDTH = (20, 44)
+_DRAWN_MOST = 1_000  # lines of a file's diff at a time: more follows when it is gone to
+_HUNK_MOST = 500  # lines of one hunk, until more are asked for
 _HINTS = (
     ("accept", "keep"),
     ("revert", "take back"),
@@ -71,6 +73,9 @@ class ReviewScreen(Screen[str | None]):
         self._verdicts = Verdicts.on(diffs)
         self._file = 0
         self._rows: list[_Row] = []
+        self._first = self._end = 0  # the pieces that are drawn, of the file's
+        self._long: dict[str, int] = {}  # lines of a hunk that more were asked of
+        self._drawn: dict[tuple[str, int, int], tuple[list[tuple[Line, Place]], int]] = {}
         self._leaving = False
 
     def compose(self) -> ComposeResult:
@@ -104,8 +109,10 @@ class ReviewScreen(Screen[str | None]):
 
     def _files_width(self) -> int:
         least, most = _FILES_WIDTH
-        names = max((width_of(file.path) for file in self._verdicts.files), default=0)
-        return max(min(names + 14, most, self.size.width // 3), least)
+        names = max(
+            (width_of(file.path) + sum(map(width_of, _counts(file))) for file in self._verdicts.files), default=0
+        )
+        return max(min(names + 6, most, self.size.width // 3), least)
 
     def _show_title(self) -> None:
         files = self._verdicts.files
@@ -140,7 +147,7 @@ class ReviewScreen(Screen[str | None]):
         lines: list[Line] = []
         for file in self._verdicts.files:
             mark, style = _MARKS[self._verdicts.of_file(file)]
-            counts = (f" +{file.added}" * bool(file.added), f" −{file.removed}" * bool(file.removed))
+            counts = _counts(file)
             room = width - 4 - sum(map(width_of, counts))
             name = fit_end(plain(file.path), max(room, 1))
             spans = (
@@ -154,20 +161,40 @@ class ReviewScreen(Screen[str | None]):
 
     def _hunk_lines(self, width: int) -> list[Line]:
         """The file's hunks; what each line belongs to is kept beside."""
-        file, number = self._changed, 0
-        self._rows = [_Row(Line((Span(fit_end(plain(file.path), width), "strong"),)), 0)]
-        for diff in file.diffs:
-            drawn, digits = columns(diff, width)
-            if not diff.hunks:
-                self._add_heading(number, diff.detail or f"{diff.change}, empty", width)
-                number += 1
-            for hunk in diff.hunks:
-                self._add_heading(number, "" if diff.change == "modified" else diff.change, width)
-                for line, place in placed_lines(hunk, language_of(file.path), drawn, digits):
-                    self._rows.append(_Row(line, number, place))
-                number += 1
+        file, first = self._changed, self._first
+        self._rows = [_Row(Line((Span(fit_end(plain(file.path), width), "strong"),)), first)]
+        if first:
+            self._rows.append(_Row(_note(f"{first:,} before", width), first))
+        pieces = [(diff, hunk) for diff in file.diffs for hunk in (diff.hunks or (None,))]
+        room = _DRAWN_MOST
+        self._end = first
+        while self._end < len(pieces) and room > 0:
+            diff, hunk = pieces[self._end]
+            before = len(self._rows)
+            self._add_piece(self._end, diff, hunk, width)
+            room -= len(self._rows) - before
+            self._end += 1
+        if rest := len(pieces) - self._end:
+            self._rows.append(_Row(_note(f"{rest:,} after", width), self._end - 1))
         self._add_comments(width)
         return [row.line for row in self._rows]
+
+    def _add_piece(self, number: int, diff: Diff, hunk: Hunk | None, width: int) -> None:
+        if hunk is None:
+            self._add_heading(number, diff.detail or f"{diff.change}, empty", width)
+            return
+        self._add_heading(number, "" if diff.change == "modified" else diff.change, width)
+        most = self._long.get(hunk.id, _HUNK_MOST)
+        key = (hunk.id, width, most)
+        if key not in self._drawn:  # a verdict changes headings only
+            shown, rest = beginning(hunk, most)
+            drawn, digits = columns(diff, width)
+            self._drawn[key] = placed_lines(shown, language_of(diff.path), drawn, digits), rest
+        lines, rest = self._drawn[key]
+        self._rows += [_Row(line, number, place) for line, place in lines]
+        if rest:
+            more = keys_of("review.more", self._keys)
+            self._rows.append(_Row(_note(f"{rest:,} more lines of this hunk; {more} shows more", width), number))
 
     def _add_heading(self, number: int, words: str, width: int) -> None:
         pieces = self._changed.pieces
@@ -196,19 +223,30 @@ class ReviewScreen(Screen[str | None]):
     # --- Moving ---
 
     def _open_file(self, index: int, *, piece: int = 0) -> None:
-        self._file = index
+        self._file, self._first = index, 0
+        self._drawn.clear()
         self._files.move_to(index)
         self._hunks.show(self._hunk_lines, cursor=0)
         self._go_to_piece(piece)
 
     def _go_to_piece(self, piece: int) -> None:
         """To its first changed line."""
+        if not self._first <= piece < self._end:
+            # Going back, what came before is in sight as well.
+            self._first = piece if piece >= self._end else self._reach_back(piece)
+            self._hunks.show(self._hunk_lines, cursor=0)
         own = [at for at, row in enumerate(self._rows) if row.piece == piece and at > 0]
         changed = [at for at in own if (place := self._rows[at].place) is not None and place.mark != " "]
         if own:
             self._hunks.move_to(own[-1])
             self._hunks.move_to(own[0])
             self._hunks.move_to((changed or own[1:] or own)[0])
+
+    def _reach_back(self, piece: int) -> int:
+        pieces, room = self._changed.pieces, _DRAWN_MOST // 2
+        while piece > 0 and (room := room - _length(pieces[piece - 1])) > 0:
+            piece -= 1
+        return piece
 
     @property
     def _row(self) -> _Row:
@@ -219,10 +257,34 @@ class ReviewScreen(Screen[str | None]):
         return self._changed.pieces[self._row.piece]
 
     def action_line(self, by: int) -> None:
-        self._hunks.move_to(self._hunks.cursor + by)
+        if not self._go_on(by):
+            self._hunks.move_to(self._hunks.cursor + by)
 
     def action_page(self, by: int) -> None:
-        self._hunks.page(by)
+        if not self._go_on(by):
+            self._hunks.page(by)
+
+    def _go_on(self, by: int) -> bool:
+        """From the last line that is drawn, or the first, to pieces that are not; False anywhere else."""
+        last = len(self._rows) - 1
+        if by > 0 and self._hunks.cursor >= last and self._end < len(self._changed.pieces):
+            self._go_to_piece(self._end)
+        elif by < 0 and self._hunks.cursor <= 0 and self._first > 0:
+            self._go_to_piece(self._first - 1)
+        else:
+            return False
+        return True
+
+    def action_more(self) -> None:
+        """More of a long hunk, from where the cursor is."""
+        hunk = self._piece.hunk
+        if hunk is None or len(hunk.lines) <= (most := self._long.get(hunk.id, _HUNK_MOST)):
+            self._say("All of this hunk is shown.")
+            return
+        self._long[hunk.id] = 4 * most
+        at = self._hunks.cursor
+        self._hunks.remake()
+        self._hunks.move_to(at)
 
     def action_hunk(self, by: int) -> None:
         piece = self._row.piece + by
@@ -320,3 +382,15 @@ class ReviewScreen(Screen[str | None]):
             self._say(f"{done} takes back what is marked and sends your comments; leaving again throws them away.")
         else:
             self.dismiss(None)
+
+
+def _note(words: str, width: int) -> Line:
+    return Line((Span(fit(f"… {words}", width), "muted"),))
+
+
+def _counts(file: ChangedFile) -> tuple[str, str]:
+    return f" +{file.added}" * bool(file.added), f" −{file.removed}" * bool(file.removed)
+
+
+def _length(piece: Piece) -> int:
+    return len(piece.hunk.lines) if piece.hunk is not None else 1

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal, cast
 
@@ -14,9 +15,10 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from kimi_code.errors import KimiError
-from kimi_code.session.timeline import Checkpoint, Since, Timeline
+from kimi_code.events import Diff, Hunk
+from kimi_code.session.timeline import Checkpoint, Timeline
 from kimi_code.tui.keys import bindings, keys_of
-from kimi_code.tui.strips.diffs import diff_lines
+from kimi_code.tui.strips.diffs import beginning, diff_lines
 from kimi_code.tui.strips.line import BLANK, Line, Span, fit, plain, width_of, wrap
 from kimi_code.tui.widgets.lines import LinesView
 from kimi_code.values import frozen
@@ -24,6 +26,7 @@ from kimi_code.values import frozen
 Deed = Literal["restore", "diff", "review"]
 _FILES_NAMED = 8
 _SHOWN_MOST = 3_000  # lines of a preview
+_HUNK_MOST = 500  # lines of a hunk in it
 
 
 @frozen
@@ -95,7 +98,8 @@ class TimelineScreen(Screen[Chosen | None]):
             words = str(error)
             view.show(lambda width: [*_about(checkpoint, width, ""), *wrap([Span(words, "error")], width)])
             return
-        view.show(lambda width: [*_about(checkpoint, width, self._timeline.session), *since_lines(since, width)])
+        diffs = await asyncio.to_thread(since.diffs)
+        view.show(lambda width: [*_about(checkpoint, width, self._timeline.session), *changed_lines(diffs, width)])
 
     # --- Keys ---
 
@@ -151,9 +155,8 @@ def _about(checkpoint: Checkpoint, width: int, session: str) -> list[Line]:
     return [*lines, BLANK]
 
 
-def since_lines(since: Since, width: int) -> list[Line]:
-    """All diffs, each below its path."""
-    diffs = since.diffs()
+def changed_lines(diffs: Sequence[Diff], width: int) -> list[Line]:
+    """All diffs, each below its path, the long ones up to a point."""
     if not diffs:
         return [Line((Span("The files are as they were then.", "muted"),))]
     lines = [Line((Span("Changed since", "muted"),))]
@@ -164,5 +167,19 @@ def since_lines(since: Since, width: int) -> list[Line]:
         counts = (Span(f"  +{diff.added}", "added-count"), Span(f" −{diff.removed}", "removed-count"))
         detail = diff.detail or ("" if diff.change == "modified" else diff.change)
         lines += [BLANK, Line((Span(plain(diff.path), "strong"), *counts, Span(f"  {detail}", "muted")))]
-        lines += diff_lines(diff, width)
+        lines += _some_of(diff, width, _SHOWN_MOST - len(lines))
     return lines
+
+
+def _some_of(diff: Diff, width: int, room: int) -> list[Line]:
+    """The diff's lines, the first hunks of very many and the beginning of very long ones."""
+    kept: list[Hunk] = []
+    left = 0
+    for hunk in diff.hunks:
+        shown, rest = beginning(hunk, _HUNK_MOST) if room > 0 else (None, len(hunk.lines))
+        left += rest
+        if shown is not None:
+            kept.append(shown)
+            room -= len(shown.lines)
+    more = [Line((Span(f"… {left:,} more lines", "muted"),))] if left else []
+    return [*diff_lines(replace(diff, hunks=tuple(kept)), width), *more]

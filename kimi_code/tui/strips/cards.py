@@ -11,7 +11,8 @@ from kimi_code.events import Block, Diff, Hunk, Output, Text
 from kimi_code.session.entries import Card, CardState
 from kimi_code.tui.strips.code import highlight, language_of
 from kimi_code.tui.strips.diffs import diff_lines
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, fit_end, head, indent, plain, width_of, wrap
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, cut, fit, fit_end, head, indent, plain, width_of, wrap
+from kimi_code.tui.strips.links import with_links
 from kimi_code.values import frozen
 
 _NAME_WIDTH = 7
@@ -230,11 +231,11 @@ def _body(card: Card, blocks: Sequence[Block], fold: Fold, look: Look) -> list[L
     for block in blocks:
         lines += _block(block, card, width, look, whole=whole)
     if card.output and not card.over:
-        lines += _plain_lines(card.output, width, whole=whole)
+        lines += _plain_lines(card.output, width, look, whole=whole)
     if card.items:
         lines += _plan_lines(card, width, look)
     if not lines and card.result and (whole or card.state == "failed"):
-        lines += _result_lines(card, width)
+        lines += _result_lines(card, width, look)
     return lines
 
 
@@ -256,7 +257,7 @@ def _block(block: Block, card: Card, width: int, look: Look, *, whole: bool) -> 
             several = len(_diffs(card)) > 1
             return [*([_diff_head(block, width, look)] if several else []), *diff_lines(block, width, marks=look.marks)]
         case Output():
-            return _plain_lines(block.text, width, whole=whole)
+            return _plain_lines(block.text, width, look, whole=whole)
         case Text() if card.tool == "Swarm":
             from kimi_code.tui.strips.plan import outline
 
@@ -274,13 +275,20 @@ def _diff_head(diff: Diff, width: int, look: Look) -> Line:
     return Line((path, Span(f"{change}{counts}", "muted")))
 
 
-def _plain_lines(text: str, width: int, *, whole: bool = True) -> list[Line]:
+def _plain_lines(text: str, width: int, look: Look, *, whole: bool = True) -> list[Line]:
     """Lines as they were printed; in a preview, long ones are cut, so that one line stays one line."""
     shown = plain(text).strip("\n")
-    parts = shown.split("\n") if shown else []
-    if whole:
-        return [line for part in parts for line in wrap([Span(part, "output")], width, hard=True)]
-    return [Line((Span(part if width_of(part) <= width else f"{head(part, width - 1)}…", "output"),)) for part in parts]
+    lines: list[Line] = []
+    for part in shown.split("\n") if shown else ():
+        spans = tuple(with_links(part, "output", look.link))
+        if whole:
+            lines += wrap(spans, width, hard=True)
+        elif width_of(part) <= width:
+            lines.append(Line(spans or (Span("", "output"),)))
+        else:
+            kept = cut(spans, 0, len(head(part, width - 1)))
+            lines.append(Line((*kept, Span("…", "output"))))
+    return lines
 
 
 def _plan_lines(card: Card, width: int, look: Look) -> list[Line]:
@@ -293,11 +301,11 @@ def _plan_lines(card: Card, width: int, look: Look) -> list[Line]:
     return lines
 
 
-def _result_lines(card: Card, width: int) -> list[Line]:
+def _result_lines(card: Card, width: int, look: Look) -> list[Line]:
     """What the model was told; the lines of a file with their numbers and colours."""
     if card.tool == "Read" and card.state == "done":
         return _file_lines(clean(card.result).split("\n"), language_of(_place(card.title)[0]), width)
-    return _plain_lines(card.result, width)
+    return _plain_lines(card.result, width, look)
 
 
 def _file_lines(texts: Sequence[str], language: str, width: int) -> list[Line]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -83,6 +84,29 @@ def placed_lines(
             place = row.place
             lines += [(line, place) for line in _unified(row, width, digits, marks)]
     return lines
+
+
+def beginning(hunk: Hunk, most: int) -> tuple[Hunk, int]:
+    """About `most` lines of a hunk, and how many it has besides; what was removed and what came for it get a half each.
+
+    What is left out is left out from one place on, so that the numbers of what is kept stay true.
+    """
+    if len(hunk.lines) <= most:
+        return hunk, 0
+    kept: list[str] = []
+    before, run, cut = "", 0, False
+    for line in hunk.lines:
+        mark = line[:1]
+        if mark != before:
+            if cut and (before, mark) != ("-", "+"):
+                break
+            before, run = mark, 0
+        run += 1
+        if run <= most // 2 and len(kept) < most:
+            kept.append(line)
+        else:
+            cut = True
+    return replace(hunk, lines=tuple(kept)), len(hunk.lines) - len(kept)
 
 
 def _last_number(hunk: Hunk) -> int:

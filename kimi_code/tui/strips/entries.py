@@ -168,7 +168,7 @@ class Painter:
         # Other pieces, or another width: from the beginning.
         if drawn is None or drawn.width != look.width or drawn.pieces is not answer.pieces:
             margin = Span(f" {look.marks.agent} ", "agent"), _MARGIN_SPAN[0]
-            flow = MarkdownFlow(look.width, margin, marks=look.marks, link=lambda code: _file_link(code, look))
+            flow = MarkdownFlow(look.width, margin, marks=look.marks, link=look.link)
             drawn = self._flows[index] = _Flow(flow, look.width, answer.pieces)
         fresh = answer.pieces[drawn.taken :]
         drawn.taken = len(answer.pieces)
@@ -177,16 +177,6 @@ class Painter:
             drawn.flow.finish()
             del self._flows[index]
         return drawn.flow.lines()
-
-
-def _file_link(code: str, look: Look) -> str:
-    """The URL of inline code that looks like a file's path, with a line or without."""
-    path, _, line = code.partition(":")
-    name = path.rpartition("/")[2]
-    if not ("." in name[1:] and path.isprintable() and " " not in path) or "(" in path:
-        return ""
-    number = line.partition(":")[0].partition("-")[0]
-    return look.link(path, int(number) if number.isdecimal() else 0)
 
 
 def _margined(lines: list[Line], mark: str = "", style: str = "") -> list[Line]:

@@ -4,13 +4,14 @@ Only importer of markdown-it. HTML is shown as it is written; nothing in the tex
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from kimi_code.tui.strips.blocks import BlockSplitter, MarkdownBlock
 from kimi_code.tui.strips.code import highlight
 from kimi_code.tui.strips.line import BLANK, FANCY, Line, Marks, Span, indent, plain, wrap
+from kimi_code.tui.strips.links import MakeLink, link_of, no_link, with_links
 from kimi_code.tui.strips.tables import table_lines
 
 if TYPE_CHECKING:
@@ -27,23 +28,16 @@ _HEADINGS = {"h1": "heading1", "h2": "heading2"}
 _INLINE = {"strong": "strong", "em": "emphasis", "s": "strike"}
 _NARROWEST = 8
 
-LinkMaker = Callable[[str], str]
-
-
-def no_link(text: str) -> str:
-    """Inline code leads nowhere."""
-    return ""
-
 
 class MarkdownFlow:
     """The lines of a text that comes in pieces, at one width.
 
-    `margin` is put before the first line and before the others, besides the width. `link` makes a URL of inline code
-    that names a file, "" for all other code.
+    `margin` is put before the first line and before the others, besides the width. `link` makes a URL of a file
+    and a line that the text names.
     """
 
     def __init__(
-        self, width: int, margin: tuple[Span, Span] = NO_MARGIN, *, marks: Marks = FANCY, link: LinkMaker = no_link
+        self, width: int, margin: tuple[Span, Span] = NO_MARGIN, *, marks: Marks = FANCY, link: MakeLink = no_link
     ) -> None:
         self._width = width
         self._margin = margin
@@ -86,7 +80,7 @@ class MarkdownFlow:
         return _Renderer(self._marks, self._link, block.number).render(parsed, self._width)
 
 
-def render(text: str, width: int, *, marks: Marks = FANCY, link: LinkMaker = no_link) -> list[Line]:
+def render(text: str, width: int, *, marks: Marks = FANCY, link: MakeLink = no_link) -> list[Line]:
     """The lines of a whole text, the same as a flow gives at its end."""
     flow = MarkdownFlow(width, marks=marks, link=link)
     flow.feed(text)
@@ -140,7 +134,7 @@ def _parser() -> "MarkdownIt":
 class _Renderer:
     """Tokens of one block to lines."""
 
-    def __init__(self, marks: Marks, link: LinkMaker, number: int | None = None) -> None:
+    def __init__(self, marks: Marks, link: MakeLink, number: int | None = None) -> None:
         self._marks = marks
         self._link = link
         self._number = number  # of the block's first item, where the items before it were other blocks
@@ -236,9 +230,9 @@ class _Renderer:
             style, link = " ".join(styles), links[-1] if links else ""
             match token.type:
                 case "text":
-                    yield from _autolinked(token.content, style, link)
+                    yield from _autolinked(token.content, style, link, self._link)
                 case "code_inline":
-                    yield Span(token.content, f"{style} code".strip(), link or self._link(token.content))
+                    yield Span(token.content, f"{style} code".strip(), link or link_of(token.content, self._link))
                 case "softbreak":
                     yield Span(" ", style, link)
                 case "hardbreak":
@@ -276,16 +270,18 @@ def _nodes(tokens: "Sequence[Token]") -> "Iterator[tuple[Token, Sequence[Token]]
         index = end
 
 
-def _autolinked(text: str, style: str, link: str) -> Iterator[Span]:
+def _autolinked(text: str, style: str, link: str, file: MakeLink) -> Iterator[Span]:
+    """Addresses and files' paths among words lead where they say; words of a link lead where it does."""
+    if link:
+        yield Span(text, style, link)
+        return
     at = 0
-    if not link and "://" in text:
+    if "://" in text:
         for match in _URL.finditer(text):
-            if match.start() > at:
-                yield Span(text[at : match.start()], style)
+            yield from with_links(text[at : match.start()], style, file)
             yield Span(match.group(), f"{style} link".strip(), match.group())
             at = match.end()
-    if at < len(text):
-        yield Span(text[at:], style, link)
+    yield from with_links(text[at:], style, file)
 
 
 def _url(address: object) -> str:

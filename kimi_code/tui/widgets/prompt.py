@@ -21,11 +21,14 @@ class Prompt(TextArea):
     """What the user writes. `Submitted` carries the whole text, chips unfolded."""
 
     class Submitted(Message):
-        """Enter, or the key that steers; `steer` says which. `images` are the files of the chips in the text."""
+        """Enter, or the key that steers; `steer` says which. `images` are the files of the chips in the text,
+        `lost` the chips whose files are not known."""
 
-        def __init__(self, text: str, *, steer: bool, images: tuple[Path, ...] = ()) -> None:
+        def __init__(
+            self, text: str, *, steer: bool, images: tuple[Path, ...] = (), lost: tuple[str, ...] = ()
+        ) -> None:
             super().__init__()
-            self.text, self.steer, self.images = text, steer, images
+            self.text, self.steer, self.images, self.lost = text, steer, images, lost
 
     class Completing(Message):
         """The text before the caret changed: what could follow?"""
@@ -101,6 +104,12 @@ class Prompt(TextArea):
     def before_caret(self) -> str:
         """The text from the beginning to the caret."""
         return self.get_text_range((0, 0), self.cursor_location)
+
+    def on_unmount(self) -> None:
+        if self._images.files:
+            from kimi_code.tui.outside.clipboard import forget
+
+            forget(self._images.files)
 
     def replace_text(self, text: str) -> None:
         """Put `text` in place of what is there, the caret at its end."""
@@ -217,7 +226,8 @@ class Prompt(TextArea):
 
     def _submit(self, *, steer: bool) -> None:
         text = self._take()
-        self.post_message(self.Submitted(text, steer=steer, images=self._images.named_in(text)))
+        images, lost = self._images.named_in(text), self._images.lost_in(text)
+        self.post_message(self.Submitted(text, steer=steer, images=images, lost=lost))
 
     def complete_with(self, text: str, length: int) -> None:
         """Put `text` in place of the `length` characters before the caret."""

@@ -63,7 +63,7 @@ class TranscriptView(ScrollView):
             self.call_id, self.folded = call_id, folded
 
     class LinkClicked(Message):
-        """The user clicked a link; `url` as it is in the OSC 8 sequence."""
+        """The user clicked a link: `url` is a web address, or that of a file with the line as its fragment (#L12)."""
 
         def __init__(self, url: str) -> None:
             super().__init__()
@@ -253,6 +253,18 @@ class TranscriptView(ScrollView):
         """Fold or unfold what the cursor is on."""
         if self._cursor >= 0:
             self._toggle(self._cursor)
+
+    def open_file(self) -> bool:
+        """Follow the first link to a file of the chosen card, else of the newest card with one; False without any."""
+        entries = self._transcript.entries
+        chosen = [self._cursor] if self._cursor >= 0 else range(len(entries) - 1, -1, -1)
+        for index in chosen:
+            if isinstance(entries[index], Card):
+                spans = (span for line in self._canvas.lines_of(index) for span in line.spans)
+                if link := next((span.link for span in spans if span.link.startswith("file:")), ""):
+                    self.post_message(self.LinkClicked(link))
+                    return True
+        return False
 
     def clear_cursor(self) -> None:
         """Choose nothing."""

@@ -1,0 +1,1 @@
+"""Programs of the person's beside the screen: clipboard, editor, browser. Invariant: no Textual, no widget."""
