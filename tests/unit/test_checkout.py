@@ -133,12 +133,15 @@ class Scene:
         return await (await self.freeze()).create(name)
 
 
+def outside() -> Path:
+    """Not in /tmp, which is another one inside a sandbox: a mistake must not be hidden by that."""
+    return next(path for path in (Path("/var/lib"), Path.home(), Path("/tmp")) if os.access(path, os.W_OK))
+
+
 @pytest.fixture(scope="module")
 def planted() -> Iterator[Path]:
     """A scene to copy."""
-    # Not in /tmp, which is another one inside a sandbox: a mistake must not be hidden by that.
-    outside = next(path for path in (Path("/var/lib"), Path.home(), Path("/tmp")) if os.access(path, os.W_OK))
-    with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=outside) as name:
+    with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=outside()) as name:
         scene = Scene(Path(name).resolve(), WAYS["unconfined"])
         scene.plant()
         yield scene.place

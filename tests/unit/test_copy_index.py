@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,14 @@ from kimi_code.repo.indexing.catalog_layer import LayeredCatalog
 from kimi_code.repo.indexing.facts import Facts
 from kimi_code.repo.indexing.lookups import fitting, rank
 from kimi_code.repo.snapshot import Snapshots
-from tests.unit.test_checkout import WAYS, Scene, git, place
+from tests.unit.test_checkout import WAYS, Scene, git, outside
 
-__all__ = ["place"]
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="kimi-code-test-", dir=outside()) as name:
+        yield Path(name).resolve()
+
 
 TREE = {
     "app/__init__.py": "",
