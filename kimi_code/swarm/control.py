@@ -24,7 +24,6 @@ from kimi_code.events import (
 from kimi_code.repo.checkout import Checkouts
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.snapshot import Snapshots
-from kimi_code.repo.trees import Trees
 from kimi_code.session.swarms import SWARMS
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.approval import approve
@@ -34,6 +33,7 @@ from kimi_code.swarm.delivery import CopyTree, Delivered, Delivery, Home
 from kimi_code.swarm.digest import digest
 from kimi_code.swarm.integrate import Queue, recall
 from kimi_code.swarm.journal import Keeper, Kept, SwarmJournal, swarms_of
+from kimi_code.swarm.known import Known
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.metrics import course, measure
 from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
@@ -82,9 +82,13 @@ class Director:
     reads: bool = False
     ended: Callable[[SwarmMetrics], None] = lambda metrics: None
     running: dict[str, Running] = field(default_factory=dict[str, Running])
+    known: Known = field(init=False)
     _partial: str = ""
     _came_to: Outcome = Outcome.PARTIAL
     _numbers: int = 0
+
+    def __post_init__(self) -> None:
+        self.known = Known(self.parent.folder, self.running, self.snapshots)
 
     # --- Starting and ending -----------------------------------------------------------------------------------------
 
@@ -318,33 +322,9 @@ class Director:
 
     # --- While it runs, and after ------------------------------------------------------------------------------------
 
-    def _running(self, swarm: str) -> Running:
-        kept = self._kept(swarm)
-        if kept.id not in self.running:
-            raise ToolError(f"The swarm {kept.id} is over: it ran in another process. Start another one.")
-        return self.running[kept.id]
-
-    def _kept(self, swarm: str) -> Kept:
-        """A swarm of this session, whichever process ran it; the newest one for ""."""
-        found = {kept.id: kept for kept in swarms_of(self.parent.folder)}
-        found |= {id: running.kept for id, running in self.running.items()}
-        if not found:
-            raise ToolError("There is no swarm in this session yet.")
-        if swarm and swarm not in found:
-            raise ToolError(f"There is no swarm {swarm!r} in this session. There are: {', '.join(found)}.")
-        return found[swarm or next(reversed(self.running), next(reversed(found)))]
-
-    def _state(self, swarm: str) -> Swarm:
-        kept = self._kept(swarm)
-        running = self.running.get(kept.id)
-        try:
-            return running.state if running else kept.state()
-        except SwarmError as error:
-            raise ToolError(str(error)) from None
-
     def extend(self, swarm: str, tasks: Sequence[Task]) -> tuple[str, ...]:
         """Add tasks to a running swarm; the warnings. Raises ToolError."""
-        running = self._running(swarm)
+        running = self.known.at_work(swarm)
         try:
             warnings = check(running.state.plan.extended(tasks), agents=self.kinds, depth=self.depth)
             running.scheduler.extend(tasks)
@@ -356,19 +336,19 @@ class Director:
 
     def cancel(self, swarm: str, tasks: Sequence[str]) -> None:
         """Cancel tasks. Raises ToolError."""
-        self._each(tasks, self._running(swarm).scheduler.cancel)
+        self._each(tasks, self.known.at_work(swarm).scheduler.cancel)
 
     def cancel_all(self, swarm: str) -> None:
         """Cancel whatever is not over. Raises ToolError."""
-        self._running(swarm).scheduler.cancel_all("cancelled by the user")
+        self.known.at_work(swarm).scheduler.cancel_all("cancelled by the user")
 
     def retry(self, swarm: str, task: str) -> None:
         """Begin a task anew. Raises ToolError."""
-        self._each((task,), self._running(swarm).scheduler.retry)
+        self._each((task,), self.known.at_work(swarm).scheduler.retry)
 
     def steer(self, swarm: str, task: str, text: str) -> None:
         """Say something to a task's agent. Raises ToolError."""
-        scheduler = self._running(swarm).scheduler
+        scheduler = self.known.at_work(swarm).scheduler
         self._each((task,), lambda each: scheduler.steer(each, text))
 
     def _each(self, tasks: Sequence[str], do: Callable[[str], None]) -> None:
@@ -380,24 +360,17 @@ class Director:
 
     async def wait(self, swarm: str, kind: Literal["any", "all"]) -> str:
         """Until one more task, or the swarm, is over; the digest as it is then. Raises ToolError."""
-        running = self.running.get(self._kept(swarm).id)
+        running = self.running.get(self.known.kept(swarm).id)
         if running is None or running.work is None or running.work.done():
-            return self.digest(swarm)
+            return self.known.digest(swarm)
         if kind == "all":
             return await self._wait_for(running)
         await running.scheduler.next_end()
-        return self.digest(swarm)
-
-    def digest(self, swarm: str) -> str:
-        """Where the swarm stands. Raises ToolError."""
-        running = self.running.get(self._kept(swarm).id)
-        if running is None:
-            return digest(self._state(swarm))
-        return digest(running.state, running.warnings, running.delivered.words if running.delivered else "")
+        return self.known.digest(swarm)
 
     async def take(self, swarm: str, tasks: Sequence[str]) -> str:
         """Take over what finished tasks changed outside their scopes. Raises ToolError, KimiError."""
-        kept, state = self._kept(swarm), self._state(swarm)
+        kept, state = self.known.kept(swarm), self.known.state(swarm)
         running = self.running.get(kept.id)
         if running is not None and running.work is not None and not running.work.done():
             raise ToolError("The swarm still runs: what is outside scopes can be taken over when it is over.")
@@ -421,37 +394,6 @@ class Director:
             return await delivery.deliver(checkouts, piece.commit, result.commit, patch)
         finally:
             await home.thaw(checkouts)
-
-    async def read(self, swarm: str, task: str, what: Literal["report", "diff", "check", "log"]) -> str:
-        """One side of what a task came to, whole. Raises ToolError."""
-        tasks, running = self._state(swarm).tasks, self.running.get(self._kept(swarm).id)
-        progress = tasks.get(task)
-        if progress is None:
-            raise ToolError(f"The swarm has no task {task!r}. It has: {', '.join(tasks)}.")
-        if running is not None:
-            running.scheduler.cite(task)
-        result = progress.result or Result()
-        match what:
-            case "report":
-                return result.said or "It has not reported."
-            case "check":
-                check = result.check
-                return f"exit code {check.exit_code}: {check.command}\n{check.output}" if check else "No check has run."
-            case "diff":
-                return await self._diff(result)
-            case "log":
-                path = self.parent.folder / "agents" / progress.agent.rpartition("/")[2] / "records.jsonl"
-                return f"Its whole journal, a JSON object a line: {path}" if path.is_file() else "It has no journal."
-
-    async def _diff(self, result: Result) -> str:
-        if not result.commit:
-            return "It changed nothing."
-        try:
-            trees = Trees(await self.snapshots.open())
-            start = (await recall(trees, "", result.commit, outside=bool(result.outside))).start
-            return (await trees.patch(start, result.commit)).decode(errors="replace")
-        except ShadowError as error:
-            raise ToolError(f"What it changed cannot be read any more: {error}") from None
 
     def note(self, sender: str, topic: str, text: str) -> int:
         """Tell the agents at work in all swarms; how many hear it."""

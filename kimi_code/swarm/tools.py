@@ -82,7 +82,7 @@ class SwarmUpdate:
         if params.wait:
             said.append(await director.wait(params.swarm, params.wait))
         elif not said:
-            said.append(director.digest(params.swarm))
+            said.append(director.known.digest(params.swarm))
         return ToolResult("\n".join(said), summary=self.title(params))
 
 
@@ -112,7 +112,7 @@ class SwarmRead:
         return ()
 
     async def run(self, params: SwarmReadParams, ctx: ToolContext) -> ToolResult:
-        text = await self._director().read(params.swarm, params.id, params.what)
+        text = await self._director().known.read(params.swarm, params.id, params.what)
         if len(text) <= _MOST:
             return ToolResult(text or "(nothing)")
         path = ctx.spill / f"{ctx.call_id}.txt"
