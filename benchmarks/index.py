@@ -1,6 +1,6 @@
 """What the index costs on a large source tree, and where its map leads; beside aider's map from PyPI with `--peer`.
 
-    python -m benchmarks.index FOLDER [--rounds 3] [--peer]
+    python -m benchmarks.index FOLDER [--rounds 3] [--copies 100] [--peer]
 
 FOLDER is a source tree in git, such as Django's; it is only read. Each figure is of a process of its own: cold (no
 cache), the first answer while cold, warm (a cache, nothing changed). `--peer` installs aider-chat into a temporary
@@ -51,6 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--copies", type=int, default=0, help="ask in so many isolated copies at once, too")
     parser.add_argument("--peer", action="store_true", help="measure aider's RepoMap too")
     parser.add_argument("--measure", nargs=2, metavar=("WHAT", "CACHE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -60,6 +61,8 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         ours = _medians([_round(folder, Path(scratch) / f"cache{n}") for n in range(options.rounds)])
+        if options.copies:
+            ours.update(asyncio.run(_ask_in_copies(folder, Path(scratch), options.copies)))
         theirs = _peer(folder, Path(scratch)) if options.peer else {}
     scale = ours[YARDSTICK] / STANDARD
     limits = {**{name: limit * scale for name, limit in LIMITS.items()}, **MEMORY}
@@ -129,6 +132,40 @@ async def _measure(what: str, folder: Path, cache: Path) -> Figures:
             figures["answer is in the map, %"] = 100 * sum(a in p for a, p in asked) / max(1, len(asked))
             await index.close()
     return figures
+
+
+async def _ask_in_copies(folder: Path, scratch: Path, copies: int) -> Figures:
+    """The cost of a question in each of many isolated copies, each with two files of its own, all asked at once."""
+    from kimi_code.permissions.confinement import Confinement, find_mounts
+    from kimi_code.permissions.sandbox import find
+    from kimi_code.repo.checkout import Options, freeze
+    from kimi_code.repo.snapshot import Snapshots
+
+    data = scratch / "data"
+    data.mkdir()
+    found = find("auto", data)
+    confinement = Confinement(found, find_mounts(found, data), (data,))
+    snapshots = Snapshots(folder, data / "snapshots")
+    async with await freeze(snapshots, data / "checkouts", confinement, Options(caches=scratch / "cache0")) as frozen:
+        made = [await frozen.create(f"copy-{number}") for number in range(copies)]
+        indexes = [copy.indexes.at() for copy in made]
+        await indexes[0].wait()
+        before = _resident()
+        for number, copy in enumerate(made):
+            for name in ("one", "two"):
+                text = f"def {name}_of_{number}():\n    return open_copy()\n" * 100
+                await copy.workspace.write(copy.workspace.root / f"{name}.py", text.encode())
+        begun, cpu = time.perf_counter(), time.process_time()
+        answers = await asyncio.gather(
+            *(index.symbols(f"two_of_{number}", whole=True) for number, index in enumerate(indexes))
+        )
+        assert all(answer.items for answer in answers)
+        return {
+            f"asked in {copies} copies, s": time.perf_counter() - begun,
+            "each of them, CPU s": (time.process_time() - cpu) / copies,
+            "each of them, MB": (_resident() - before) / copies,
+            "parser processes": float(len({pid for index in indexes for pid in index.parser_pids})),
+        }
 
 
 def count(text: str) -> int:

@@ -131,7 +131,7 @@ class Checkouts:
             await checkout.remove()
         if self._index is not None:
             await asyncio.wait({self._index})
-            if not self._index.exception():
+            if not self._index.cancelled() and not self._index.exception():
                 await self._index.result().close()
         while self._deleting:
             await asyncio.wait(self._deleting)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, WithJsonSchema, field_validator
 
@@ -13,6 +13,9 @@ from kimi_code.events import Block, Effect
 from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.search import LINE_MOST, Hit, Query, Search
 from kimi_code.tools.tool import Params, ToolContext, ToolResult
+
+if TYPE_CHECKING:
+    from kimi_code.repo.indexing.answers import FileOutline
 
 _LIMIT = 100
 _TEXT_MOST = 30_000  # characters
@@ -99,11 +102,13 @@ class Grep:
             index = self._indexes.at(folder)
         except ToolError:
             return {}
-        async with asyncio.TaskGroup() as group:
-            asked = {
-                path: group.create_task(index.outline(folder / path))
-                for path in list(dict.fromkeys(hit.path for hit in hits))[:_OUTLINED_MOST]
-            }
+        asked: dict[str, asyncio.Task[FileOutline | None]] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                for path in list(dict.fromkeys(hit.path for hit in hits))[:_OUTLINED_MOST]:
+                    asked[path] = group.create_task(index.outline(folder / path))
+        except* ToolError:  # the tree cannot be indexed now; what was found stands without
+            asked = {}
         outlines = {path: outline.definitions for path, task in asked.items() if (outline := task.result())}
         found = ((hit, innermost(outlines.get(hit.path, ()), hit.number)) for hit in hits)
         return {(hit.path, hit.number): around.qualified for hit, around in found if around}

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,14 +11,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kimi_code.errors import ToolError
 from kimi_code.repo.checkout import Checkout, Checkouts, Options, freeze
 from kimi_code.repo.index import Index
 from kimi_code.repo.indexing.catalog import Catalog
 from kimi_code.repo.indexing.catalog_layer import LayeredCatalog
+from kimi_code.repo.indexing.copy_index import CopiedTree, FrozenIndex, index_copy
 from kimi_code.repo.indexing.facts import Facts
+from kimi_code.repo.indexing.indexes import Indexes
 from kimi_code.repo.indexing.lookups import fitting, rank
+from kimi_code.repo.search import Search
 from kimi_code.repo.snapshot import Snapshots
+from kimi_code.repo.workspace import LocalWorkspace
+from kimi_code.tools.grep import Grep
+from kimi_code.tools.symbols import Symbols
 from tests.unit.test_checkout import WAYS, Scene, git, outside
+from tests.unit.toolbox import context, use
 
 
 @pytest.fixture
@@ -191,6 +200,30 @@ async def test_a_folder_replaced_by_a_link_leads_nowhere(either: World) -> None:
     assert (await index_of(one).symbols("the_secret", whole=True)).items == ()
     assert (await index_of(one).outline("app/store.py")) is None
     assert "gone/old.py:1 old_way" in await defined(index_of(one))
+
+
+async def test_a_copy_that_cannot_be_indexed_says_so_and_is_searched_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def found():\n    pass\n")
+
+    async def freeze() -> FrozenIndex:
+        raise OSError("no space left")
+
+    async def differing() -> list[str]:
+        return []
+
+    async def read(path: Path) -> bytes:
+        return path.read_bytes()
+
+    def make(_: Path) -> Index:
+        return index_copy(CopiedTree(tmp_path, tmp_path, freeze, differing, read, Search()))
+
+    indexes = Indexes((tmp_path,), tmp_path, make=make)
+    ctx = replace(context(tmp_path), workspace=LocalWorkspace(tmp_path))
+    with pytest.raises(ToolError, match=r"cannot be indexed now: no space left\. Use Grep and Read\."):
+        await use(Symbols(indexes), ctx, query="found")
+    found = await use(Grep(Search(), indexes), ctx, pattern="found", context="definition")
+    assert found.text == "a.py\n1: def found():"
+    await indexes.close()
 
 
 # --- The catalog that is shared ---
