@@ -32,10 +32,10 @@ async def test_an_agent_without_a_sign_of_life_is_nudged_then_stopped_and_tried_
             "a": [hang(), write("a.txt", "better\n"), say("ok")],
         },
     )
-    ran = await lab.run(swarms=SwarmStart(patience=0.4))
+    ran = await lab.run(swarms=SwarmStart(patience=1.0))
     assert ran.exit_code == 0, ran.result
     moves = [(move.state, move.reason) for move in ran.events(TaskStateChanged)]
-    assert (TaskState.READY, "there was no sign of life from it for 0.8 s") in moves
+    assert (TaskState.READY, "there was no sign of life from it for 2 s") in moves
     assert "Nothing has come from you for" in cast.told["a"]
     assert (project / "a.txt").read_text() == "better\n"
 
@@ -44,7 +44,7 @@ async def test_time_that_runs_out_half_way_stops_who_is_at_work_and_who_is_not_y
     cast = Cast(
         lab,
         {
-            "": [swarm(task("a"), task("b", needs=["a"]), budget={"seconds": 1.0}), say("Nothing.")],
+            "": [swarm(task("a"), task("b", needs=["a"]), budget={"seconds": 2.0}), say("Nothing.")],
             "a": [hang()],
         },
     )
@@ -52,7 +52,7 @@ async def test_time_that_runs_out_half_way_stops_who_is_at_work_and_who_is_not_y
     ran = await lab.run()
     assert ran.exit_code == 4
     assert {(told_of(cast, id)["status"]) for id in "ab"} == {"stopped", "blocked"}
-    assert "1 seconds" in told_of(cast, "a")["reason"]
+    assert "2 seconds" in told_of(cast, "a")["reason"]
     assert "b" not in cast.asked
     assert state(project) == before
     assert {event.outcome for event in ran.events(AgentFinished)} == {Outcome.BUDGET}
@@ -95,3 +95,14 @@ async def test_what_was_outside_a_scope_is_still_there_to_be_taken_after_a_confl
         "outside-a.txt": "a\n",
         "outside-b.txt": "b\n",
     }
+
+
+async def test_where_no_isolated_copy_can_be_had_nobody_begins_and_the_reason_is_told(lab: Lab, project: Path) -> None:
+    lab.data.mkdir(exist_ok=True)
+    (lab.data / "checkouts").write_text("no folder can be here")
+    before = state(project)
+    cast = Cast(lab, {"": [swarm(task("a"), task("b")), say("It cannot be done here.")]})
+    await lab.run()
+    assert "No isolated working copy" in cast.told[""]
+    assert cast.asked == ["", ""]
+    assert state(project) == before
