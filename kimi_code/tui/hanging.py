@@ -17,12 +17,12 @@ def hanging(lead: Content, words: Content, width: int) -> list[Content]:
     return [Content.assemble(before, piece) for before, piece in zip(leads, pieces, strict=False)]
 
 
-def in_lines(parts: Iterable[Content], width: int) -> Content:
+def in_lines(parts: Iterable[Content], width: int, *, margin: str = "   ") -> Content:
     """Next to each other, a key never on another line than what it does."""
     lines: list[Content] = []
     for part in parts:
         if lines and lines[-1].cell_length + 3 + part.cell_length <= width:
             lines[-1] = Content.assemble(lines[-1], "   ", part)
         else:
-            lines.append(Content.assemble("   ", part))
+            lines.append(Content.assemble(margin, part))
     return Content("\n").join(lines)

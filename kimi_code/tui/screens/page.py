@@ -9,6 +9,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.widgets.hint import Hint
 
 Words = Content | str | Callable[[int], Content]
 
@@ -28,7 +29,7 @@ class Page(ModalScreen[None]):
             yield Static(self._title, id="page-title", markup=False)
             with VerticalScroll(id="page-body"):
                 yield Static("" if callable(self._text) else self._text, id="page-text", markup=False)
-            yield Static("↑ ↓ scroll   Esc close", id="page-hint", markup=False)
+            yield Hint("↑ ↓ scroll   Esc close", id="page-hint")
 
     def on_mount(self) -> None:
         self.query_one("#page-body").focus()
