@@ -299,7 +299,11 @@ class Transcript:
     def _ask(self, request_id: str, request: Approval | Question, at: float) -> tuple[int, ...]:
         self._asked[request_id] = request.call_id
         if isinstance(request, Question):
-            return ()
+            running = self._cards.get(request.call_id)
+            if running is None or self._at(running).over:
+                return ()
+            self._at(running).state = "asked"
+            return (running,)
         index = self._open(request.call_id, request.tool or _REVIEW, request.title, at)
         card = self._at(index)
         card.state, card.reason, card.blocks = "asked", request.reason, request.blocks

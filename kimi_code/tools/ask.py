@@ -57,10 +57,14 @@ class Ask:
         reply = await ctx.front.ask(question)
         match reply:
             case Answer(text):
-                return ToolResult(text or "(an empty answer)", summary="answered")
+                return ToolResult(
+                    text or "(an empty answer)", summary=" · ".join(text.split("\n")) or "an empty answer"
+                )
             case Deny(words):
                 said = f" They said: {words}" if words else ""
-                return ToolResult(f"Nobody can answer; decide yourself and say what you assumed.{said}", "no answer")
+                return ToolResult(
+                    f"Nobody can answer; decide yourself and say what you assumed.{said}", summary="no answer"
+                )
             case Allow() | AllowHunks() | AllowEdited():
                 return ToolResult("Yes.", summary="answered")
             case _:

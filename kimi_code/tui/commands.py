@@ -1,7 +1,7 @@
 """The slash commands: one registry, from which completion, the palette and /help are made."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
@@ -15,7 +15,6 @@ from kimi_code.session.swarms import SWARM_MODES, SwarmMode, prompt_for
 from kimi_code.tui import changes
 from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
-from kimi_code.tui.keys import KEYS, TITLES, keys_of
 from kimi_code.tui.screens.picker import Row
 from kimi_code.tui.strips.figures import money, short
 from kimi_code.tui.theme import MUTED
@@ -45,8 +44,8 @@ class Desk(Protocol):
         """A line that says what went wrong."""
         ...
 
-    def read(self, title: str, text: Content) -> None:
-        """A page over the screen."""
+    def read(self, title: str, text: Content | Callable[[int], Content]) -> None:
+        """A page over the screen: text, or what makes it for a width in cells."""
         ...
 
     async def pick(self, title: str, rows: Sequence[Row]) -> str | None:
@@ -266,29 +265,17 @@ async def _theme(desk: Desk, name: str) -> None:
 
 
 async def _keys(desk: Desk, _: str) -> None:
-    desk.read("Keys", keys_page(desk.host.preferences.keys))
+    from kimi_code.tui.overview import keys_page
+
+    own = desk.host.preferences.keys
+    desk.read("Keys", lambda width: keys_page(own, width))
 
 
 async def _help(desk: Desk, _: str) -> None:
-    width = max(len(f"/{c.name} {c.argument}") for c in COMMANDS) + 2
-    rows = [Content.assemble((f"/{c.name} {c.argument}".ljust(width), "$text-accent"), c.what) for c in COMMANDS]
-    head = Content(
-        "Write what you want and press Enter. While it works, Enter queues, Ctrl+S is read at its next step, "
-        "Esc interrupts.\n\n@path names a file   !command runs it for you   #note goes into AGENTS.md\n"
-    )
-    desk.read("Help", Content("\n").join([head, *rows, Content(""), keys_page(desk.host.preferences.keys)]))
+    from kimi_code.tui.overview import commands_page, keys_page
 
-
-def keys_page(own: Mapping[str, str]) -> Content:
-    """All keys as a table, the user's own ones included."""
-    lines: list[Content] = []
-    for where, title in TITLES.items():
-        lines += [Content.styled(title, "bold")]
-        for key in (key for key in KEYS if key.where == where):
-            names = keys_of(key.id, own)
-            lines.append(Content.assemble((f"  {names:<34}", "$text-accent"), f"{key.what}  ", (key.id, MUTED)))
-        lines.append(Content(""))
-    return Content("\n").join(lines)
+    own = desk.host.preferences.keys
+    desk.read("Help", lambda width: Content("\n\n").join([commands_page(COMMANDS, width), keys_page(own, width)]))
 
 
 async def _init(desk: Desk, focus: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.content import Content
@@ -49,7 +49,7 @@ class ScreenDesk:
         # For the person alone: not published, so that no journal keeps it.
         self._screen.show_record(Record(0, "main", time.time(), notice))
 
-    def read(self, title: str, text: Content) -> None:
+    def read(self, title: str, text: Content | Callable[[int], Content]) -> None:
         from kimi_code.tui.screens.page import Page
 
         self._screen.app.push_screen(Page(title, text))

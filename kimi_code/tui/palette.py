@@ -59,9 +59,29 @@ STYLES: dict[str, str] = {
 CLASSES = {f"{PREFIX}{name}" for name in STYLES}
 
 
+# Quiet, and one cell wide.
+_SCROLLED = """
+    overflow-x: hidden;
+    overflow-y: scroll;
+    scrollbar-size-vertical: 1;
+    scrollbar-color: $panel;
+    scrollbar-color-hover: $secondary 60%;
+    scrollbar-color-active: $secondary;
+    scrollbar-background: $background;
+    scrollbar-background-hover: $background;
+    scrollbar-background-active: $background;
+    height: 1fr;
+"""
+
+
 def stylesheet(widget: str) -> str:
     """The CSS of the styles for a widget's class."""
     return "\n".join(f"{widget} > .{PREFIX}{name} {{ {rules} }}" for name, rules in STYLES.items())
+
+
+def scrolled(widget: str) -> str:
+    """The CSS of a widget's class whose lines scroll: a scroll bar that is always there, so that nothing jumps."""
+    return f"{widget} {{ {_SCROLLED} }}\n"
 
 
 class Palette:

@@ -22,6 +22,9 @@ class Hasty:
         self.profile = Profile("hasty")
         self._told = told
 
+    async def sees(self) -> bool:
+        return False
+
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Chunk]:
         for _ in range(MOST):
             if self._told.is_set():

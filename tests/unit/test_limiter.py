@@ -143,6 +143,9 @@ class Provider:
     refused: int = 0
     profile: Profile = field(default_factory=lambda: Profile("simulated"))
 
+    async def sees(self) -> bool:
+        return False
+
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Chunk]:
         await asyncio.sleep(0.05)
         wait = self.rule.admit(now(), self.active)

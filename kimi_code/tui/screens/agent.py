@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Static
 
 from kimi_code.session.swarms import records_of
 from kimi_code.tui.host import Host
@@ -14,6 +13,7 @@ from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.strips.line import Line, Span, fit, plain, width_of
 from kimi_code.tui.strips.swarm import Place, cell_spans
 from kimi_code.tui.swarming import Deed
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.tui.widgets.lines import LinesView
 from kimi_code.tui.widgets.swarm import HINTS
 from kimi_code.tui.widgets.transcript import TranscriptView
@@ -44,7 +44,7 @@ class AgentScreen(Screen[None]):
         keys = self._host.preferences.keys
         named = [(deed, words) for deed, words in HINTS if deed not in ("open", "timeline", "graph")]
         hint = "   ".join(f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in named)
-        yield Static(f"{hint}   {keys_of('screen.fold', keys)} unfold   Esc close", id="agent-hint", markup=False)
+        yield Hint(f"{hint}   {keys_of('screen.fold', keys)} unfold   Esc close", id="agent-hint")
 
     def on_mount(self) -> None:
         view = self._view

@@ -5,6 +5,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.tui.widgets.lines import LinesView, Make
 
 
@@ -20,7 +21,7 @@ class LinesScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(self._title, id="lines-title", markup=False)
         yield LinesView(self._make, id="lines-body")
-        yield Static("↑ ↓ PgUp PgDn scroll   Esc close", id="lines-hint", markup=False)
+        yield Hint("↑ ↓ PgUp PgDn scroll   Esc close", id="lines-hint")
 
     def action_move(self, by: int) -> None:
         self.query_one(LinesView).scroll_relative(y=by, animate=False)

@@ -57,6 +57,7 @@ class MainScreen(Screen[None]):
 
     BINDINGS = bindings("everywhere", "transcript")
     AUTO_FOCUS = "#prompt"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-wide")]  # noqa: RUF012  (as Textual declares it)
 
     app: "KimiApp"
 

@@ -12,6 +12,7 @@ from textual.widgets.option_list import Option
 from kimi_code.tui.input.fuzzy import Choices
 from kimi_code.tui.keys import bindings
 from kimi_code.tui.theme import MUTED
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.values import frozen
 
 _SHOWN_MOST = 200
@@ -51,7 +52,7 @@ class Picker(ModalScreen[str | None]):
             options = OptionList(id="picker-options", compact=True)
             options.can_focus = False
             yield options
-            yield Static(self._hint, id="picker-hint", markup=False)
+            yield Hint(self._hint, id="picker-hint")
 
     def on_mount(self) -> None:
         self.query_one("#picker-hint").display = bool(self._hint)
@@ -78,8 +79,8 @@ class Picker(ModalScreen[str | None]):
 
     def say(self, text: str) -> None:
         """Words below the list."""
-        hint = self.query_one("#picker-hint", Static)
-        hint.update(text)
+        hint = self.query_one("#picker-hint", Hint)
+        hint.say(text)
         hint.display = bool(text)
 
     def on_input_changed(self) -> None:

@@ -21,6 +21,7 @@ from kimi_code.tui.strips.diffs import Place, beginning, columns, placed_lines
 from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, fit, fit_end, indent, plain, width_of, wrap
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.verdicts import ChangedFile, Piece, Verdict, Verdicts
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.tui.widgets.lines import LinesView
 from kimi_code.values import frozen
 
@@ -83,7 +84,7 @@ class ReviewScreen(Screen[str | None]):
         with Horizontal(id="review-body"):
             yield LinesView(id="review-files")
             yield LinesView(id="review-hunks")
-        yield Static("", id="review-hint", markup=False)
+        yield Hint(id="review-hint")
 
     def on_resize(self) -> None:
         self._files.styles.width = self._files_width()
@@ -129,15 +130,15 @@ class ReviewScreen(Screen[str | None]):
 
     def _say(self, words: str) -> None:
         """Words below, or the keys."""
-        hint = self.query_one("#review-hint", Static)
+        hint = self.query_one("#review-hint", Hint)
         if words:
-            hint.update(Content.styled(words, "$text-warning"))
+            hint.say(Content.styled(words, "$text-warning"))
             return
         spans: list[str | tuple[str, str]] = []
         for name, what in _HINTS:
             first = keys_of(f"review.{name}", self._keys).partition(", ")[0]
             spans += [(first, "bold $text-accent"), f" {what}   "]
-        hint.update(Content.assemble(*spans))
+        hint.say(Content.assemble(*spans))
 
     def _show_files(self) -> None:
         self._show_title()

@@ -14,6 +14,7 @@ from kimi_code.errors import KimiError
 from kimi_code.session.timeline import Action, Resolve, Rewound, RewoundTurn, Scope
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.theme import MUTED
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.values import frozen
 
 _SCOPES: dict[Scope, str] = {
@@ -64,7 +65,7 @@ class RewindScreen(ModalScreen[Way | None]):
             yield Static(self._title, id="rewind-title", markup=False)
             yield Static("", id="rewind-choices", markup=False)
             yield Static("", id="rewind-preview", markup=False)
-            yield Static("", id="rewind-hint", markup=False)
+            yield Hint(id="rewind-hint")
 
     def on_mount(self) -> None:
         self._choose(self._way)
@@ -102,7 +103,7 @@ class RewindScreen(ModalScreen[Way | None]):
             if self._way.scope != "conversation"
             else ""
         )
-        self.query_one("#rewind-hint", Static).update(f"{first}{more}{resolve}Esc leave")
+        self.query_one("#rewind-hint", Hint).say(f"{first}{more}{resolve}Esc leave")
 
     def action_move(self, by: int) -> None:
         at = (self._scopes.index(self._way.scope) + by) % len(self._scopes)

@@ -79,7 +79,7 @@ class Sessions(Picker):
             self.say("This one is open and cannot be deleted.")
         elif self._sure_of != meta.id:
             self._sure_of = meta.id
-            self.say(f"Delete {meta.id}, {meta.turns} turns, for good? The same key again does it.")
+            self.say(f"Delete {meta.id}, {_turns(meta.turns)}, for good? The same key again does it.")
         else:
             self._try(lambda: self._store.delete(meta), f"Deleted {meta.id}")
 
@@ -102,7 +102,7 @@ def export(meta: SessionMeta, file: Path) -> None:
 
 def _row(meta: SessionMeta, present: str, folder: str = "") -> Row:
     cost = money(meta.cost_usd)
-    parts = [meta.id, _age(time.time() - meta.updated), f"{meta.turns} turns", cost, folder]
+    parts = [meta.id, _age(time.time() - meta.updated), _turns(meta.turns), cost, folder]
     mark = "● " if meta.id == present else "  "
     title = meta.title if len(meta.title) <= 48 else meta.title[:47] + "…"
     return Row(meta.id, mark + title, " · ".join(part for part in parts if part))
@@ -113,3 +113,7 @@ def _age(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
     return "now"
+
+
+def _turns(count: int) -> str:
+    return f"{count} turn{'s' * (count != 1)}"

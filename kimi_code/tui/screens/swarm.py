@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal, cast
 from textual import on
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Static
 
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.strips.line import Line
 from kimi_code.tui.strips.swarm import Place, graph, graph_lines, head_lines, timeline_lines
 from kimi_code.tui.swarming import Deed
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.tui.widgets.lines import LinesView
 from kimi_code.tui.widgets.swarm import HINTS
 
@@ -44,7 +44,7 @@ class SwarmScreen(Screen[None]):
         head = LinesView(self._head, id="swarm-head")
         yield head
         yield LinesView(self._lines, id="swarm-body")
-        yield Static("", id="swarm-hint", markup=False)
+        yield Hint(id="swarm-hint")
 
     def on_mount(self) -> None:
         # A cursor needs lines, and they a width. A key may have chosen the other view by then.
@@ -77,7 +77,7 @@ class SwarmScreen(Screen[None]):
         self._made_at = time.monotonic()
         deeds = [(deed, words) for deed, words in HINTS if view == "graph" or deed in ("graph", "timeline")]
         named = "   ".join(f"{keys_of(f'agent.{deed}', self._keys).split(',')[0]} {words}" for deed, words in deeds)
-        self.query_one("#swarm-hint", Static).update(f"{named}   Esc close")
+        self.query_one("#swarm-hint", Hint).say(f"{named}   Esc close")
 
     def _again(self) -> None:
         if self._swarming.board(self._swarm) is None:

@@ -20,6 +20,7 @@ from kimi_code.session.timeline import Checkpoint, Timeline
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.strips.diffs import beginning, diff_lines
 from kimi_code.tui.strips.line import BLANK, Line, Span, fit, plain, width_of, wrap
+from kimi_code.tui.widgets.hint import Hint
 from kimi_code.tui.widgets.lines import LinesView
 from kimi_code.values import frozen
 
@@ -56,7 +57,7 @@ class TimelineScreen(Screen[Chosen | None]):
             yield LinesView(id="timeline-diff")
         hint = "   ".join(f"{keys_of(f'timeline.{name}', {})} {name}" for name in ("diff", "review"))
         words = f"Enter restore   {hint}   ↑ ↓ choose   PgUp PgDn scroll   Esc close"
-        yield Static(words, id="timeline-hint", markup=False)
+        yield Hint(words, id="timeline-hint")
 
     def on_mount(self) -> None:
         self.query_one("#timeline-list", LinesView).show(self._list_lines, cursor=self._at)

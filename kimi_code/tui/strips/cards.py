@@ -134,7 +134,9 @@ def _head(card: Card, fold_mark: str, look: Look) -> Line:
     width = min(look.width, _HEAD_MOST)
     room = width - 2 - len(name) - 2 * bool(fold_mark)
     spare = room - min(sum(width_of(fact.text) for fact in facts), room // 2)
-    title = _title(card, max(spare, room // 3), look)
+    title = _title(card, max(spare, room // 3), look) if card.title != card.tool else Span("")
+    if not title.text and facts:
+        facts = [Span(facts[0].text.removeprefix(" · "), facts[0].style), *facts[1:]]
     left = (Span(f"{mark} ", style), Span(name, "tool"), title, *_fitted(facts, room - width_of(title.text)))
     if not fold_mark:
         return Line(left)
@@ -184,8 +186,8 @@ def _facts(card: Card, marks: Marks, now: float) -> list[Span]:
         facts = [Span(f"  +{added}", "added-count"), Span(f" {marks.minus}{removed}", "removed-count")]
         return [*facts, *([Span(" · new file", "muted")] if all(d.change == "created" for d in diffs) else [])]
     words: list[Span] = []
-    if card.state == "asked" and card.reason:
-        words.append(Span(f" · {plain(card.reason)}", "warning"))
+    if card.state == "asked":
+        words.append(Span(" · waits for you", "warning"))  # why, is said where it is asked
     elif card.state == "denied":
         words.append(Span(" · denied", "warning"))
         words.append(Span(f": {plain(card.summary)}" if card.summary else "", "muted"))

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from kimi_code.controls import clean
 from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Diff, Output, Reply, Text
+from kimi_code.tui.hanging import hanging, in_lines
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.picks import Picks, picks_of
 from kimi_code.tui.theme import MUTED
@@ -136,26 +137,35 @@ class ApprovalPanel(Vertical, can_focus=True):
         )
         if self.picking:
             return head
-        lines = [head, *_part_lines(approval.parts)] if len(approval.parts) > 1 else [head]
-        if len(approval.parts) <= 1:
-            lines.append(Content.styled(f"  asked: {clean(approval.reason)}", MUTED))
+        width = self._room
+        lines = [head]
+        if len(approval.parts) > 1:
+            lines += _part_lines(approval.parts, width)
+        else:
+            lines += hanging(Content("  "), Content.styled(f"asked: {clean(approval.reason)}", MUTED), width)
         if approval.rules:
-            rules = "  ".join(clean(rule) for rule in approval.rules)
+            rules = Content("\n").join(Content.styled(clean(rule), "$text-accent") for rule in approval.rules)
             which = " and ".join(keys_of(f"approval.{name}", self._keys).lower() for name in ("session", "always"))
-            lines.append(Content.assemble((f"  {which} allow from now on: ", MUTED), (rules, "$text-accent")))
+            lines += hanging(Content.styled(f"  {which} allow from now on: ", MUTED), rules, width)
         return Content("\n").join(lines)
+
+    @property
+    def _room(self) -> int:
+        return self.size.width or self.app.size.width
 
     def _offer(self, approval: Approval) -> Content:
         if self.picking:
             taken = Content.styled(f"{self._picks.taken} of {len(self._picks.all)} taken", "bold")
             names = [("apply", "apply them"), ("take", "take or leave"), ("hunk_after", "next"), ("split", "split")]
-            return self._in_lines([taken, *self._named([*names, ("edit", "edit"), ("deny", "deny")])])
+            return in_lines([taken, *self._named([*names, ("edit", "edit"), ("deny", "deny")])], self._room)
         rules = [("session", "for this session"), ("always", "always")] if approval.rules else []
         hunks = [("hunk_after", "choose hunks")] if len(self._picks.all) > 1 or self._splits else []
         what = "edit the command" if _command(approval) else "edit the plan" if _plan(approval) else "edit"
         edit = [("edit", what)] if self._editable else []
         walk = [("after", "next")] if self._place[1] > 1 else []
-        return self._in_lines(self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk]))
+        return in_lines(
+            self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk]), self._room
+        )
 
     def _named(self, offered: list[tuple[str, str]]) -> list[Content]:
         named: list[Content] = []
@@ -163,17 +173,6 @@ class ApprovalPanel(Vertical, can_focus=True):
             key = keys_of(f"approval.{name}", self._keys)
             named.append(Content.assemble((key.lower() if len(key) == 1 else key, "bold $text-accent"), f" {what}"))
         return named
-
-    def _in_lines(self, parts: list[Content]) -> Content:
-        """Next to each other, a key never on another line than what it does."""
-        width = self.size.width or self.app.size.width
-        lines: list[Content] = []
-        for part in parts:
-            if lines and lines[-1].cell_length + 3 + part.cell_length <= width:
-                lines[-1] = Content.assemble(lines[-1], "   ", part)
-            else:
-                lines.append(Content.assemble("   ", part))
-        return Content("\n").join(lines)
 
     @property
     def _splits(self) -> bool:
@@ -319,18 +318,18 @@ def _command(approval: Approval) -> str:
     return next((block.command for block in approval.blocks if isinstance(block, Output)), "")
 
 
-def _part_lines(parts: tuple[CommandPart, ...]) -> list[Content]:
+def _part_lines(parts: tuple[CommandPart, ...], room: int) -> list[Content]:
     """Each part of a command line, and what it would do; those that are asked for stand out."""
     shown = parts[:_PARTS_MOST]
     texts = [" ".join(clean(part.text).split()) for part in shown]
-    width = min(max(map(len, texts), default=0), 48)
+    width = min(max(map(len, texts), default=0), 48, max(room - 4, 1))
     lines: list[Content] = []
     for part, text in zip(shown, texts, strict=True):
         asked = part.decision != "allow"
         cut = text if len(text) <= width else text[: width - 1] + "…"
         sign = ("? ", "$text-warning") if asked else ("✓ ", MUTED)
-        words = f"  {'asked: ' if asked else ''}{clean(part.reason)}"
-        lines.append(Content.assemble("  ", sign, cut.ljust(width), (words, MUTED)))
+        lead = Content.assemble("  ", sign, cut.ljust(width), "  ")
+        lines += hanging(lead, Content.styled(f"{'asked: ' if asked else ''}{clean(part.reason)}", MUTED), room)
     if len(parts) > len(shown):
         lines.append(Content.styled(f"    and {len(parts) - len(shown)} more", MUTED))
     return lines

@@ -6,7 +6,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from kimi_code.tui.palette import CLASSES, Palette, stylesheet
+from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
 from kimi_code.tui.picks import Picks
 from kimi_code.tui.strips.line import Line
 from kimi_code.tui.strips.picked import pick_lines
@@ -16,7 +16,7 @@ class HunkList(ScrollView, can_focus=False):
     """Shows `picks`; `redraw` after every change of it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = stylesheet("HunkList")
+    DEFAULT_CSS = scrolled("HunkList") + "HunkList { overflow-y: auto; }\n" + stylesheet("HunkList")
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from kimi_code.tui.palette import CLASSES, Palette, stylesheet
+from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
 from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, cut, restyle
 
 Make = Callable[[int], Sequence[Line]]
@@ -19,21 +19,7 @@ class LinesView(ScrollView):
     """Shows what `make(width)` gives; no key is its own, its owner moves it."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = """
-    LinesView {
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $panel;
-        scrollbar-color-hover: $secondary 60%;
-        scrollbar-color-active: $secondary;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-        height: 1fr;
-        width: 1fr;
-    }
-    """ + stylesheet("LinesView")
+    DEFAULT_CSS = "LinesView { width: 1fr; }\n" + scrolled("LinesView") + stylesheet("LinesView")
 
     class Clicked(Message):
         """A line was clicked; lines count from 0."""

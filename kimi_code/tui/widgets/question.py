@@ -13,9 +13,11 @@ from textual.widgets.option_list import Option
 
 from kimi_code.controls import clean
 from kimi_code.events import Answer, Deny, Question, Reply
+from kimi_code.tui.hanging import hanging, in_lines
 from kimi_code.tui.keys import actions, bindings, keys_of
 from kimi_code.tui.theme import MUTED
 
+_MARGINS = 4  # cells beside the options
 GUARD = 0.3  # seconds after its appearance in which Enter was meant for something else
 
 
@@ -70,6 +72,7 @@ class QuestionPanel(Vertical):
         options.can_focus = False
         yield options
         yield Words(self, id="question-words")
+        yield Static("", id="question-hint", markup=False)
 
     def ask(self, request_id: str, question: Question, number: int, count: int, whose: str = "") -> None:
         """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
@@ -89,7 +92,7 @@ class QuestionPanel(Vertical):
         self._options.display = bool(question.options)
         self._redraw(0)
         self._words.value = ""
-        self._words.placeholder = self._hint()
+        self._words.placeholder = "or your own words" if question.options else "Your answer"
 
     def focus_words(self) -> None:
         """Take the keyboard."""
@@ -103,21 +106,35 @@ class QuestionPanel(Vertical):
     def _words(self) -> Words:
         return self.query_one("#question-words", Words)
 
-    def _hint(self) -> str:
-        decline = f"{keys_of('question.decline', self._keys)}: let the model decide"
-        if self._question.several:
-            return f"{keys_of('question.take', self._keys)}: take, Enter: answer, or your own words   {decline}"
-        return f"or your own answer   {decline}" if self._question.options else f"Your answer   {decline}"
+    @property
+    def _room(self) -> int:
+        return self.size.width or self.screen.size.width
+
+    def _hint(self) -> Content:
+        several = [("take", "take or leave")] if self._question.several else []
+        offered = [*several, ("answer", "answer"), ("decline", "let the model decide")]
+        named = [
+            Content.assemble((keys_of(f"question.{name}", self._keys), "bold $text-accent"), f" {what}")
+            for name, what in offered
+        ]
+        return in_lines(named, self._room)
+
+    def on_resize(self) -> None:
+        if self._request_id:
+            self._redraw(self._options.highlighted or 0)
 
     def _redraw(self, highlighted: int) -> None:
         question, options = self._question, self._options
         width = max((len(option) for option in question.options), default=0) + 2
         details = question.details or ("",) * len(question.options)
+        room = max(self._room - _MARGINS, 1)
+        self.query_one("#question-hint", Static).update(self._hint())
         options.clear_options()
         for index, (label, detail) in enumerate(zip(question.options, details, strict=False)):
             mark = ("☑ " if index in self._taken else "☐ ") if question.several else ""
-            name = clean(label).ljust(width if detail else 0)
-            options.add_option(Option(Content.assemble(mark, name, (clean(detail), MUTED))))
+            lead = Content(mark + clean(label).ljust(width if detail else 0))
+            lines = hanging(lead, Content.styled(clean(detail), MUTED), room) if detail else [lead]
+            options.add_option(Option(Content("\n").join(lines)))
         options.highlighted = highlighted if question.options else None
 
     def takes(self, key: str) -> bool:

@@ -54,8 +54,13 @@ class StatusLine(Static):
         # The end of the folder tells which one it is; the numbers behind it tell more than its beginning.
         taken = sum(part.cell_length + len(_BETWEEN) for part in (*mode, *rest))
         folder = fit_end(self._place.folder, max(room - taken, min(_FOLDER_LEAST, room)))
+        parts = [*mode, Content.styled(folder, MUTED), *rest]
+        # What may run unasked has to be seen; the folder is known.
+        seen = parts[: len(mode) + 1 + bool(self._place.branch) + 2 * bool(self._standing)]
+        if self._standing and sum(part.cell_length + len(_BETWEEN) for part in seen) - len(_BETWEEN) > room:
+            del parts[len(mode)]
         line = Content("")
-        for part in (*mode, Content.styled(folder, MUTED), *rest):
+        for part in parts:
             # The last ones go first where there is no room.
             longer = Content.assemble(line, (_BETWEEN, MUTED), part) if line.plain else part
             if longer.cell_length > room:

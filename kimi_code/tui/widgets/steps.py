@@ -10,9 +10,12 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from kimi_code.controls import clean
+from kimi_code.tui.hanging import hanging
 from kimi_code.tui.keys import bindings
 from kimi_code.tui.screens.picker import Row
 from kimi_code.tui.theme import MUTED
+
+_MARGINS = 3  # cells beside the options
 
 
 class Steps(Vertical):
@@ -49,9 +52,11 @@ class Steps(Vertical):
         options.display = True
         width = max(len(row.label) for row in rows) + 3
         options.clear_options()
-        options.add_options(
-            [Option(Content.assemble(clean(row.label).ljust(width), (clean(row.detail), MUTED))) for row in rows]
-        )
+        room = max((self.size.width or self.screen.size.width) - _MARGINS, 1)
+        for row in rows:
+            lead = Content(clean(row.label).ljust(width if row.detail else 0))
+            words = hanging(lead, Content.styled(clean(row.detail), MUTED), room) if row.detail else [lead]
+            options.add_option(Option(Content("\n").join(words)))
         options.highlighted = 0
         options.focus()
         return await self._answered()

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from kimi_code.events import Record
 from kimi_code.session.entries import Answer, Card, Words
 from kimi_code.session.transcript import Transcript
-from kimi_code.tui.palette import CLASSES, Palette, stylesheet
+from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
@@ -40,20 +40,7 @@ class TranscriptView(ScrollView):
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = """
-    TranscriptView {
-        overflow-y: scroll;
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-        scrollbar-color: $panel;
-        scrollbar-color-hover: $secondary 60%;
-        scrollbar-color-active: $secondary;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-        height: 1fr;
-    }
-    """ + stylesheet("TranscriptView")
+    DEFAULT_CSS = scrolled("TranscriptView") + stylesheet("TranscriptView")
 
     class CardToggled(Message):
         """The user folded or unfolded a card."""

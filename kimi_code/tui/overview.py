@@ -1,0 +1,45 @@
+"""The pages that list all commands and all keys, at any width."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from kimi_code.tui.hanging import hanging
+from kimi_code.tui.keys import KEYS, TITLES, keys_of
+from kimi_code.tui.theme import MUTED
+
+if TYPE_CHECKING:
+    from kimi_code.tui.commands import Command
+
+_KEYS_WIDTH = 36  # cells for the names of keys
+
+
+def commands_page(commands: Sequence["Command"], width: int) -> Content:
+    """How to begin, and all commands."""
+    head = Content(
+        "Write what you want and press Enter. While it works, Enter queues, Ctrl+S is read at its next step, "
+        "Esc interrupts.\n\n@path names a file   !command runs it for you   #note goes into AGENTS.md\n"
+    )
+    names = [f"/{c.name} {c.argument}".rstrip() for c in commands]
+    longest = max(map(len, names)) + 2
+    rows = [
+        hanging(Content.styled(name.ljust(longest), "$text-accent"), Content(c.what), width)
+        for name, c in zip(names, commands, strict=True)
+    ]
+    return Content("\n").join([head, *(line for row in rows for line in row)])
+
+
+def keys_page(own: Mapping[str, str], width: int) -> Content:
+    """All keys as a table, the user's own ones included; their ids in a column where there is room."""
+    longest = max(len(key.what) for key in KEYS) + 2
+    column = longest if _KEYS_WIDTH + longest + max(len(key.id) for key in KEYS) <= width else 0
+    lines: list[Content] = []
+    for where, title in TITLES.items():
+        lines += [Content.styled(title, "bold")]
+        for key in (key for key in KEYS if key.where == where):
+            lead = Content.styled(f"  {keys_of(key.id, own)}".ljust(_KEYS_WIDTH), "$text-accent")
+            what = f"{key.what}  ".ljust(column)
+            lines += hanging(lead, Content.assemble(what, (key.id, MUTED)), width)
+        lines.append(Content(""))
+    return Content("\n").join(lines)

@@ -1,0 +1,38 @@
+"""Images pasted into the program on a real terminal, by their paths as terminals paste dropped files."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.program import make_program, take_interrupts
+from tests.server import FakeServer, say
+from tests.unit.test_images import png
+
+if sys.platform == "win32":
+    pytest.skip("needs a pty", allow_module_level=True)
+
+from tests.terminal import Terminal
+
+
+def test_a_dropped_image_is_a_chip_and_sent_to_a_model_whose_server_says_that_it_sees(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    take_interrupts()
+    program = make_program(server, tmp_path)
+    server.models = [{"id": "new-eyes", "supports_image_in": True}]
+    (program.project / "my shot.png").write_bytes(png())
+    server.script(say("A grey square."), say("Still grey."))
+    with Terminal(program, "-m", "new-eyes") as terminal:
+        terminal.wait_for("Ask for something")
+        terminal.type(f"\x1b[200~'{program.project}/my shot.png'\x1b[201~")
+        terminal.wait_for("[image #1: my shot.png]")
+        terminal.type("what is it?\r")
+        terminal.wait_for("A grey square.")
+        terminal.wait_for("✓ done")
+        terminal.type("\x1b[A")
+        terminal.until(lambda: any(line.startswith(" ❯ [image #1") for line in terminal.screen))
+        terminal.type("\r")
+        terminal.wait_for("Still grey.")
+    assert [request.last["content"][-1]["type"] for request in server.requests] == ["image_url"] * 2
+    server.assert_used_up()
