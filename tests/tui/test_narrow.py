@@ -22,15 +22,15 @@ async def test_a_question_names_its_keys_and_hangs_its_descriptions(stage: Stage
         await screen.until(lambda: any("waits for" in view.render_line(y).text for y in range(view.size.height)))
         await screen.pilot.press("enter")
         await screen.until(lambda: screen.shows("Good.") and screen.state == "idle")
-        assert any("Which? · SQLite" in view.render_line(y).text for y in range(view.size.height))
+        await screen.until(lambda: any("Which? · SQLite" in view.render_line(y).text for y in range(view.size.height)))
 
 
 async def test_the_side_bar_leaves_room_at_forty_columns_and_no_width_is_too_small(stage: Stage) -> None:
     async with stage.open(size=(40, 20)) as screen:
         await screen.ready()
         await screen.pilot.press("ctrl+b")
-        assert screen.main.prompt.region.width > 30
-        assert screen.main.sidebar.region.height == 8
+        await screen.until(lambda: screen.main.sidebar.region.height == 8)
+        await screen.until(lambda: screen.main.prompt.region.width > 30)
         for columns in (8, 3, 1, 40):
             await screen.pilot.resize_terminal(columns, 6)
         await screen.until(lambda: screen.main.prompt.region.width > 30)
