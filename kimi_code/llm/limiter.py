@@ -269,7 +269,6 @@ class _Waiter:
     agent: str
     urgent: bool
     tokens: int
-    order: int
 
 
 class Limiter:
@@ -277,15 +276,16 @@ class Limiter:
 
     def __init__(self, rates: Rates | None = None, *, random: Random | None = None) -> None:
         self.governor = Governor(rates or Rates(), random or Random())
+        # Each in the order of arrival.
         self._waiting: list[_Waiter] = []
+        self._urgent: list[_Waiter] = []
         self._active: Counter[str] = Counter()
-        self._arrived = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
         """How many requests are in the queue."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._urgent)
 
     @asynccontextmanager
     async def place(self, agent: str, *, urgent: bool = False, tokens: int = 0) -> AsyncGenerator[Place]:
@@ -321,16 +321,16 @@ class Limiter:
         self.governor.observe(asyncio.get_running_loop().time(), headers, time.time())
 
     async def _leave(self, agent: str, urgent: bool, tokens: int) -> None:
-        self._arrived += 1
         leave = asyncio.get_running_loop().create_future()
-        waiter = _Waiter(leave, agent, urgent, tokens, self._arrived)
-        self._waiting.append(waiter)
+        waiter = _Waiter(leave, agent, urgent, tokens)
+        queue = self._urgent if urgent else self._waiting
+        queue.append(waiter)
         self._pump()
         try:
             await leave
         except asyncio.CancelledError:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+            if waiter in queue:
+                queue.remove(waiter)
             elif not leave.cancelled() and leave.exception() is None:
                 # Leave was given in the same moment: hand it on.
                 self._active[agent] -= 1
@@ -346,27 +346,36 @@ class Limiter:
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
-        while self._waiting:
+        while queue := self._urgent or self._waiting:
             if self.governor.hopeless and self.governor.held_until > loop.time():
                 self._send_away()
                 return
-            waiter = min(self._waiting, key=self._rank)
+            waiter = self._first(queue)
             delay = self.governor.delay(loop.time(), waiter.tokens, urgent=waiter.urgent)
             if delay > 0:
                 if delay < math.inf:
                     self._timer = loop.call_later(delay, self._pump)
                 return
-            self._waiting.remove(waiter)
+            queue.remove(waiter)
             if not waiter.leave.done():
                 self.governor.start(loop.time(), waiter.tokens, due=due)
                 self._active[waiter.agent] += 1
                 waiter.leave.set_result(None)
 
-    def _rank(self, waiter: _Waiter) -> tuple[bool, int, int]:
-        return (not waiter.urgent, self._active[waiter.agent], waiter.order)
+    def _first(self, queue: list[_Waiter]) -> _Waiter:
+        """Whose agent has the fewest under way, of these who came first."""
+        first, fewest = queue[0], self._active[queue[0].agent]
+        for waiter in queue:
+            if fewest == 0:  # as good as always: most agents ask one thing at a time
+                break
+            if (active := self._active[waiter.agent]) < fewest:
+                first, fewest = waiter, active
+        return first
 
     def _send_away(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting = (*self._urgent, *self._waiting)
+        self._urgent.clear()
+        self._waiting.clear()
         for waiter in waiting:
             if not waiter.leave.done():
                 waiter.leave.set_exception(

@@ -16,6 +16,7 @@ from textual.worker import WorkerFailed
 from kimi_code.tui import terminal, theme
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.screens.main import MainScreen
+from kimi_code.tui.stylesheet import SharedStylesheet
 from kimi_code.tui.widgets.transcript import TranscriptView
 
 _AWAY = 10.0  # seconds without the focus after which somebody is not just looking something up
@@ -54,6 +55,7 @@ class KimiApp(App[int], inherit_bindings=False):
         for made in theme.THEMES:
             self.register_theme(made)
         self.use_theme(host.preferences.theme)
+        self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
         self.set_keymap(dict(host.preferences.keys))
         self._host = host
         self.main = MainScreen(host, which, prompt=prompt, typed=typed, note=note)

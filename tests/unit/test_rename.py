@@ -53,11 +53,6 @@ async def renamed(index: Index, files: Tree, symbol: str, new: str, path: str = 
     return changed
 
 
-async def refusal(folder: Path, files: Tree, symbol: str, new: str, path: str = "") -> str:
-    async with indexed(folder, files) as index:
-        return await refused(index, files, symbol, new, path)
-
-
 async def refused(index: Index, files: Tree, symbol: str, new: str, path: str = "") -> str:
     with pytest.raises(ToolError) as caught:
         await renamed(index, files, symbol, new, path)
@@ -72,16 +67,20 @@ async def all_refused(folder: Path, files: Tree, symbol: str, new: str, cases: S
             write(index.root, {name: text})
             assert reason in await refused(index, files, symbol, new), (name, text)
             (index.root / name).unlink()
+            write(index.root, {name: files[name]} if name in files else {})
         assert await renamed(index, files, symbol, new), "what was refused above was refused for those files alone"
 
 
 STORE = "def open_store(path):\n    return open_store\n"
 
 
-async def test_a_python_function_is_renamed_where_it_is_imported_and_called(tmp_path: Path) -> None:
+async def test_a_python_function_is_renamed_where_it_is_imported_and_called_and_mentions_are_left(
+    tmp_path: Path,
+) -> None:
     files = {
         "app/__init__.py": 'from .store import open_store\n\n__all__ = ["open_store"]\n',
-        "app/store.py": STORE,
+        "app/store.py": STORE + "# open_store is old\n",
+        "README.md": "Call open_store.\n",
         "app/one.py": "from app.store import open_store as o, other\n\no()\n",
         "app/two.py": "from . import store\nimport app.store\n\nstore.open_store()\napp.store.open_store()\n",
         "app/three.py": "from app import open_store\n\n\ndef f(x: 'open_store', open=1):\n"
@@ -91,7 +90,7 @@ async def test_a_python_function_is_renamed_where_it_is_imported_and_called(tmp_
     changed = await rename(tmp_path, files, "open_store", "make_store")
     assert changed == {
         "app/__init__.py": 'from .store import make_store\n\n__all__ = ["make_store"]\n',
-        "app/store.py": "def make_store(path):\n    return make_store\n",
+        "app/store.py": "def make_store(path):\n    return make_store\n# open_store is old\n",
         "app/one.py": "from app.store import make_store as o, other\n\no()\n",
         "app/two.py": "from . import store\nimport app.store\n\nstore.make_store()\napp.store.make_store()\n",
         "app/three.py": "from app import make_store\n\n\ndef f(x: 'make_store', open=1):\n"
@@ -116,10 +115,11 @@ async def test_a_python_rename_is_refused_where_a_use_is_open(tmp_path: Path) ->
 
 async def test_names_that_cannot_be_and_symbols_that_are_not_are_refused(tmp_path: Path) -> None:
     files = {"store.py": STORE, "b.py": "def twice(): pass\n", "c.py": "def twice(): pass\n"}
-    assert "cannot be a name" in await refusal(tmp_path, files, "open_store", "class")
-    assert "cannot be a name" in await refusal(tmp_path, files, "open_store", "a.b")
-    assert "defined in 2 places" in await refusal(tmp_path, files, "twice", "thrice")
-    assert list(await rename(tmp_path, files, "twice", "thrice", "b.py")) == ["b.py"]
+    async with indexed(tmp_path, files) as index:
+        assert "cannot be a name" in await refused(index, files, "open_store", "class")
+        assert "cannot be a name" in await refused(index, files, "open_store", "a.b")
+        assert "defined in 2 places" in await refused(index, files, "twice", "thrice")
+        assert list(await renamed(index, files, "twice", "thrice", "b.py")) == ["b.py"]
 
 
 async def test_a_method_is_renamed_where_its_receiver_is_plain(tmp_path: Path) -> None:
@@ -136,7 +136,9 @@ async def test_a_method_is_renamed_where_its_receiver_is_plain(tmp_path: Path) -
     }
 
 
-async def test_a_method_rename_is_refused_where_a_receiver_is_open(tmp_path: Path) -> None:
+async def test_a_method_rename_is_refused_where_a_receiver_is_open_or_it_may_override_a_librarys(
+    tmp_path: Path,
+) -> None:
     cases = [
         ("def f(x):\n    x.put()\n", "x.put at a.py:2"),
         ("class Other:\n    def put(self): pass\n", "other classes"),
@@ -144,12 +146,8 @@ async def test_a_method_rename_is_refused_where_a_receiver_is_open(tmp_path: Pat
         ("class Other:\n    def insert(self): pass\n", "insert is a member already"),
     ]
     files = {"store.py": "class Store:\n    def put(self): pass\n"}
-    await all_refused(tmp_path, files, "Store.put", "insert", [("a.py", *case) for case in cases])
-
-
-async def test_a_method_that_may_override_one_of_a_library_keeps_its_name(tmp_path: Path) -> None:
-    files = {"store.py": "import lib\n\nclass Store(lib.Base):\n    def put(self): pass\n"}
-    assert "inherits from Base" in await refusal(tmp_path, files, "Store.put", "insert")
+    library = ("store.py", "import lib\n\nclass Store(lib.Base):\n    def put(self): pass\n", "inherits from Base")
+    await all_refused(tmp_path, files, "Store.put", "insert", [*(("a.py", *case) for case in cases), library])
 
 
 async def test_typescript_is_followed_through_imports_exports_and_types(tmp_path: Path) -> None:
@@ -186,9 +184,11 @@ async def test_a_javascript_rename_is_refused_where_a_use_is_open(tmp_path: Path
 
 async def test_a_javascript_method_is_renamed_on_this_and_on_what_is_new(tmp_path: Path) -> None:
     text = "class A {\n  put() { this.put(); }\n}\nconst a = new A();\na.put();\nnew A().put();\n"
-    assert await rename(tmp_path, {"a.js": text}, "A.put", "add") == {"a.js": text.replace("put", "add")}
-    more = {"a.js": text, "b.js": "const { put } = a;\n"}
-    assert "depends on types" in await refusal(tmp_path, more, "A.put", "add")
+    files = {"a.js": text}
+    async with indexed(tmp_path, files) as index:
+        assert await renamed(index, files, "A.put", "add") == {"a.js": text.replace("put", "add")}
+        write(index.root, {"b.js": "const { put } = a;\n"})
+        assert "depends on types" in await refused(index, files, "A.put", "add")
 
 
 async def test_go_is_renamed_in_its_package_and_through_others_imports(tmp_path: Path) -> None:
@@ -199,10 +199,11 @@ async def test_go_is_renamed_in_its_package_and_through_others_imports(tmp_path:
         "main.go": 'package main\n\nimport (\n\t"example.com/m/store"\n'
         '\t"os"\n)\n\nfunc main() { store.Open(); os.Open("x") }\n',
     }
-    changed = await rename(tmp_path, files, "Open", "Create")
-    assert changed["main.go"] == files["main.go"].replace("store.Open", "store.Create")
-    assert changed["store/more.go"] == "package store\n\nvar x = Create()\n"
-    assert "not be exported" in await refusal(tmp_path, files, "Open", "create")
+    async with indexed(tmp_path, files) as index:
+        changed = await renamed(index, files, "Open", "Create")
+        assert changed["main.go"] == files["main.go"].replace("store.Open", "store.Create")
+        assert changed["store/more.go"] == "package store\n\nvar x = Create()\n"
+        assert "not be exported" in await refused(index, files, "Open", "create")
 
 
 async def test_a_go_method_is_renamed_by_the_types_of_its_receivers(tmp_path: Path) -> None:
@@ -210,12 +211,8 @@ async def test_a_go_method_is_renamed_by_the_types_of_its_receivers(tmp_path: Pa
         "package p\n\ntype T struct{}\n\nfunc (t *T) put() { t.put() }\n\n"
         "func f(a *T) { a.put(); b := &T{}; b.put(); var c T; c.put() }\n"
     )
-    assert await rename(tmp_path, {"a.go": text}, "T.put", "add") == {"a.go": text.replace("put", "add")}
-    unclear = {"a.go": text, "b.go": "package p\n\nfunc g() { h().put() }\n"}
-    assert "h().put at b.go:3" in await refusal(tmp_path, unclear, "T.put", "add")
-
-
-async def test_mentions_are_left_and_told(tmp_path: Path) -> None:
-    files = {"store.py": STORE + "# open_store is old\n", "README.md": "Call open_store.\n"}
-    changed = await rename(tmp_path, files, "open_store", "make_store")
-    assert "# open_store is old" in changed["store.py"] and list(changed) == ["store.py"]
+    files = {"a.go": text}
+    async with indexed(tmp_path, files) as index:
+        assert await renamed(index, files, "T.put", "add") == {"a.go": text.replace("put", "add")}
+        write(index.root, {"b.go": "package p\n\nfunc g() { h().put() }\n"})
+        assert "h().put at b.go:3" in await refused(index, files, "T.put", "add")

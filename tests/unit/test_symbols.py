@@ -119,10 +119,16 @@ def test_a_parser_given_up_on_reads_the_next_file_as_ever() -> None:
 
 @pytest.mark.parametrize("path", ["a.py", "a.js", "a.go", "a.rs", "a.c", "a.php", "a.rb", "a.ts", "a.java", "a.ex"])
 def test_deep_nesting_and_loose_tokens_end_soon(path: str) -> None:
+    def rows(opening: bytes, count: int) -> FileSymbols:
+        return analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * count))
+
     start = time.process_time()
-    for opening in (b"(", b"[", b"{", b"a.", b"f(", b"if x {", b'"${'):
-        analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * 200))
-    assert time.process_time() - start < 4
+    for opening in (b"(", b"[", b"{", b"f(", b"if x {", b'"${'):
+        rows(opening, 200)
+    # The square of a chain's length is its time, until it is too deep to be looked at.
+    rows(b"a.", 100)
+    assert rows(b"a.", 600).problem == ("too slow" if path != "a.php" else "")  # which is text there
+    assert time.process_time() - start < 3
 
 
 def test_tags_that_are_never_closed_end_soon() -> None:
@@ -242,24 +248,23 @@ def test_any_bytes_are_read_without_an_error(name: str, content: bytes) -> None:
 # --- Real trees ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("package", "at_least"), [("rich", 1_500), ("jsonschema", 300)])
-def test_an_installed_library_is_read_whole(package: str, at_least: int) -> None:
-    spec = find_spec(package)
+def test_an_installed_library_is_read_whole() -> None:
+    spec = find_spec("rich")
     assert spec is not None and spec.origin is not None
     count = 0
     for path in Path(spec.origin).parent.rglob("*.py"):
         content = path.read_bytes()
-        found = analyse(f"{package}/{path.name}", content, PATIENT)
+        found = analyse(f"rich/{path.name}", content, PATIENT)
         assert found.problem in ("", "generated", "minified", "too large"), path
         check_sound(content, found)
         count += len(found.symbols)
-    assert count > at_least
+    assert count > 1_500
 
 
 def test_the_standard_librarys_classes_are_found_where_python_says_they_are() -> None:
     import ast
 
-    for name in ("argparse.py", "tarfile.py", "typing.py", "subprocess.py"):
+    for name in ("argparse.py", "typing.py"):
         content = Path(sysconfig.get_path("stdlib"), name).read_bytes()
         found = analyse(name, content, PATIENT)
         ours = {(s.name, s.line, s.end_line) for s in found.symbols if s.kind in ("class", "function", "method")}

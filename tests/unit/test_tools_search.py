@@ -131,7 +131,7 @@ async def test_what_cannot_be_searched_says_so(ctx: ToolContext, search: Search)
 async def test_a_search_that_takes_too_long_is_stopped(ctx: ToolContext) -> None:
     (ctx.workspace.root / "evil.txt").write_text("a" * 60 + "!\n")
     with pytest.raises(ToolError, match="took longer than"):
-        await use(Grep(Search(ripgrep="", timeout=1), UNINDEXED), ctx, pattern="(a+)+$")
+        await use(Grep(Search(ripgrep="", timeout=0.3), UNINDEXED), ctx, pattern="(a+)+$")
 
 
 async def test_files_that_may_not_be_read_are_left_out_and_counted(ctx: ToolContext, search: Search) -> None:
