@@ -27,7 +27,7 @@ def make_project(folder: Path, files: Mapping[str, str]) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     git(folder, "add", ".")
-    fast = ("-c", "gc.auto=0", "-c", "commit.gpgsign=false")
+    fast = ("-c", "maintenance.auto=false", "-c", "commit.gpgsign=false")
     git(folder, *fast, "-c", "user.name=Ann", "-c", "user.email=ann@example.org", "commit", "-q", "-m", "First")
 
 

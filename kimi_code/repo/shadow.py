@@ -40,6 +40,9 @@ _CONFIG_QUERY = rf"^(core\.({'|'.join(_COPIED)}|autocrlf|attributesfile)|extensi
 _GITLINK_MODE = b"\x00\x00\xe0\x00"  # of a submodule, as an index stores it
 
 
+_RECALLED, _RECALLED_SIZE = 32, 1_000_000  # answers, bytes of one
+
+
 class ShadowError(Exception):
     """The shadow repository cannot do what was asked; the text says why."""
 
@@ -52,6 +55,10 @@ class Shadow:
     worktree: Path
     lender: GitFolders | None
     config: Mapping[str, str] = field(default_factory=dict[str, str])
+    answers: dict[tuple[str, ...], bytes] = field(
+        default_factory=dict[tuple[str, ...], bytes], compare=False, repr=False
+    )
+    """The last of `recall`."""
 
     @property
     def index(self) -> Path:
@@ -72,6 +79,17 @@ class Shadow:
         if output.code != 0:
             raise ShadowError(output.error)
         return output.stdout
+
+    async def recall(self, *args: str) -> bytes:
+        """As `ask`, for what names trees by their ids only: it is always the same, and an undo asks it many times."""
+        answer = self.answers.pop(args, None)
+        if answer is None:
+            answer = await self.ask(*args)
+        if len(answer) <= _RECALLED_SIZE:
+            self.answers[args] = answer
+            if len(self.answers) > _RECALLED:
+                del self.answers[next(iter(self.answers))]
+        return answer
 
 
 def name_needed(shadow: Shadow, owner: str, *commits: str) -> None:

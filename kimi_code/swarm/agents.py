@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast
 
@@ -110,7 +111,8 @@ def _names(tools: str | list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in parts if name.strip()))
 
 
-def builtin() -> dict[str, AgentType]:
+@cache
+def builtin() -> Mapping[str, AgentType]:
     """The types that come with the program, by name."""
     folder = files("kimi_code.swarm") / "types"
     texts = sorted((file.name, file.read_text("utf-8")) for file in folder.iterdir() if file.name.endswith(".md"))
@@ -122,7 +124,7 @@ def gather(user: Mapping[str, str], project: Mapping[str, str], *, tools: Collec
 
     The project's texts must be given only once the user trusts them.
     """
-    types, problems = builtin(), list[str]()
+    types, problems = dict(builtin()), list[str]()
     for origin, texts in (("user", user), ("project", project)):
         for kind in _read(texts, cast(Origin, origin), tools, problems):
             if kind.name not in types and len(types) >= MOST_TYPES:

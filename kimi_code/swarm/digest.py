@@ -172,7 +172,8 @@ _WIDTHS = {'"': 2, "\\": 2, "<": 6, ">": 6}
 
 def _visible(text: str) -> str:
     """Spaces in place of control characters, lone surrogates, and what turns or hides text."""
-    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+    hidden = [letter for letter in set(text) if not letter.isprintable()]  # few, however long the text is
+    return text.translate(dict.fromkeys(map(ord, hidden), " "))
 
 
 def _length(text: str) -> int:

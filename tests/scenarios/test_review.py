@@ -49,11 +49,11 @@ def git(folder: Path, *args: str, input: bytes | None = None) -> bytes:
 def project(lab: Lab) -> Path:
     """A repository with a dirty file and an untracked one."""
     folder = lab.project
-    git(folder, "init", "-q", "-b", "main")
+    git(folder, "init", "-q", "--template=", "-b", "main")
     (folder / ".git" / "config").open("a").write("[user]\n\tname = Ann\n\temail = ann@example.org\n")
     (folder / "a.txt").write_text("committed\n")
     git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "First")
+    git(folder, "-c", "maintenance.auto=false", "commit", "-q", "-m", "First")
     (folder / "a.txt").write_text(TWENTY)
     (folder / "mine.txt").write_text("mine\n")
     lab.configure(review="turn")

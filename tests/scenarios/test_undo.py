@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from kimi_code.cli.app import main
-from kimi_code.config.settings import CheckpointSettings
-from kimi_code.errors import KimiError
+from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import CheckpointCreated, Notice, PlanUpdated, Record, TodoItem, TurnUndone
-from kimi_code.session.checkpoints import open_checkpoints
+from kimi_code.repo.checkpoint import Checkpoints
+from kimi_code.repo.snapshot import Limits, Snapshots
+from kimi_code.session.checkpoints import open_checkpoints, store_folder
 from kimi_code.session.rewind import Wish
 from kimi_code.session.session import Session
 from tests.harness import Lab, Ran
@@ -490,11 +491,20 @@ def test_checkpoints_of_a_folder_that_is_gone_go_when_they_are_old(lab: Lab, mon
 
 
 def test_a_turn_that_left_more_than_a_run_looks_at_is_undone_all_the_same(lab: Lab) -> None:
-    (lab.data.parent / "config.toml").write_text("[checkpoints]\nfile_mb = 300\n")
-    lab.configure(checkpoints=CheckpointSettings(file_mb=300))
     (lab.project / "mine").write_text("mine\n")
     before = tree(lab.project)
-    ran = turn(lab, bash(f"echo theirs > mine; {sys.executable} -c \"open('large', 'w').truncate(201_000_000)\""))
-    assert any("cannot be undone" in notice.text for notice in ran.events(Notice))
+    # As a run has it, but that 200 MB are 2,000 bytes.
+    exclude = (lab.data, lab.data.parent)
+    limited = Checkpoints(Snapshots(lab.project, store_folder(lab.data), exclude=exclude, limits=Limits(total=2_000)))
+
+    async def run() -> None:
+        await limited.begin_turn("s", 1, "Do it.")
+        await limited.take("s", 1, "before turn 1")
+        (lab.project / "mine").write_text("theirs\n")
+        (lab.project / "large").write_bytes(bytes(2_001))
+        with pytest.raises(CheckpointError, match="too much"):
+            await limited.end_turn("s", 1)
+
+    asyncio.run(run())
     undone = cli("undo")
     assert (undone.code, tree(lab.project)) == (0, before), undone.stderr

@@ -56,8 +56,20 @@ def confining(wanted: Wanted, outside: Path) -> tuple[Found, Mounts]:
         return found, find_mounts(found, Path(name))
 
 
+OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
+
+
 def git(folder: Path, *args: str) -> str:
-    fast = ("-c", "user.name=User", "-c", "user.email=u@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
+    fast = (
+        "-c",
+        "user.name=User",
+        "-c",
+        "user.email=u@example.org",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "maintenance.auto=false",
+    )
     return subprocess.run(["git", *fast, *args], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 

@@ -19,8 +19,20 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and
 Listing = dict[str, tuple[int, bytes]]
 
 
+OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
+
+
 def git(cwd: Path, *args: str) -> str:
-    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false", "-c", "gc.auto=0")
+    identity = (
+        "-c",
+        "user.name=T",
+        "-c",
+        "user.email=t@example.org",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "maintenance.auto=false",
+    )
     command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
     return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
 

@@ -272,7 +272,7 @@ def answers(catalog: Catalog) -> object:
     return named, ranked, users, sorted(entry.path for entry in catalog), len(catalog)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(below=st.lists(FILE, max_size=4), steps=STEPS, later=st.lists(FILE, max_size=2))
 def test_a_layered_catalog_answers_as_one_that_holds_all_files(
     below: list[Facts], steps: list[Facts | tuple[str, str]], later: list[Facts]

@@ -475,7 +475,7 @@ def test_all_of_it_holds_for_an_ordinary_user() -> None:
         become = (SETPRIV, "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups")
         # One bwrap is enough: what differs for this user is the kernel's doing.
         tests = ("-m", "pytest", "-q", "-rs", "-k", "not package", "-c", os.devnull, "--rootdir", name)
-        alone = ("-p", "no:cacheprovider", "--noconftest", "--basetemp", f"{name}/tmp")
+        alone = ("-p", "no:cacheprovider", "--assert=plain", "--noconftest", "--basetemp", f"{name}/tmp")
         ran = subprocess.run(
             [*become, interpreter(), *tests, *alone, __file__],
             capture_output=True,

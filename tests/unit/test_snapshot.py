@@ -16,8 +16,20 @@ from kimi_code.repo.snapshot import Limits, Snapshot, Snapshots
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
 
 
+OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
+
+
 def git(cwd: Path, *args: str) -> str:
-    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+    identity = (
+        "-c",
+        "user.name=T",
+        "-c",
+        "user.email=t@example.org",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "maintenance.auto=false",
+    )
     command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
     return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -42,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def repository(folder: Path) -> Path:
-    git(folder, "init", "-q")
+    git(folder, "init", "-q", "--template=")
     commit_all(folder)
     return folder
 

@@ -45,7 +45,7 @@ async def differences(shadow: Shadow, a: State, b: State) -> dict[str, Differenc
     """What each path that differs is in `a` and in `b`; None where it is not. Raises ShadowError."""
     found: dict[str, Difference] = {}
     if a.tree != b.tree:
-        fields = iter((await shadow.ask(*_DIFF, a.tree, b.tree)).split(b"\0"))
+        fields = iter((await shadow.recall(*_DIFF, a.tree, b.tree)).split(b"\0"))
         for facts in fields:
             if facts:
                 old_mode, new_mode, old, new, _ = facts[1:].decode().split(" ")
@@ -75,7 +75,7 @@ async def _mode_differences(
     for path in await folders_of(shadow, a) & await folders_of(shadow, b):
         if a.survey.mode(path) != b.survey.mode(path):
             found[path] = (Node("folder", a.survey.mode(path)), Node("folder", b.survey.mode(path)))
-    listing = await shadow.ask("ls-tree", "-r", "-z", "--full-tree", b.tree)
+    listing = await shadow.recall("ls-tree", "-r", "-z", "--full-tree", b.tree)
     for entry in listing.split(b"\0"):
         facts, _, name = entry.partition(b"\t")
         path = os.fsdecode(name)
@@ -123,7 +123,7 @@ async def quiet_letters(shadow: Shadow, a: State, b: State) -> Letters:
 
 async def folders_of(shadow: Shadow, state: State) -> set[str]:
     """All folders that hold files, and the empty ones, each with a closing `/`."""
-    listing = await shadow.ask("ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", state.tree)
+    listing = await shadow.recall("ls-tree", "-r", "-d", "-z", "--name-only", "--full-tree", state.tree)
     found = {f"{os.fsdecode(name)}/" for name in listing.split(b"\0") if name}
     for empty in state.survey.empty:
         parts = empty.rstrip("/").split("/")
@@ -183,7 +183,7 @@ async def keep_difference(shadow: Shadow, a: str, b: str) -> Letters:
     """
     if a == b:
         return {}
-    fields = (await shadow.ask(*_DIFF, "-t", a, b)).split(b"\0")
+    fields = (await shadow.recall(*_DIFF, "-t", a, b)).split(b"\0")
     found: Letters = {}
     ids = {a, b}
     for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
