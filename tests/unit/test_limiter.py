@@ -163,9 +163,6 @@ class Provider:
         finally:
             self.active -= 1
 
-    async def sees(self) -> bool:
-        return False
-
     async def close(self) -> None:
         pass
 
