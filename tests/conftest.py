@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from kimi_code.repo.git import read_environment_anew
 from tests.harness import Lab, make_lab
 from tests.server import FakeServer
 
@@ -37,12 +36,6 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays: looking through it again and again takes a tenth of the time."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(autouse=True)
-def surroundings() -> None:
-    """The environment is that of the test, not of the one before."""
-    read_environment_anew()
 
 
 @pytest.fixture

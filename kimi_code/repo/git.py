@@ -118,22 +118,12 @@ def find_folders(root: Path) -> GitFolders | None:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment git runs in: ours, without what belongs to another repository, with every transport off."""
-    return {**_inherited(), **_GUARD, **(extra or {})}
-
-
-@lru_cache(maxsize=1)
-def _inherited() -> Mapping[str, str]:
-    """That of our first call of git: to read it anew for each is a twentieth of what a swarm computes."""
-    return {
+    inherited = {
         key: value
         for key, value in os.environ.items()
         if (not key.startswith("GIT_") or key.startswith(_KEPT)) and not key.endswith(_SECRETS)
     }
-
-
-def read_environment_anew() -> None:
-    """For who changes the environment while it runs, as tests do."""
-    _inherited.cache_clear()
+    return {**inherited, **_GUARD, **(extra or {})}
 
 
 Enter = Callable[[Sequence[str], Path], tuple[Sequence[str], Path]]

@@ -10,7 +10,6 @@ import pytest
 from kimi_code.errors import UsageError
 from kimi_code.events import CommitCreated
 from kimi_code.headless.run import OutputFormat
-from kimi_code.repo.git import read_environment_anew
 from tests.harness import Lab, Ran
 from tests.server import Reply, calls, error, say
 
@@ -237,7 +236,6 @@ async def test_no_repository_no_identity_and_unfinished_work_are_told_before_any
     (repository / ".git" / "MERGE_HEAD").unlink()
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    read_environment_anew()
     git(repository, "config", "--unset", "user.email")
     with pytest.raises(UsageError, match="does not know who you are") as told:
         await lab.open()
