@@ -2,9 +2,10 @@
 
 What is forked is a process of its own in every other way: arguments, folder, environment, streams, terminal, signals,
 end. What an interpreter does before the program's first line (its PYTHON variables, the user it runs as, what it
-imports when) cannot be seen so; tests of that start it freshly.
+imports when) and after its last one cannot be seen so; tests of that start it freshly.
 """
 
+import asyncio
 import atexit
 import gc
 import json
@@ -15,6 +16,8 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +26,7 @@ from typing import IO, Any
 ROOT = Path(__file__).parent.parent
 # Elsewhere programs do not outlive a fork reliably (macOS), or there is none (Windows).
 POSSIBLE = sys.platform == "linux"
+_PATIENCE = 30.0  # seconds
 
 
 class Forked:
@@ -180,8 +184,28 @@ def _import_everything() -> None:
     sdk.load()
     for name in LATE:
         import_module(name)
+    asyncio.run(_play())
+    tempfile.tempdir = None
     gc.collect()
     gc.freeze()
+
+
+async def _play() -> None:
+    """One turn on a screen that nobody sees: what is made once in a process, as style sheets and schemas, is there."""
+    from kimi_code.cli.run import RunFlags
+    from kimi_code.cli.tui import LocalHost
+    from kimi_code.tui.app import KimiApp
+    from kimi_code.tui.host import Which
+
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "script.yaml")
+        script.write_text("steps:\n  - text: Hello, world.\n")
+        host = LocalHost(RunFlags(model=f"scripted:{script}"), Path(folder), {"KIMI_CODE_DIR": folder})
+        app = KimiApp(host, Which(), prompt="hello", dark=True)
+        async with app.run_test(), asyncio.timeout(_PATIENCE):
+            while not app.main.transcript.find("world") or app.main.conversation.state != "idle":
+                await asyncio.sleep(0.01)
+            await app.main.conversation.close()
 
 
 # What else functions of the program and its screen import; the rest is not worth it, or reads the environment.
@@ -253,7 +277,26 @@ def _obey(order: Mapping[str, Any]) -> int:
     return __main__.main()
 
 
+def _end(code: Any) -> None:
+    """What an interpreter does at its end, but for taking all modules apart: that would copy what is shared here."""
+    if not isinstance(code, int | None):
+        sys.exit(code)
+    threading._shutdown()  # pyright: ignore  (it waits for threads, and has no other name)
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    gc.collect()  # what complains when it is dropped does so now
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.exit(code)
+    os._exit((code or 0) & 0xFF)
+
+
 if __name__ == "__main__":
     _import_everything()
     if (taken := _serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
-        sys.exit(_obey(taken))
+        try:
+            ended: Any = _obey(taken)
+        except SystemExit as leaving:
+            ended = leaving.code
+        _end(ended)
