@@ -13,13 +13,16 @@ if sys.platform == "win32":
     pytest.skip("the editor is a shell script here", allow_module_level=True)
 
 
-def place_of(screen: Lookout, words: str) -> Offset:
-    """Where the transcript has the words, on the screen."""
+async def click(screen: Lookout, words: str) -> None:
+    """Click on the words of the transcript, once they are in sight."""
     view = screen.main.transcript
-    row, text = next(
-        (y, text) for y in range(view.size.height) if words in (text := "".join(s.text for s in view.render_line(y)))
-    )
-    return view.region.offset + Offset(text.index(words), row)
+
+    def places() -> list[Offset]:
+        rows = [view.render_line(y).text for y in range(view.size.height)]
+        return [Offset(text.index(words), y) for y, text in enumerate(rows) if words in text]
+
+    await screen.until(places)
+    await screen.pilot.click(offset=view.region.offset + places()[0])
 
 
 def toasts(screen: Lookout) -> list[str]:
@@ -44,12 +47,12 @@ async def test_a_click_on_a_path_opens_the_editor_at_the_line_and_a_key_the_card
     async with stage.open() as screen:
         await screen.ready()
         await screen.ask("where?")
-        await screen.pilot.click(offset=place_of(screen, "src/a.py:3"))
+        await click(screen, "src/a.py:3")
         await screen.until(said.exists)
         await screen.until(lambda: said.read_text() == f"{file}:3\n")
         await screen.pilot.press("alt+e")
         await screen.until(lambda: said.read_text() == f"{file}:3\n{file}\n")
-        await screen.pilot.click(offset=place_of(screen, "src/gone.py:1"))
+        await click(screen, "src/gone.py:1")
         await screen.until(lambda: any("is not there" in said for said in toasts(screen)))
 
 
@@ -64,7 +67,7 @@ async def test_without_an_editor_the_place_is_copied_and_so_is_an_address_withou
     async with stage.open() as screen:
         await screen.ready()
         await screen.ask("where?")
-        await screen.pilot.click(offset=place_of(screen, "a.py:1"))
+        await click(screen, "a.py:1")
         await screen.until(lambda: screen.app.clipboard == f"{stage.project}/a.py:1")
-        await screen.pilot.click(offset=place_of(screen, "https://example.org"))
+        await click(screen, "https://example.org")
         await screen.until(lambda: screen.app.clipboard == "https://example.org/notes")
