@@ -50,7 +50,7 @@ async def test_esc_esc_takes_back_files_and_conversation_and_gives_the_words_bac
         assert "something else" in texts
 
 
-async def test_the_files_alone_go_back_but_not_over_later_changes_then_the_conversation_alone_and_never_without_a_prompt(
+async def test_files_alone_go_back_not_over_later_changes_and_the_conversation_alone_and_nothing_without_a_prompt(
     stage: Stage,
 ) -> None:
     async with stage.open(yolo=True) as screen:
