@@ -1,7 +1,7 @@
 # Run in an interactive zsh: prints what completion would offer, between two lines that end in a null byte.
 PROMPT=
 autoload -Uz compinit
-compinit -u -D
+compinit -u -C -d "$ZDOTDIR/dump" # made by the first, read by the others
 source "$KIMI_COMPLETIONS"
 bindkey '^M' undefined-key
 bindkey '^J' undefined-key

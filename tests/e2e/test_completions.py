@@ -94,9 +94,20 @@ def test_fish_offers_what_comes_next(tmp_path: Path) -> None:
     assert offered(done.stdout) == CASES
 
 
+@pytest.fixture(scope="module")
+def zsh_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where zsh keeps which completions the system has: to look takes it most of its time."""
+    return tmp_path_factory.mktemp("zsh")
+
+
 @pytest.mark.parametrize(("words", "expected"), CASES)
-def test_zsh_offers_what_comes_next(words: str, expected: set[str], tmp_path: Path) -> None:
-    env = {**os.environ, "ZDOTDIR": str(tmp_path), "KIMI_COMPLETIONS": str(COMPLETIONS / "_kimi-code"), "TERM": "dumb"}
+def test_zsh_offers_what_comes_next(words: str, expected: set[str], zsh_folder: Path) -> None:
+    env = {
+        **os.environ,
+        "ZDOTDIR": str(zsh_folder),
+        "KIMI_COMPLETIONS": str(COMPLETIONS / "_kimi-code"),
+        "TERM": "dumb",
+    }
     capture = str(Path(__file__).parent / "completions_capture.zsh")
     done = subprocess.run(
         [needs("zsh"), "-f", capture, f"kimi-code {words}"],

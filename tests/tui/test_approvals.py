@@ -82,35 +82,32 @@ async def test_hunks_are_taken_one_by_one_split_left_all_or_left_to_be_decided_a
         assert "approved only part" not in last_result(stage)
 
 
-async def test_a_key_stands_on_the_line_of_what_it_does(stage: Stage) -> None:
-    stage.server.script(call("Bash", {"command": "make all"}), say("Good."))
-    async with stage.open(size=(40, 24)) as screen:
-        await screen.ready()
-        await screen.say("build")
+def _approval(screen: Lookout) -> Approval:
+    request = screen.main.requests.shown
+    assert isinstance(request, Approval)
+    return request
+
+
+async def test_a_commands_parts_are_told_it_is_denied_or_edited_and_several_requests_are_a_queue(stage: Stage) -> None:
+    stage.server.script(call("Bash", {"command": "ls && touch x"}), say("No then."))
+    stage.server.script(call("Bash", {"command": "touch x && echo hi"}), say("Ran."))
+    async with stage.open(permission_mode="ask", size=(40, 24)) as screen:
+        await screen.say("run it")
         await screen.asked()
+        text = str(screen.approval.query_one("#approval-text").render())
+        assert "✓ ls" in text
+        assert "? touch x  asked:" in text
+        # A key stands on the line of what it does.
         keys = screen.approval.query_one("#approval-keys", Static)
 
         def shown() -> list[str]:
             return [keys.render_line(y).text.strip() for y in range(keys.size.height)]
 
         hints = ["y allow once", "s for this session", "a always", "n deny", "e edit the command"]
-        for width in (40, 60, 80):
+        for width in (40, 60, 100):
             await screen.pilot.resize_terminal(width, 24)
             await screen.until(lambda: "   ".join(shown()).split("   ") == hints)
             assert screen.app.size.width == width
-        await screen.pilot.press("y")
-        await screen.until(lambda: screen.shows("Good."))
-
-
-async def test_a_commands_parts_are_told_it_is_denied_with_words_or_edited_before_it_runs(stage: Stage) -> None:
-    stage.server.script(call("Bash", {"command": "ls && touch x"}), say("No then."))
-    stage.server.script(call("Bash", {"command": "touch x && echo hi"}), say("Ran."))
-    async with stage.open(permission_mode="ask") as screen:
-        await screen.say("run it")
-        await screen.asked()
-        text = str(screen.approval.query_one("#approval-text").render())
-        assert "✓ ls" in text
-        assert "? touch x  asked:" in text
         # Keys that are typed into the words answer nothing.
         await screen.pilot.press("n", *"yesax", "enter")
         await ended(screen, "No then.")
@@ -120,8 +117,26 @@ async def test_a_commands_parts_are_told_it_is_denied_with_words_or_edited_befor
         await screen.asked()
         await screen.pilot.press("e", *["left"] * len(" && echo hi"), "backspace", "y", "enter")
         await ended(screen, "Ran.")
-    assert [path.name for path in stage.project.iterdir()] == ["y"]
-    assert "touch y && echo hi" in last_result(stage)
+        assert [path.name for path in stage.project.iterdir()] == ["y"]
+        assert "touch y && echo hi" in last_result(stage)
+        # Several are a queue to walk.
+        outside = [stage.project.parent / name for name in ("a", "b", "c")]
+        for path in outside:
+            path.write_text(path.name)
+        stage.server.script(calls(*(("Read", {"path": str(path)}) for path in outside)), say("Read all."))
+        await screen.say("read them")
+        await screen.until(lambda: screen.main.requests.count == 3)
+        await screen.asked()
+        titles = [_approval(screen).title]
+        for _ in range(3):
+            await screen.pilot.press("right")
+            titles.append(_approval(screen).title)
+        assert len(set(titles)) == 3
+        assert titles[0] == titles[3]
+        await screen.pilot.press("left", "y")
+        await screen.until(lambda: screen.main.requests.count == 2)
+        await screen.pilot.press("y", "y")
+        await screen.until(lambda: screen.shows("Read all."))
 
 
 def proposal(*hunks: Hunk, change: Change = "modified") -> Approval:
@@ -147,33 +162,6 @@ def test_a_file_that_changed_meanwhile_or_goes_is_not_edited(tmp_path: Path) -> 
         proposed_text(tmp_path, proposal(Hunk(1, 1, ("-a",)), change="deleted"), "a.txt")
     with pytest.raises(UsageError, match="no text"):
         proposed_text(tmp_path, proposal(), "b.txt")
-
-
-def _approval(screen: Lookout) -> Approval:
-    request = screen.main.requests.shown
-    assert isinstance(request, Approval)
-    return request
-
-
-async def test_waiting_requests_are_a_queue_to_walk(stage: Stage) -> None:
-    for name in ("a", "b", "c"):
-        (stage.project.parent / name).write_text(name)
-    outside = [("Read", {"path": str(stage.project.parent / name)}) for name in ("a", "b", "c")]
-    stage.server.script(calls(*outside), say("Read."))
-    async with stage.open(permission_mode="ask") as screen:
-        await screen.say("read them")
-        await screen.until(lambda: screen.main.requests.count == 3)
-        await screen.asked()
-        titles = [_approval(screen).title]
-        for _ in range(3):
-            await screen.pilot.press("right")
-            titles.append(_approval(screen).title)
-        assert len(set(titles)) == 3
-        assert titles[0] == titles[3]
-        await screen.pilot.press("left", "y")
-        await screen.until(lambda: screen.main.requests.count == 2)
-        await screen.pilot.press("y", "y")
-        await screen.until(lambda: screen.shows("Read."))
 
 
 def test_what_has_no_hunks_is_taken_or_left_whole() -> None:

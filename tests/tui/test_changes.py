@@ -57,6 +57,15 @@ async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back_
     stage: Stage,
 ) -> None:
     async with stage.open(yolo=True, size=(120, 40)) as screen:
+        await screen.ready()
+        # There is nothing yet.
+        pilot = await begin(screen, "/undo", RewindScreen)
+        await shown(screen, "rewind-preview", "nothing to undo")
+        await pilot.press("enter", "escape")
+        await screen.say("/undo everything")
+        await screen.until(lambda: screen.shows("'everything' is no number"))
+        await screen.say("/review")
+        await screen.until(lambda: screen.shows("Nothing has changed since this session began"))
         await turn(stage, screen, "make it", write("a", "one\n"), write("b", "two\n", id="c2"))
         await screen.pilot.press("ctrl+b")
         await shown(screen, "sidebar", "before Write b")
@@ -77,6 +86,13 @@ async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back_
         await screen.until(lambda: screen.shows("Turn 1 was brought back"))
         assert (stage.project / "a").read_text() == "one\n"
         await screen.until(lambda: screen.shows("Done."))
+        # The files alone: what was said stays.
+        pilot = await begin(screen, "/undo files", RewindScreen)
+        await shown(screen, "rewind-preview", "files only")
+        await pilot.press("enter")
+        await screen.until(lambda: screen.shows("the conversation stays"))
+        assert not (stage.project / "a").exists()
+        assert screen.shows("Done.")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -107,25 +123,6 @@ async def test_undo_waits_for_the_turn_and_leaves_what_the_user_changed_until_an
         await shown(screen, "rewind-preview", "~ a")
         await pilot.press("enter")
         await screen.until(lambda: (stage.project / "a").read_text() == "zero\n")
-
-
-async def test_undo_says_when_there_is_nothing_and_of_the_files_alone_leaves_the_conversation(stage: Stage) -> None:
-    async with stage.open(yolo=True) as screen:
-        await screen.ready()
-        pilot = await begin(screen, "/undo", RewindScreen)
-        await shown(screen, "rewind-preview", "nothing to undo")
-        await pilot.press("enter", "escape")
-        await screen.say("/undo everything")
-        await screen.until(lambda: screen.shows("'everything' is no number"))
-        await screen.say("/review")
-        await screen.until(lambda: screen.shows("Nothing has changed since this session began"))
-        await turn(stage, screen, "make it", write("a", "one\n"))
-        pilot = await begin(screen, "/undo files", RewindScreen)
-        await shown(screen, "rewind-preview", "files only")
-        await pilot.press("enter")
-        await screen.until(lambda: screen.shows("the conversation stays"))
-        assert not (stage.project / "a").exists()
-        await screen.until(lambda: screen.shows("Done."))
 
 
 async def test_the_timeline_shows_each_checkpoint_and_restores_files_or_conversation(stage: Stage) -> None:
@@ -210,37 +207,22 @@ async def test_a_review_fits_forty_columns_and_two_hundred_and_stays_open_when_a
         await screen.until(lambda: screen.app.screen is screen.main)
 
 
-async def test_a_fork_goes_on_in_a_new_session(stage: Stage) -> None:
+async def test_every_deed_of_the_list_of_sessions_works_and_a_fork_goes_on_in_a_new_session(stage: Stage) -> None:
     async with stage.open() as screen:
         await turn(stage, screen, "the answer is 42")
-        first = screen.main.session.id
-        await screen.say("/fork")
-        await screen.until(lambda: screen.main.conversation.session and screen.main.session.id != first)
-        await screen.until(lambda: screen.shows(f"/resume {first}"))
-        await turn(stage, screen, "and now?")
-        assert "the answer is 42" in str(stage.server.requests[-1].messages)
-        assert {meta.id: meta.turns for meta in screen.main.host.store().list()} == {
-            first: 1,
-            screen.main.session.id: 2,
-        }
-
-
-async def test_every_deed_of_the_list_of_sessions_works(stage: Stage) -> None:
-    async with stage.open() as screen:
-        await turn(stage, screen, "first words")
         first = screen.main.session.id
         store = screen.main.host.store()
         pilot = await begin(screen, "/sessions", Sessions)
         await pilot.press("ctrl+f")
         await screen.until(lambda: len(store.list()) == 2)
         fork = next(meta for meta in store.list() if meta.id != first)
-        assert fork.title == "first words (fork)"
+        assert fork.title == "the answer is 42 (fork)"
         await pilot.press(*"fork", "ctrl+e")
         await screen.until(lambda: (stage.project / f"kimi-code-{fork.id}.md").exists())
         await pilot.press("ctrl+n")
         await screen.until(lambda: not isinstance(screen.app.screen, Sessions))
         await pilot.press("!", "enter")
-        await screen.until(lambda: store.find(fork.id).title == "first words (fork)!")
+        await screen.until(lambda: store.find(fork.id).title == "the answer is 42 (fork)!")
         await over(screen, Sessions)
         await pilot.press("enter")
         await screen.until(lambda: screen.main.session.id == fork.id)
@@ -250,3 +232,12 @@ async def test_every_deed_of_the_list_of_sessions_works(stage: Stage) -> None:
         assert len(store.list()) == 2
         await pilot.press("ctrl+d")
         await screen.until(lambda: [meta.id for meta in store.list()] == [fork.id])
+        await pilot.press("escape")
+        await screen.until(lambda: screen.app.screen is screen.main)
+        # By a command, too.
+        await screen.say("/fork")
+        await screen.until(lambda: screen.main.conversation.session and screen.main.session.id != fork.id)
+        await screen.until(lambda: screen.shows(f"/resume {fork.id}"))
+        await turn(stage, screen, "and now?")
+        assert "the answer is 42" in str(stage.server.requests[-1].messages)
+        assert {meta.id: meta.turns for meta in store.list()} == {fork.id: 1, screen.main.session.id: 2}

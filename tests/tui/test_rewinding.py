@@ -50,20 +50,13 @@ async def test_esc_esc_takes_back_files_and_conversation_and_gives_the_words_bac
         assert "something else" in texts
 
 
-async def test_the_conversation_alone_goes_back_and_without_a_prompt_nothing_does(stage: Stage) -> None:
+async def test_files_alone_go_back_not_over_later_changes_and_the_conversation_alone_and_nothing_without_a_prompt(
+    stage: Stage,
+) -> None:
     async with stage.open(yolo=True) as screen:
         await screen.ready()
         await screen.pilot.press("escape", "escape")
         await screen.until(lambda: screen.shows("There is no earlier prompt"))
-        await two_turns(stage, screen)
-        await go_back(screen, "|", "down")
-        await screen.until(lambda: screen.main.prompt.text == "write the second")
-        assert sorted(path.name for path in stage.project.iterdir()) == ["1.txt", "2.txt"]
-        assert list(screen.main.session.prompts.values()) == ["write the first"]
-
-
-async def test_files_alone_go_back_and_not_over_what_was_changed_since(stage: Stage) -> None:
-    async with stage.open(yolo=True) as screen:
         await two_turns(stage, screen)
         (stage.project / "2.txt").write_text("mine\n")
         await go_back(screen, "|", "down", "down")
@@ -74,6 +67,12 @@ async def test_files_alone_go_back_and_not_over_what_was_changed_since(stage: St
         await screen.until(lambda: screen.shows("Back to before turn 2"))
         assert [path.name for path in stage.project.iterdir()] == ["1.txt"]
         assert screen.main.prompt.text == ""
+        assert len(screen.main.session.prompts) == 2
+        (stage.project / "2.txt").write_text("x\n")
+        await go_back(screen, "|", "down")
+        await screen.until(lambda: screen.main.prompt.text == "write the second")
+        assert sorted(path.name for path in stage.project.iterdir()) == ["1.txt", "2.txt"]
+        assert list(screen.main.session.prompts.values()) == ["write the first"]
 
 
 async def test_vims_keys_work_in_the_prompt_its_mode_is_shown_and_sending_leads_back_to_insert(stage: Stage) -> None:

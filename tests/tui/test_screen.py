@@ -8,20 +8,28 @@ from textual import events
 
 from kimi_code.tui.host import Which
 from kimi_code.tui.screens.page import Page
-from tests.server import FakeServer, call, error, say
+from tests.server import call, error, say
 from tests.tui.conftest import Lookout, Stage
 
 EDIT = {"path": "a.txt", "old_string": "one", "new_string": "two"}
 
 
-async def test_what_is_typed_before_the_session_is_open_is_sent_when_it_is(stage: Stage) -> None:
-    stage.server.script(say("Hello to you."))
+async def test_what_is_typed_before_the_session_is_open_is_sent_when_it_is_and_keys_act_in_order_however_fast(
+    stage: Stage,
+) -> None:
+    stage.server.script(say("Hello to you."), say("One."), say("Two."))
     async with stage.open() as screen:
         await screen.say("hello")
         await screen.ready()
         await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
         await screen.until(lambda: screen.shows("Hello to you."))
-        assert stage.server.requests[0].last["content"].endswith("hello")
+        for character in "first\rsecond\r/cost\r":
+            name = {"\r": "enter", "/": "slash"}.get(character, character)
+            screen.app.post_message(events.Key(name, character))
+        await screen.until(lambda: screen.turns == 3 and screen.state == "idle")
+        await screen.until(lambda: screen.shows("tokens ·"))
+        sent = [request.last["content"].split("\n")[-1] for request in stage.server.requests]
+        assert sent == ["hello", "first", "second"]
 
 
 async def test_without_a_key_the_screen_stays_and_says_how_to_go_on(stage: Stage) -> None:
@@ -58,7 +66,7 @@ async def test_keys_pressed_while_an_approval_appears_approve_nothing_and_later_
         assert not screen.approval.display
 
 
-async def test_a_denial_tells_the_model_the_words_and_a_rule_for_the_session_is_not_asked_for_again(
+async def test_the_model_is_told_a_denials_words_and_another_mode_and_a_rule_for_the_session_is_not_asked_for_again(
     stage: Stage,
 ) -> None:
     file = stage.project / "a.txt"
@@ -76,11 +84,18 @@ async def test_a_denial_tells_the_model_the_words_and_a_rule_for_the_session_is_
         await screen.say("change it twice")
         await screen.asked()
         await screen.pilot.press("s")
-        await screen.until(lambda: screen.shows("Done."))
+        await screen.until(lambda: screen.shows("Done.") and screen.state == "idle")
         assert file.read_text() == "three\n"
+        await screen.pilot.press("shift+tab")
+        await screen.until(lambda: screen.main.session.standing.permission_mode == "edits")
+        stage.server.script(say("Two."))
+        await screen.ask("two")
+        assert "hold from now on: reading files and editing" in stage.server.requests[-1].last["content"]
 
 
-async def test_a_question_is_answered_by_an_option_by_words_or_by_several_of_both(stage: Stage) -> None:
+async def test_a_question_is_answered_by_an_option_by_words_or_by_several_of_both_and_calls_who_looks_away(
+    stage: Stage,
+) -> None:
     one = {"question": "Which?", "options": ["red", "green"]}
     options = [{"label": "red", "description": "as roses"}, "green", {"label": "blue"}]
     several = {"question": "Which of them?", "options": options, "several": True}
@@ -104,6 +119,22 @@ async def test_a_question_is_answered_by_an_option_by_words_or_by_several_of_bot
         await screen.until(lambda: screen.shows("Good."))
         answers = [request.last["content"] for request in stage.server.requests[1:]]
         assert answers == ["green", "blue", "red\nblue\nand teal"]
+        # Unless they come back first.
+        stage.server.script(call("Ask", one, id="c4"), say("Red."))
+        screen.app.post_message(events.AppBlur())
+        await screen.say("go")
+        await screen.questioned("c4")
+        await screen.until(lambda: screen.app.calls)
+        assert screen.main.activity.rests
+        screen.app.post_message(events.AppFocus())
+        await screen.until(lambda: not screen.app.calls)
+        screen.app.post_message(events.AppBlur())
+        await screen.pilot.press("enter")
+        await screen.until(lambda: screen.shows("Red.") and screen.app.calls)
+        # As if the ten seconds were over: it goes out at once.
+        screen.app.clock = lambda: float("inf")
+        screen.app.call_for_attention("kimi-code is done")
+        await screen.until(lambda: not screen.app.calls)
 
 
 class Held:
@@ -161,17 +192,6 @@ async def test_a_failing_provider_is_a_countdown_that_can_be_skipped(stage: Stag
         await screen.until(lambda: screen.shows("Back."))
 
 
-async def test_shift_tab_changes_the_mode_and_the_model_is_told(stage: Stage) -> None:
-    stage.server.script(say("One."), say("Two."))
-    async with stage.open(permission_mode="ask") as screen:
-        await screen.ready()
-        await screen.ask("one")
-        await screen.pilot.press("shift+tab")
-        assert screen.main.session.standing.permission_mode == "edits"
-        await screen.ask("two")
-        assert "hold from now on: reading files and editing" in stage.server.requests[1].last["content"]
-
-
 async def test_a_command_of_the_users_own_runs_and_is_told_and_a_note_goes_into_the_instructions(stage: Stage) -> None:
     (stage.project / "AGENTS.md").write_text("- be kind")
     stage.server.script(say("I see."))
@@ -191,7 +211,9 @@ async def test_a_command_of_the_users_own_runs_and_is_told_and_a_note_goes_into_
         assert (stage.project / "AGENTS.md").read_text() == "- use tabs\n"
 
 
-async def test_commands_complete_run_and_say_what_is_wrong(stage: Stage) -> None:
+async def test_commands_complete_run_and_say_what_is_wrong_and_a_goal_for_many_comes_with_words_on_how(
+    stage: Stage,
+) -> None:
     stage.server.script(say("Hi."))
     async with stage.open() as screen:
         await screen.ready()
@@ -216,21 +238,35 @@ async def test_commands_complete_run_and_say_what_is_wrong(stage: Stage) -> None
         await screen.pilot.press("escape")
         await screen.say("/model fake-2")
         await screen.until(lambda: screen.main.session.standing.model == "fake-2")
+        await screen.say("/swarm off")
+        await screen.until(lambda: screen.shows("off, the model has none"))
+        stage.server.script(say("Reached."))
+        await screen.ask("/swarm port the tests")
+    asked = stage.server.requests[-1]
+    assert "serial is better" in str(asked.last["content"])
+    assert "Cut by files" in str(asked.last["content"])
+    assert {"Agent", "Swarm"} <= {tool["function"]["name"] for tool in asked.body["tools"]}
 
 
-async def test_a_prompt_on_the_command_line_is_sent_at_once_and_compaction_replaces_it(stage: Stage) -> None:
-    stage.server.script(say("Hi."), say("## Goal\nTo greet."), say("Again."))
-    async with stage.open(prompt="hello") as screen:
+async def test_a_prompt_on_the_command_line_is_sent_at_once_on_any_size_and_compaction_replaces_it(
+    stage: Stage,
+) -> None:
+    stage.server.script(say("A **wide** answer, 你好, " * 20), say("## Goal\nTo greet."), say("Again."))
+    async with stage.open(prompt="hello", size=(40, 12)) as screen:
         await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
         await screen.until(lambda: screen.shows("hello"))
+        for size in ((300, 60), (80, 24), (40, 10)):
+            await screen.pilot.resize_terminal(*size)
+            await screen.pilot.pause()
+        await screen.until(lambda: screen.shows("wide"))
         await screen.say("/compact")
         await screen.until(lambda: len(stage.server.requests) == 2 and screen.state == "idle")
         await screen.ask("go on")
         assert "To greet." in str(stage.server.requests[2].messages)
 
 
-async def test_history_drafts_and_pastes(stage: Stage) -> None:
-    stage.server.script(say("Read."))
+async def test_history_drafts_and_what_was_said_are_there_again_and_new_begins_another(stage: Stage) -> None:
+    stage.server.script(say("The answer is 42."), say("Still 42."))
     long = "\n".join(f"line {number}" for number in range(10))
     async with stage.open() as screen:
         await screen.ready()
@@ -243,21 +279,14 @@ async def test_history_drafts_and_pastes(stage: Stage) -> None:
         assert stage.server.requests[0].last["content"].endswith("see" + long)
         screen.main.prompt.replace_text("half a tho")
         screen.main.prompt.save_draft()
-    async with stage.open() as screen:
+        first = screen.main.session.id
+    async with stage.open(which=Which(newest=True)) as screen:
         await screen.until(lambda: screen.main.prompt.text == "half a tho")
+        await screen.until(lambda: screen.main.prompt.remembers)
         await screen.pilot.press("up")
         assert screen.main.prompt.text == "see" + long
         await screen.pilot.press(*["up"] * 9, "down", *["down"] * 9)
         assert screen.main.prompt.text == "half a tho"
-
-
-async def test_a_resumed_session_shows_what_was_said_and_new_begins_another(stage: Stage) -> None:
-    stage.server.script(say("The answer is 42."), say("Still 42."))
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.ask("what is it?")
-        first = screen.main.session.id
-    async with stage.open(which=Which(newest=True)) as screen:
         await screen.ready()
         await screen.until(lambda: screen.shows("The answer is 42."))
         await screen.ask("sure?")
@@ -288,59 +317,3 @@ async def test_the_users_keys_replace_ours_paths_complete_and_ctrl_c_clears_and_
         assert screen.main.prompt.text == ""
         await screen.pilot.press("ctrl+c", "ctrl+c")
         await screen.until(lambda: screen.app.return_value == 0)
-
-
-async def test_the_same_screen_from_forty_to_three_hundred_columns(server: FakeServer, stage: Stage) -> None:
-    server.script(say("A **wide** answer, 你好, " * 20))
-    async with stage.open(size=(40, 12)) as screen:
-        await screen.ready()
-        await screen.ask("hello")
-        for size in ((300, 60), (80, 24), (40, 10)):
-            await screen.pilot.resize_terminal(*size)
-            await screen.pilot.pause()
-        await screen.until(lambda: screen.shows("wide"))
-
-
-async def test_keys_act_in_the_order_they_were_typed_however_fast(stage: Stage) -> None:
-    stage.server.script(say("One."), say("Two."))
-    async with stage.open() as screen:
-        await screen.ready()
-        for character in "first\rsecond\r/cost\r":
-            name = {"\r": "enter", "/": "slash"}.get(character, character)
-            screen.app.post_message(events.Key(name, character))
-        await screen.until(lambda: screen.turns == 2 and screen.state == "idle")
-        await screen.until(lambda: screen.shows("tokens ·"))
-        assert [request.last["content"].split("\n")[-1] for request in stage.server.requests] == ["first", "second"]
-
-
-async def test_a_goal_for_many_is_put_to_the_model_with_the_words_on_how(stage: Stage) -> None:
-    stage.server.script(say("Reached."))
-    async with stage.open() as screen:
-        await screen.ready()
-        await screen.say("/swarm off")
-        await screen.until(lambda: screen.shows("off, the model has none"))
-        await screen.ask("/swarm port the tests")
-    first = stage.server.requests[0]
-    assert "serial is better" in str(first.last["content"])
-    assert "Cut by files" in str(first.last["content"])
-    assert {"Agent", "Swarm"} <= {tool["function"]["name"] for tool in first.body["tools"]}
-
-
-async def test_somebody_who_looks_away_for_long_is_called_unless_they_come_back_first(stage: Stage) -> None:
-    stage.server.script(call("Ask", {"question": "Which?", "options": ["red", "green"]}), say("Red."))
-    async with stage.open() as screen:
-        await screen.ready()
-        screen.app.post_message(events.AppBlur())
-        await screen.say("go")
-        await screen.questioned()
-        await screen.until(lambda: screen.app.calls)
-        assert screen.main.activity.rests
-        screen.app.post_message(events.AppFocus())
-        await screen.until(lambda: not screen.app.calls)
-        screen.app.post_message(events.AppBlur())
-        await screen.pilot.press("enter")
-        await screen.until(lambda: screen.shows("Red.") and screen.app.calls)
-        # As if the ten seconds were over: it goes out at once.
-        screen.app.clock = lambda: float("inf")
-        screen.app.call_for_attention("kimi-code is done")
-        await screen.until(lambda: not screen.app.calls)

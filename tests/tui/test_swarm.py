@@ -100,9 +100,11 @@ async def test_the_panel_shows_who_does_what_while_a_swarm_runs_and_goes_with_it
     assert (stage.project / "c.txt").read_text() == "better\n"
 
 
-async def test_an_agent_is_opened_and_steered_by_the_keyboard(stage: Stage) -> None:
+async def test_by_the_keyboard_an_agent_is_opened_and_steered_and_the_graph_and_the_timeline_are_shown(
+    stage: Stage,
+) -> None:
     settings(stage)
-    agents = Agents(stage, task("a"), task("b"), held=("b",))
+    agents = Agents(stage, task("a"), task("b", needs=["a"]), held=("b",))
     async with stage.open() as screen:
         await started(screen, lambda text: "1/2 done" in text)
         await screen.pilot.press("f2")
@@ -112,6 +114,15 @@ async def test_an_agent_is_opened_and_steered_by_the_keyboard(stage: Stage) -> N
         await screen.until(lambda: chosen(screen) == "a")
         await screen.pilot.press("right")
         await screen.until(lambda: chosen(screen) == "b")
+        await screen.pilot.press("g")
+        await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
+        body = screen.app.screen.query_one("#swarm-body", LinesView)
+        await screen.until(lambda: "← a" in text_of(body))
+        assert [line.text.index(name) for line, name in zip(body.lines, "ab", strict=True)] == [5, 7]
+        await screen.pilot.press("t")
+        await screen.until(lambda: "critical path" in text_of(body))
+        await screen.pilot.press("escape")
+        await screen.until(lambda: screen.app.screen is screen.main)
         await screen.pilot.press("o")
         await screen.until(lambda: isinstance(screen.app.screen, AgentScreen))
         view = screen.app.screen.query_one(TranscriptView)
@@ -125,6 +136,12 @@ async def test_an_agent_is_opened_and_steered_by_the_keyboard(stage: Stage) -> N
         await screen.until(lambda: view.find("b is better now"))
         await screen.pilot.press("escape")
         await screen.until(lambda: screen.state == "idle")
+        # After its end, too.
+        await screen.say("/swarm")
+        await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
+        body = screen.app.screen.query_one("#swarm-body", LinesView)
+        await screen.until(lambda: "speed-up" in text_of(body))
+        assert any("█" in line.text for line in body.lines)
 
 
 async def test_a_kill_takes_two_presses_and_the_others_go_on(stage: Stage) -> None:
@@ -143,30 +160,6 @@ async def test_a_kill_takes_two_presses_and_the_others_go_on(stage: Stage) -> No
         await screen.until(lambda: screen.state == "idle")
     assert (stage.project / "a.txt").read_text() == "better\n"
     assert (stage.project / "b.txt").read_text() == "old\n"
-
-
-async def test_the_graph_shows_needs_and_the_timeline_is_reopened_after_the_end(stage: Stage) -> None:
-    settings(stage)
-    agents = Agents(stage, task("a"), task("b", needs=["a"]), held=("b",))
-    async with stage.open() as screen:
-        await started(screen, lambda text: "1/2 done" in text)
-        await screen.pilot.press("f2")
-        await screen.until(lambda: panel(screen).has_focus and chosen(screen) and "o open" in text_of(panel(screen)))
-        await screen.pilot.press("g")
-        await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
-        body = screen.app.screen.query_one("#swarm-body", LinesView)
-        await screen.until(lambda: "← a" in text_of(body))
-        assert [line.text.index(name) for line, name in zip(body.lines, "ab", strict=True)] == [5, 7]
-        await screen.pilot.press("t")
-        await screen.until(lambda: "critical path" in text_of(body))
-        await screen.pilot.press("escape")
-        agents.let_go()
-        await screen.until(lambda: screen.state == "idle")
-        await screen.say("/swarm")
-        await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
-        body = screen.app.screen.query_one("#swarm-body", LinesView)
-        await screen.until(lambda: "speed-up" in text_of(body))
-        assert any("█" in line.text for line in body.lines)
 
 
 async def test_a_plan_to_approve_is_a_list_to_read_and_denied_with_words_starts_nobody(stage: Stage) -> None:
