@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from textual import events, on
 from textual.app import App
 from textual.driver import Driver
-from textual.timer import Timer
 from textual.worker import WorkerFailed
 
 from kimi_code.tui import terminal, theme
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.screens.main import MainScreen
 from kimi_code.tui.stylesheet import SharedStylesheet
+from kimi_code.tui.timing import after
 from kimi_code.tui.widgets.transcript import TranscriptView
 
 _AWAY = 10.0  # seconds without the focus after which somebody is not just looking something up
@@ -47,7 +47,7 @@ class KimiApp(App[int], inherit_bindings=False):
         super().__init__()
         self._dark = dark
         self._left_at: float | None = None  # None while somebody looks
-        self._calling: Timer | None = None
+        self._calling: asyncio.TimerHandle | None = None
         self.clock = time.monotonic
         self._working: bool | None = None
         self.crash: Exception | None = None
@@ -108,11 +108,11 @@ class KimiApp(App[int], inherit_bindings=False):
     def call_for_attention(self, words: str) -> None:
         """A bell and a notification, once nobody has looked for a while; "" when that is needed no more."""
         if self._calling is not None:
-            self._calling.stop()
+            self._calling.cancel()
         self._calling = None
         if words and self._left_at is not None and self._host.preferences.notify:
-            wait = max(_AWAY - (self.clock() - self._left_at), 0.001)
-            self._calling = self.set_timer(wait, lambda: self._notify(f"{words}: {self._host.folder.name}"))
+            wait = max(_AWAY - (self.clock() - self._left_at), 0.0)
+            self._calling = after(wait, self, lambda: self._notify(f"{words}: {self._host.folder.name}"))
 
     @property
     def calls(self) -> bool:

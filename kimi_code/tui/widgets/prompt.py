@@ -1,11 +1,11 @@
 """The prompt: several lines, history, chips for pastes; Enter is the screen's to act on."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from textual import events
 from textual.message import Message
-from textual.timer import Timer
 from textual.widgets import TextArea
 
 from kimi_code.tui.input.history import Draft, History
@@ -13,6 +13,7 @@ from kimi_code.tui.input.images import Images, images_in
 from kimi_code.tui.input.pastes import Pastes
 from kimi_code.tui.input.vim import Mode, Vim, location_of, offset_of
 from kimi_code.tui.keys import actions
+from kimi_code.tui.timing import after
 
 _DRAFT_AGE = 0.5  # seconds after which what was typed is on the disk, also while the typing goes on
 
@@ -76,7 +77,7 @@ class Prompt(TextArea):
         self.folder = Path()  # that relative paths are below
         self._history: History | None = None
         self._draft: Draft | None = None
-        self._saving: Timer | None = None  # runs while what is on the disk is not what is here
+        self._saving: asyncio.TimerHandle | None = None  # runs while what is on the disk is not what is here
         self.list_is_open: Callable[[], bool] = lambda: False
 
     def remember_in(self, folder: Path) -> None:
@@ -132,7 +133,7 @@ class Prompt(TextArea):
     def save_draft(self) -> None:
         """Keep what is written, so that a crash does not lose it."""
         if self._saving is not None:
-            self._saving.stop()
+            self._saving.cancel()
             self._saving = None
         if self._draft is not None:
             self._draft.save(self._pastes.unfold(self.text))
@@ -185,7 +186,7 @@ class Prompt(TextArea):
 
     def on_text_area_changed(self) -> None:
         if self._saving is None:
-            self._saving = self.set_timer(_DRAFT_AGE, self.save_draft)
+            self._saving = after(_DRAFT_AGE, self, self.save_draft)
         self.post_message(self.Completing(self.before_caret))
 
     async def _on_paste(self, event: events.Paste) -> None:

@@ -12,6 +12,7 @@ from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.strips.line import FANCY, Line, Span, fit
 from kimi_code.tui.strips.swarm import Place, columns, grid_lines, head_lines, places, urgent
 from kimi_code.tui.swarming import Deed, Left, Wanted
+from kimi_code.tui.timing import after
 from kimi_code.tui.widgets.lines import LinesView
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class SwarmPanel(LinesView, can_focus=True):
         """Something changed; it is seen soon, and not more often than is worth it."""
         if not self._dirty and self.is_attached:
             self._dirty = True
-            self.set_timer(max(self._next - time.monotonic(), 0.001), self._repaint)
+            after(max(self._next - time.monotonic(), 0.001), self, self._repaint)
 
     def _repaint(self) -> None:
         began, worked = time.monotonic(), time.thread_time()

@@ -1,5 +1,6 @@
 """The transcript on the screen: one scrolling canvas of lines, of which only those in sight are made."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from typing import ClassVar, cast
@@ -23,6 +24,7 @@ from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
 from kimi_code.tui.strips.line import ASCII, FANCY, Line, restyle, width_of
 from kimi_code.tui.strips.links import FileLinks
+from kimi_code.tui.timing import after
 
 _FLUSH_EVERY = 1 / 15  # seconds
 _REST = 3  # times as long as a flush worked, from one to the next: a third of the time at most goes into them
@@ -96,7 +98,7 @@ class TranscriptView(ScrollView):
         self._transcript = Transcript(agent=agent)
         self._canvas = Canvas(self._transcript.entries, self._look, self._painter)
         self._dirty: set[int] = set()
-        self._flush_timer: Timer | None = None
+        self._flushing: asyncio.TimerHandle | None = None
         self._next_flush = 0.0
         self._ticker: Timer | None = None
         self._following = True
@@ -112,8 +114,8 @@ class TranscriptView(ScrollView):
         changed = self._transcript.apply(record)
         if changed:
             self._dirty.update(changed)
-            if self._flush_timer is None and self.is_attached:
-                self._flush_timer = self.set_timer(max(self._next_flush - time.monotonic(), _SOON), self._flush)
+            if self._flushing is None and self.is_attached:
+                self._flushing = after(max(self._next_flush - time.monotonic(), _SOON), self, self._flush)
 
     def load(self, records: Iterable[Record]) -> None:
         """Show a whole journal in place of what is shown; the end is in sight."""
@@ -287,7 +289,7 @@ class TranscriptView(ScrollView):
 
     def _flush(self) -> None:
         began, worked = time.monotonic(), time.thread_time()
-        self._flush_timer = None
+        self._flushing = None
         self._canvas.changed(self._dirty)
         self._dirty.clear()
         self.flushes += 1
