@@ -123,7 +123,8 @@ def _kinds(messages: bytes) -> Iterator[tuple[str, str]]:
 
 def is_marked(content: bytes) -> bool:
     """Whether a conflict still stands in the text of a file."""
-    return any(line.rstrip(b"\r") in (MARKS[0], MARKS[3]) for line in content.split(b"\n"))
+    told = {MARKS[0], MARKS[1], MARKS[3]}  # the third is a heading's line in many texts
+    return any(line.rstrip(b"\r") in told for line in content.split(b"\n"))
 
 
 # --- Into the user's tree -------------------------------------------------------------------------------------------

@@ -105,9 +105,15 @@ def _shown(conflict: Conflict) -> Iterator[str]:
     """What does not go together: the marked parts of the file, or each side of it."""
     if conflict.marked is not None:
         text = conflict.marked.content.decode(errors="replace")
-        for first, part in _marked_parts(text.splitlines()):
+        left = 2 * _SIDE
+        for first, part in _marked_parts([line.rstrip("\r") for line in text.split("\n")]):
+            if left <= 0:
+                yield "And more: search for the first mark."
+                return
+            shown = "\n".join(part)[:_SIDE]
+            left -= len(shown)
             yield f"From line {first}:"
-            yield _fence("\n".join(part)[:_SIDE])
+            yield _fence(shown)
         return
     sides = (
         ("Before both", conflict.base),

@@ -17,7 +17,7 @@ from kimi_code.errors import CheckpointError
 from kimi_code.repo.checkouts.frozen import alternates
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.checkpoints.ledger import Doorway
-from kimi_code.repo.merge import Applied, apply, merge
+from kimi_code.repo.merge import Applied, apply, is_marked, merge
 from kimi_code.repo.shadow import Shadow, build
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Entry, Trees
@@ -286,3 +286,9 @@ async def test_a_kill_at_any_point_leaves_all_or_nothing_and_the_next_command_cl
             at, number = (1 - at if done else at), number + 9
     assert look(scene.top) == looks[1 - at]
     assert outcomes == {True, False}
+
+
+def test_a_conflict_stands_as_long_as_any_mark_of_it_does_and_a_heading_is_none() -> None:
+    assert is_marked(b"one\r\n||||||| before both\r\ntwo\r\n")
+    assert is_marked(b">>>>>>> to be merged")
+    assert not is_marked(b"Heading\n=======\n")
