@@ -328,15 +328,15 @@ async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) 
             return _Go()
         case AllowEdited(text=text) if (params := prepared.params.edited(text.strip())) is not None:
             return _instead(prepared, params, policy)
+        case Deny(words=words, by="program"):
+            return _denied(prepared, f"{verdict.reason}; {words}")
+        case Deny(words=words) | Answer(text=words) | AllowHunks(ids=(), words=words):
+            return _declined(prepared, words)
         case AllowHunks() | AllowEdited() as reply:
             approved = fit(approval, reply)
             if isinstance(approved, str):
-                return _denied(prepared, f"{verdict.reason}; {approved}")
+                return _denied(prepared, approved)
             return _Go(approved=approved)
-        case Deny(words=words):
-            return _denied(prepared, f"{verdict.reason}; {words}" if words else f"{verdict.reason}; the user said no")
-        case Answer(text=text):
-            return _denied(prepared, f"{verdict.reason}; the user said: {text}")
 
 
 def _instead(prepared: Prepared, params: Params, policy: Policy) -> _Go | CallOutcome:
@@ -367,6 +367,12 @@ def _remember(scope: CallScope, rules: Sequence[str], *, for_good: bool) -> None
 def _denied(prepared: Prepared, reason: str) -> CallOutcome:
     text = f"Denied: {reason}. It was not done. Do not try to reach the same by another way; go on without it."
     return CallOutcome(prepared.call, prepared.title, "denied", text, reason)
+
+
+def _declined(prepared: Prepared, words: str) -> CallOutcome:
+    """The user said no. Their words, if there are any, are what to do now: nothing of ours may contradict them."""
+    then = f": {words}\nIt was not done. Do as they say." if words else ". It was not done. Go on without it."
+    return CallOutcome(prepared.call, prepared.title, "denied", f"The user said no{then}", words or "the user said no")
 
 
 def _first_line(text: str, title: str) -> str:

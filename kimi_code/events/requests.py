@@ -81,9 +81,13 @@ class AllowEdited:
 
 @frozen
 class Deny:
-    """Reply to an Approval or a Question: do not; `words` are for the model."""
+    """Reply to an Approval or a Question: do not; `words` are for the model.
+
+    A user's words say what to do instead; the program's, for want of a user, why it is not done.
+    """
 
     words: str = ""
+    by: Literal["user", "program"] = "user"
     kind: Literal["deny"] = "deny"
 
 

@@ -48,6 +48,7 @@ OutputFormat = Literal["text", "json", "jsonl"]
 # Between a second signal and the end: commands are killed without grace meanwhile.
 _LAST_MOMENT = 0.3
 _NOBODY = "nobody can approve it in this run"
+_SHOWN = Deny("The diff was only shown.", by="program")
 _EXIT: dict[Outcome, int] = {
     Outcome.DONE: ExitCode.DONE,
     Outcome.FAILED: ExitCode.FAILED,
@@ -152,11 +153,11 @@ class Run:
         if isinstance(request, Approval):
             if not request.tool:
                 # Of a turn under review, or of a swarm.
-                return Allow() if self.diff is not None and self.diff.apply else Deny("The diff was only shown.")
+                return Allow() if self.diff is not None and self.diff.apply else _SHOWN
             self._rules.extend(request.rules)
             if request.tool == "Swarm":  # a plan; the call itself is told as one that failed
                 self._denied.append(DeniedCall("Swarm", request.title, _NOBODY))
-        return Deny(_NOBODY)
+        return Deny(_NOBODY, by="program")
 
     def _reviewed(self) -> Reviewed | None:
         """The turn's diff for the result; read, and written where it was asked for, while the session has it."""

@@ -81,7 +81,7 @@ class Requests:
         request_id = f"r{self._count}"
         slot: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._slots[request_id] = slot
-        answer: Reply = Deny("withdrawn")
+        answer: Reply = Deny("withdrawn", by="program")
         try:
             self.publish(RequestOpened(request_id, request), agent)
             answer = await slot

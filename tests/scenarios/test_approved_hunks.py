@@ -62,7 +62,7 @@ async def test_all_hunks_are_the_whole_edit(lab: Lab) -> None:
 
 async def test_no_hunk_is_a_denial_with_its_words(lab: Lab) -> None:
     await reviewed(lab, lambda _: AllowHunks((), "Leave this file alone."))
-    assert "Denied: every edit is reviewed; Leave this file alone." in told(lab)
+    assert told(lab) == "The user said no: Leave this file alone.\nIt was not done. Do as they say."
     assert (lab.project / "a.txt").read_text() == TWENTY
 
 

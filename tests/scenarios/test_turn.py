@@ -100,7 +100,7 @@ async def test_an_edit_between_two_reads_is_seen_by_the_second(lab: Lab) -> None
         ('{"pth": "a"}', "path"),
         ('{"path": "a", "ofset": 3}', "ofset"),
         ('{"path": {"x": 1}}', "path"),
-        ("[" * 100_000, "nested too deeply"),
+        pytest.param("[" * 100_000, "nested too deeply", id="100,000 brackets"),
     ],
 )
 async def test_arguments_that_do_not_fit_come_back_as_words(lab: Lab, arguments: str, words: str) -> None:

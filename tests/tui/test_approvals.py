@@ -70,8 +70,7 @@ async def test_hunks_are_taken_one_by_one_split_left_all_or_left_to_be_decided_a
         await screen.pilot.press("space", "j", "space", "enter", *"no", "enter")
         await ended(screen, "As you wish.")
         assert file.read_text() == TWENTY
-        assert "Denied: " in last_result(stage)
-        assert "; no. It was not done" in last_result(stage)
+        assert last_result(stage) == "The user said no: no\nIt was not done. Do as they say."
         # Esc leaves the hunks, and interrupts nothing.
         await asked_to_edit(stage, screen, "All.")
         await screen.pilot.press("j", "escape")
