@@ -35,8 +35,9 @@ from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import HeldCheckpoints, open_checkpoints, open_snapshots, tidy_if_due
 from kimi_code.session.codec import Lines
 from kimi_code.session.journal import Journal
+from kimi_code.session.requests import Requests
 from kimi_code.session.resume import Resumed, resume
-from kimi_code.session.session import Requests, Session
+from kimi_code.session.session import Session
 from kimi_code.session.store import SessionMeta, Store
 from kimi_code.tools.background import Background
 from kimi_code.tools.files import FileMemory

@@ -22,7 +22,7 @@ from kimi_code.repo.workspace import Workspace
 from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import open_snapshots
-from kimi_code.session.session import Requests
+from kimi_code.session.requests import Requests
 from kimi_code.session.store import SessionMeta
 from kimi_code.session.swarms import SWARMS, Account, SwarmMode, folder_of
 from kimi_code.swarm.offer import offered
