@@ -1,7 +1,6 @@
 """Settings + a folder -> a Session: the wiring diagram, as code. The only module that knows everyone."""
 
 import asyncio
-import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -74,7 +73,7 @@ async def open_session(opening: Opening) -> Assembled:
             hint="Leave one of them out; in the copy, edits and confined commands need no approval anyway.",
         )
     root = git.find_root(opening.cwd)
-    boundary, rules = _boundary(opening, root), _rules(settings)
+    boundary, rules = _boundary(opening), _rules(settings)
     await _check_commit(opening)
     resumed = _resumed(opening)
     meta = resumed.meta if resumed else Store(settings.data_dir).create()
@@ -239,15 +238,11 @@ def _unconfined(sandbox: Sandbox) -> str:
     )
 
 
-def _boundary(opening: Opening, root: Path | None) -> Boundary:
+def _boundary(opening: Opening) -> Boundary:
     cwd = opening.cwd
     if cwd == Path(cwd.anchor):
         raise UsageError(f"{cwd} is no project folder.", hint="Go to your project, or name it: -C DIR.")
-    roots, home = [cwd], Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home raises where there is none)
-    # The whole repository is the workspace, unless it holds the home folder: dotfiles are not a project.
-    if root is not None and root != cwd and root not in (home, *home.parents):
-        roots.append(root)
-    roots += [folder for folder in opening.settings.add_dirs if folder not in roots]
+    roots = dict.fromkeys((cwd, git.find_project(cwd), *opening.settings.add_dirs))
     return Boundary(tuple(roots), (opening.settings.data_dir, opening.config_dir))
 
 

@@ -80,7 +80,7 @@ def find_places(env: Mapping[str, str], cwd: Path) -> Places:
 
 
 def _expanded(path: str) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises where there is no such home)
+    return Path(os.path.expanduser(path))
 
 
 def _home(env: Mapping[str, str]) -> Path:

@@ -92,7 +92,7 @@ def present(places: Iterable[str]) -> Iterator[Path]:
 def homes(env: Mapping[str, str]) -> tuple[Path, ...]:
     """The user's home folder by every way it is known; for root everybody's, as root reads them all."""
     found = [Path(env["HOME"])] if env.get("HOME") else []
-    found.append(Path.home())
+    found.append(Path(os.path.expanduser("~")))
     if hasattr(os, "getuid"):
         import pwd
 

@@ -177,7 +177,7 @@ def machine(wanted: Wanted) -> str:
     facts = [__version__, wanted, str(os.geteuid()), sys.executable, os.uname().release]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/mnt", "/proc/self/ns/user"):
         try:
-            facts.append(os.readlink(path) if "/ns/" in path else Path(path).read_text().strip())  # noqa: PTH115
+            facts.append(str(Path(path).readlink()) if "/ns/" in path else Path(path).read_text().strip())
         except OSError:
             facts.append("")
     for program in bwraps():
@@ -364,7 +364,7 @@ class Sandbox:
         return self._private
 
     def _writable_caches(self) -> list[Path]:
-        home = Path(self.environment.get("HOME", "") or Path.home())
+        home = Path(self.environment.get("HOME") or os.path.expanduser("~"))
         path = self.environment.get("PATH", os.defpath)
         chosen = [Path(os.path.realpath(folder)) for folder in self.caches]
         for name, program in CACHES.items():
