@@ -104,6 +104,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     import os
     import sys
 
+    from kimi_code.cli.output import say
     from kimi_code.config import find_places, load
     from kimi_code.headless.stdin import read_prompt
 
@@ -115,7 +116,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     schema = _read_schema(flags.output_schema, cwd)
     plan = _read_plan(flags.swarm_plan, cwd)
     left = _find_left(flags.swarm_resume, settings, cwd)
-    prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
+    prompt = read_prompt(flags.prompt, lambda text: say(f"kimi-code: {text}", to=sys.stderr))
 
     async def open_session() -> "Opened":
         from kimi_code import assembly
