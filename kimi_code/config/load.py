@@ -192,7 +192,7 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
             draft.put(key, CheckpointSettings(**given), str(path))
         elif key == "checkouts":
             names = value.model_dump(include={"linked", "copied"}, exclude_none=True)
-            draft.put(key, CheckoutSettings(**{list: tuple(given) for list, given in names.items()}), str(path))
+            draft.put(key, CheckoutSettings(**{name: tuple(given) for name, given in names.items()}), str(path))
         elif key in _RULE_LISTS:
             draft.extend(key, value, str(path))
         elif key == "screen":

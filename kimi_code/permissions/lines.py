@@ -116,9 +116,9 @@ class _Judge:
         self.folders: tuple[Path, ...] | None = (self.files.boundary.roots[0],)
         self.settled = True  # nothing but `cd` has come before
 
-    def judge(self, line: Line, command: str, depth: int = 0) -> Iterator[Part]:
+    def judge(self, line: Line, command: str) -> Iterator[Part]:
         for item in line.items:
-            yield from self._redirect(item) if isinstance(item, Redirect) else self._command(item, depth)
+            yield from self._redirect(item) if isinstance(item, Redirect) else self._command(item, 0)
         if line.unknown:
             yield self._unknown(command, line.unknown, confinable=not line.broken)
 
