@@ -43,7 +43,7 @@ from kimi_code.tools.files import FileMemory
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 from kimi_code.wiring.copies import freeze_tree
-from kimi_code.wiring.models import choose_model
+from kimi_code.wiring.models import Models, choose_model
 from kimi_code.wiring.opening import Opening
 from kimi_code.wiring.prefaces import describe_permissions, describe_session
 from kimi_code.wiring.swarms import Surrounding, Swarms, find_types
@@ -81,8 +81,9 @@ async def open_session(opening: Opening) -> Assembled:
     choice, notices = await choose_model(settings)
     scrubber = Scrubber(settings.secrets)
     tree = root or opening.cwd
-    swarms = Swarms(opening, scrubber, find_types(opening, tree))
-    model = swarms.model(choice)
+    models = Models(settings, scrubber)
+    model = models.use(choice)
+    swarms = Swarms(opening, models, find_types(opening, tree))
     bus = Bus(last_seq=resumed.last_seq if resumed else 0)
     requests = Requests(bus.publish)
     background = Background()
@@ -164,7 +165,7 @@ async def open_session(opening: Opening) -> Assembled:
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
         swarms=swarms,
-        make_model=lambda name: swarms.model(choose(replace(settings, model=name))),
+        make_model=lambda name: models.use(choose(replace(settings, model=name))),
         closers=(
             background.close,
             first_map.close,
