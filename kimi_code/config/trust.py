@@ -81,7 +81,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         elif entry.is_file():
             yield Path(entry.path)
         else:
-            raise ConfigError(f"{entry.path} is neither a file nor a folder.")
+            raise ConfigError(
+                f"{entry.path} is neither a file nor a folder.", hint="Remove it: nobody could look into it."
+            )
 
 
 class Trust:

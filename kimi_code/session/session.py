@@ -253,9 +253,7 @@ class Session:
         from kimi_code.repo.checkpoints.checkpoint_log import without
         from kimi_code.session.rewind import Wish
 
-        if self._agent.checkpoints is None:
-            raise KimiError("There are no checkpoints in this session.")
-        states = await self._agent.checkpoints().turns(self.id)
+        states = await self._rewinder().checkpoints.turns(self.id)
         count = sum(state.turn >= turn and bool(without(scope, state.undone)) for state in states)
         return await self.undo(Wish(count, self.id, scope=scope))
 
@@ -263,7 +261,7 @@ class Session:
         from kimi_code.session.rewind import Conversation, Rewinder
 
         if self._agent.checkpoints is None:
-            raise KimiError("There are no checkpoints in this session.")
+            raise KimiError("There are no checkpoints in this session, so nothing can be put back.")
         own = {self.id: Conversation(self._chronicle.history, self._bus.publish)}
         store = Store(self._chronicle.meta.path.parent.parent)
         return Rewinder(self._agent.checkpoints(), store, self._to_line, own)
