@@ -1,7 +1,6 @@
 """Settings + a folder -> a Session: the wiring diagram, as code. The only module that knows everyone."""
 
 import asyncio
-import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -35,15 +34,16 @@ from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import HeldCheckpoints, open_checkpoints, open_snapshots, tidy_if_due
 from kimi_code.session.codec import Lines
 from kimi_code.session.journal import Journal
+from kimi_code.session.requests import Requests
 from kimi_code.session.resume import Resumed, resume
-from kimi_code.session.session import Requests, Session
+from kimi_code.session.session import Session
 from kimi_code.session.store import SessionMeta, Store
 from kimi_code.tools.background import Background
 from kimi_code.tools.files import FileMemory
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 from kimi_code.wiring.copies import freeze_tree
-from kimi_code.wiring.models import choose_model
+from kimi_code.wiring.models import Models, choose_model
 from kimi_code.wiring.opening import Opening
 from kimi_code.wiring.prefaces import describe_permissions, describe_session
 from kimi_code.wiring.swarms import Surrounding, Swarms, find_types
@@ -73,7 +73,7 @@ async def open_session(opening: Opening) -> Assembled:
             hint="Leave one of them out; in the copy, edits and confined commands need no approval anyway.",
         )
     root = git.find_root(opening.cwd)
-    boundary, rules = _boundary(opening, root), _rules(settings)
+    boundary, rules = _boundary(opening), _rules(settings)
     await _check_commit(opening)
     resumed = _resumed(opening)
     meta = resumed.meta if resumed else Store(settings.data_dir).create()
@@ -81,8 +81,9 @@ async def open_session(opening: Opening) -> Assembled:
     choice, notices = await choose_model(settings)
     scrubber = Scrubber(settings.secrets)
     tree = root or opening.cwd
-    swarms = Swarms(opening, scrubber, find_types(opening, tree))
-    model = swarms.model(choice)
+    models = Models(settings, scrubber)
+    model = models.use(choice)
+    swarms = Swarms(opening, models, find_types(opening, tree))
     bus = Bus(last_seq=resumed.last_seq if resumed else 0)
     requests = Requests(bus.publish)
     background = Background()
@@ -164,7 +165,7 @@ async def open_session(opening: Opening) -> Assembled:
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
         swarms=swarms,
-        make_model=lambda name: swarms.model(choose(replace(settings, model=name))),
+        make_model=lambda name: models.use(choose(replace(settings, model=name))),
         closers=(
             background.close,
             first_map.close,
@@ -238,15 +239,11 @@ def _unconfined(sandbox: Sandbox) -> str:
     )
 
 
-def _boundary(opening: Opening, root: Path | None) -> Boundary:
+def _boundary(opening: Opening) -> Boundary:
     cwd = opening.cwd
     if cwd == Path(cwd.anchor):
         raise UsageError(f"{cwd} is no project folder.", hint="Go to your project, or name it: -C DIR.")
-    roots, home = [cwd], Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home raises where there is none)
-    # The whole repository is the workspace, unless it holds the home folder: dotfiles are not a project.
-    if root is not None and root != cwd and root not in (home, *home.parents):
-        roots.append(root)
-    roots += [folder for folder in opening.settings.add_dirs if folder not in roots]
+    roots = dict.fromkeys((cwd, git.find_project(cwd), *opening.settings.add_dirs))
     return Boundary(tuple(roots), (opening.settings.data_dir, opening.config_dir))
 
 

@@ -146,6 +146,14 @@ class Terminal:
         if not done():
             raise AssertionError(f"{key!r} did not count; the screen was:\n" + self.text)
 
+    def leave(self) -> int:
+        """Ctrl+C, then again when that is asked for."""
+        self.type("\x03")
+        # It is shown for two seconds only.
+        self.until(lambda: b"again leaves" in self.raw, "again leaves")
+        self.type("\x03")
+        return self.end()
+
     def end(self) -> int:
         """Wait for the end; returns the exit code."""
         deadline = time.monotonic() + PATIENCE

@@ -266,9 +266,9 @@ def _obey(order: Mapping[str, Any]) -> int:
     os.environ.update(order["env"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-    sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115  (open until the end)
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115  (open until the end)
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, "utf-8", "backslashreplace", closefd=False)  # noqa: SIM115  (open until the end)
     from kimi_code import __main__
 
     sys.argv = [str(__main__.__file__), *order["args"]]
@@ -281,8 +281,8 @@ def _end(code: Any) -> None:
     """What an interpreter does at its end, but for taking all modules apart: that would copy what is shared here."""
     if not isinstance(code, int | None):
         sys.exit(code)
-    threading._shutdown()  # pyright: ignore  (it waits for threads, and has no other name)
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+    threading._shutdown()  # pyright: ignore  (waits for threads; it has no other name)
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  (the same)
     gc.collect()  # what complains when it is dropped does so now
     try:
         sys.stdout.flush()

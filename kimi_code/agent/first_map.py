@@ -140,7 +140,7 @@ def is_huge(root: Path) -> bool:
 
 def is_tiny(root: Path) -> bool:
     """Whether there are but a few files with code, or it is no project at all: the home folder, or one around it."""
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home raises where there is none)
+    home = Path(os.path.expanduser("~"))
     if root == home or root in home.parents:
         return True
     found, folders = 0, [str(root)]

@@ -36,7 +36,10 @@ def show(shell: ShellArgument = None) -> None:
 @app.command()
 def install(shell: ShellArgument = None) -> None:
     """Write the script where the shell finds it; edits no other file."""
-    installed = install_script(shell or _own_shell(), Path.home())
+    home = Path(os.path.expanduser("~"))
+    if not home.is_absolute():
+        raise UsageError("There is no home folder to write to.", hint="`kimi-code completions show` prints the script.")
+    installed = install_script(shell or _own_shell(), home)
     say(f"Written: {installed.file}")
     say(installed.next_step)
 

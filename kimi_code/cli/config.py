@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import fields
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -51,7 +51,7 @@ def rows_of(settings: Settings) -> list[Row]:
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
-        return [str(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return [str(entry) for entry in cast("tuple[object, ...]", value)]
     return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
@@ -75,7 +75,7 @@ def _words(value: object) -> str:
     if value is None or value == "" or value == []:
         return "-"
     if isinstance(value, list):
-        return ", ".join(str(entry) for entry in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ", ".join(map(str, cast("list[object]", value)))
     return str(value)
 
 

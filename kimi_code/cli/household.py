@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kimi_code.cli.run import RunFlags
 from kimi_code.config import Places, ProviderSettings, Settings, is_unconfigured, load
@@ -153,8 +153,9 @@ class LocalHousehold:
                 continue
             old, new = getattr(before, key, None), getattr(after, key, None)
             if isinstance(new, tuple):
-                added = new[len(old) :] if isinstance(old, tuple) else new  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-                lines.append(f"{key}: also {', '.join(str(entry) for entry in added)}")  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+                known = len(cast("tuple[object, ...]", old)) if isinstance(old, tuple) else 0
+                added = cast("tuple[object, ...]", new)[known:]
+                lines.append(f"{key}: also {', '.join(map(str, added))}")
             else:
                 lines.append(f"{key} = {new}" + (f", instead of {old}" if key in before.origins else ""))
         ignored = [text.removeprefix(f"{file}: ") for text in after.warnings if text.startswith(str(file))]

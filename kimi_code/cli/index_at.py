@@ -21,12 +21,10 @@ def cache_folder(cwd: Path) -> Path:
 @asynccontextmanager
 async def index_at(folder: Path) -> "AsyncGenerator[Index]":
     """The index of the repository that `folder` (absolute) is in, or of the folder alone."""
-    from kimi_code.repo.git import find_root
+    from kimi_code.repo.git import find_project
     from kimi_code.repo.index import Index
 
-    root, home = find_root(folder), Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home raises where there is none)
-    # A home folder under version control is not a project.
-    index = Index(root if root is not None and root not in (home, *home.parents) else folder, cache_folder(folder))
+    index = Index(find_project(folder), cache_folder(folder))
     try:
         yield index
     finally:

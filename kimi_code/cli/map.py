@@ -45,7 +45,7 @@ def show_map(
     import asyncio
 
     cwd = working_folder(ctx.find_root().obj)
-    folder = cwd / Path(os.path.expanduser(path or "."))  # noqa: PTH111
+    folder = cwd / Path(os.path.expanduser(path or "."))
     if not folder.is_dir():
         why = "is a file" if folder.exists() else "does not exist"
         raise UsageError(f"{path} {why}.", hint="Name a folder; --focus FILE makes a map about a file.")

@@ -57,6 +57,13 @@ def warn(text: str) -> None:
     say(f"kimi-code: warning: {text}", to=sys.stderr)
 
 
+def confirm(question: str) -> bool:
+    """Ask on standard error; whether the next line of standard input is a yes."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def fail(error: KimiError, argv: Sequence[str]) -> int:
     """Tell why nothing was done; returns the exit code."""
     if isinstance(error, UsageError | ConfigError):

@@ -97,12 +97,12 @@ def test(
 def _boundary(folder: Path) -> "Boundary":
     """The folder and its repository are inside, as in a session."""
     from kimi_code.permissions.paths import Boundary
+    from kimi_code.repo.git import find_project
 
     folder = folder.resolve()
-    root = next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
-    roots = (folder,) if root in (folder, Path.home(), *Path.home().parents) else (folder, root)
     places = find_places(os.environ, folder)
-    return Boundary(roots, (places.data_dir, places.user_file.parent))
+    roots = dict.fromkeys((folder, find_project(folder)))
+    return Boundary(tuple(roots), (places.data_dir, places.user_file.parent))
 
 
 def _decide(command: str, rules: dict[str, list[str]], mode: PermissionMode, boundary: "Boundary") -> "Verdict":

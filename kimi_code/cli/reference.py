@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from kimi_code import errors, events
 from kimi_code.cli.completion_scripts import SCRIPTS
@@ -170,7 +170,7 @@ def _fields(table: Any, defaults: object = None) -> str:
 
 def _default(value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(f"`{entry}`" for entry in value)  # pyright: ignore[reportUnknownVariableType]
+        return ", ".join(f"`{entry}`" for entry in cast("tuple[object, ...]", value))
     return f"`{value}`" if isinstance(value, str | int | float) and value != "" else ""
 
 

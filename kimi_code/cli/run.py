@@ -1,5 +1,6 @@
 """`kimi-code -p`: flags in, one turn, an exit code out."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,9 +102,9 @@ def output_format_of(name: str) -> "OutputFormat":
 
 
 def _prepare(flags: RunFlags) -> _Prepared:
-    import os
     import sys
 
+    from kimi_code.cli.output import say
     from kimi_code.config import find_places, load
     from kimi_code.headless.stdin import read_prompt
 
@@ -115,7 +116,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
     schema = _read_schema(flags.output_schema, cwd)
     plan = _read_plan(flags.swarm_plan, cwd)
     left = _find_left(flags.swarm_resume, settings, cwd)
-    prompt = read_prompt(flags.prompt, lambda text: print(f"kimi-code: {text}", file=sys.stderr, flush=True))  # noqa: T201
+    prompt = read_prompt(flags.prompt, lambda text: say(f"kimi-code: {text}", to=sys.stderr))
 
     async def open_session() -> "Opened":
         from kimi_code import assembly
@@ -136,7 +137,7 @@ def _prepare(flags: RunFlags) -> _Prepared:
         made = await assembly.open_session(opening)
         return Opened(made.session, made.opened, made.notices)
 
-    return _Prepared(open_session, prompt, schema, diff, tuple(cwd / Path(each).expanduser() for each in flags.images))
+    return _Prepared(open_session, prompt, schema, diff, tuple(cwd / os.path.expanduser(each) for each in flags.images))
 
 
 def _turn_diff(flags: RunFlags, settings: "Settings", cwd: Path) -> "TurnDiff | None":
@@ -167,9 +168,12 @@ def _writable(flag: str, given: str | None, cwd: Path) -> Path | None:
     """The file that is to be written at the end. Raises UsageError when it cannot be."""
     from kimi_code.errors import UsageError
 
-    target = None if given is None else cwd / Path(given).expanduser()
+    target = None if given is None else cwd / os.path.expanduser(given)
     if target is not None and (target.is_dir() or not target.parent.is_dir()):
-        raise UsageError(f"{flag} {target} cannot be written: no such folder, or it is one.")
+        raise UsageError(
+            f"{flag} {target} cannot be written: no such folder, or it is one.",
+            hint="Name a file in a folder that exists.",
+        )
     return target
 
 
@@ -194,7 +198,7 @@ def _read_plan(given: str | None, cwd: Path) -> "Plan | None":
     from kimi_code.swarm.plan import check
     from kimi_code.swarm.proposal import read_plan
 
-    path = cwd / Path(given).expanduser()
+    path = cwd / os.path.expanduser(given)
     try:
         plan = read_plan(path.read_text(encoding="utf-8"), given)
         check(plan)
@@ -260,12 +264,11 @@ def collect_garbage_again() -> None:
 
 def working_folder(given: str | None) -> Path:
     """The folder to work in, resolved. Raises UsageError when it cannot be used."""
-    import os
 
     from kimi_code.errors import UsageError
 
     try:
-        folder = Path(given or ".").expanduser().resolve(strict=True)
+        folder = Path(os.path.expanduser(given or ".")).resolve(strict=True)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or "it cannot be resolved"
         raise UsageError(f"The folder {given or '.'} cannot be used: {reason}.", hint="Name another: -C DIR.") from None
@@ -286,10 +289,12 @@ def _read_schema(given: str | None, cwd: Path) -> Mapping[str, object] | None:
     from kimi_code.agent.checks import check_schema
     from kimi_code.errors import UsageError
 
-    path = cwd / Path(given).expanduser()
+    path = cwd / os.path.expanduser(given)
     try:
         return check_schema(json.loads(path.read_bytes()))
     except OSError as error:
-        raise UsageError(f"--output-schema {path} cannot be read: {error.strerror}.") from None
+        raise UsageError(
+            f"--output-schema {path} cannot be read: {error.strerror}.", hint="Name a file with a JSON Schema."
+        ) from None
     except ValueError as error:
         raise UsageError(f"--output-schema {path} is no JSON Schema: {error}") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kimi_code.cli.folder import load_settings, working_folder
-from kimi_code.cli.output import clean, say, say_json, say_table
+from kimi_code.cli.output import clean, confirm, say, say_json, say_table
 from kimi_code.cli.run import RunFlags
 from kimi_code.secrets import Scrubber
 
@@ -142,19 +142,13 @@ def delete(
     store = _store(ctx.find_root().obj)
     metas = [store.find(session) for session in sessions]
     for meta in metas:
-        say(f"{meta.id}  {clean(meta.title)}  ({meta.turns} turns, {meta.cwd})", to=sys.stderr)
-    if not yes and not _confirmed(f"Delete {len(metas)} session{'s' * (len(metas) > 1)} for good? [y/N] "):
+        say(f"{meta.id}  {clean(meta.title)}  ({meta.turns} turn{'s' * (meta.turns != 1)}, {meta.cwd})", to=sys.stderr)
+    if not yes and not confirm(f"Delete {len(metas)} session{'s' * (len(metas) > 1)} for good? [y/N] "):
         say("Nothing was deleted.", to=sys.stderr)
         raise typer.Exit(1)
     for meta in metas:
         store.delete(meta)
         say(f"Deleted {meta.id}", to=sys.stderr)
-
-
-def _confirmed(question: str) -> bool:
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _records(meta: "SessionMeta") -> Iterable["Record"]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from kimi_code.cli.folder import working_folder
-from kimi_code.cli.output import say, say_json, say_table
+from kimi_code.cli.output import confirm, say, say_json, say_table
 from kimi_code.cli.run import working_folder as resolved
 from kimi_code.config import find_places
 from kimi_code.config.trust import FOLDER, Contents, Trust, read
@@ -33,7 +33,7 @@ def trust(
     What is in the project's .kimi-code folder takes effect once it is trusted, and until it changes.
     """
     if show_list and (revoke or directory or yes):
-        raise UsageError("--list shows all that is trusted and takes nothing else.")
+        raise UsageError("--list shows all that is trusted and takes nothing else.", hint="Leave the rest out.")
     folder = resolved(directory) if directory else working_folder(ctx.find_root().obj)
     places = find_places(os.environ, folder)
     store = Trust(places.data_dir)
@@ -65,7 +65,10 @@ def _revoke(store: Trust, project: Path) -> None:
 
 def _grant(store: Trust, project: Path, *, yes: bool) -> None:
     if not project.is_dir():
-        raise UsageError(f"{project.parent} has no {FOLDER} folder, so there is nothing to trust.")
+        raise UsageError(
+            f"{project.parent} has no {FOLDER} folder, so there is nothing to trust.",
+            hint="Name the project: kimi-code trust DIR",
+        )
     contents = read(project)
     state = store.state(project)
     if state == "trusted":
@@ -74,9 +77,7 @@ def _grant(store: Trust, project: Path, *, yes: bool) -> None:
     _show(contents)
     if state == "changed":
         say("It has changed since you trusted it.", to=sys.stderr)
-    if not yes and not _confirmed(
-        f"Use these files whenever kimi-code works in {visible(str(project.parent))}? [y/N] "
-    ):
+    if not yes and not confirm(f"Use these files whenever kimi-code works in {visible(str(project.parent))}? [y/N] "):
         say("Not trusted.", to=sys.stderr)
         raise typer.Exit(1)
     store.grant(contents)  # what was shown, whatever is on the disk by now
@@ -95,9 +96,3 @@ def visible(text: str) -> str:
     return "".join(
         char if char.isprintable() or char == "\t" else char.encode("unicode_escape").decode() for char in text
     )
-
-
-def _confirmed(question: str) -> bool:
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

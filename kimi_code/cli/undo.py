@@ -1,5 +1,6 @@
 """`kimi-code undo`: take back what the newest turns did to files and conversation. `redo` is the same, backwards."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -141,7 +142,6 @@ def run_now(work: "Coroutine[Any, Any, T]") -> T:
 
 def open_checkpoints(flags: RunFlags) -> "Checkpoints":
     """Those of the working tree around the folder of -C."""
-    import os
 
     from kimi_code.config import find_places
     from kimi_code.session import checkpoints
@@ -171,9 +171,8 @@ def resolve_of(*, force: bool, merge: bool) -> "Resolve":
 
 def relative(paths: tuple[str, ...], cwd: Path) -> tuple[str, ...]:
     """Paths as given, relative to `cwd` with forward slashes."""
-    import os
 
-    return tuple(os.path.relpath(cwd / Path(path).expanduser(), cwd).replace(os.sep, "/") for path in paths)
+    return tuple(os.path.relpath(cwd / os.path.expanduser(path), cwd).replace(os.sep, "/") for path in paths)
 
 
 async def _session(checkpoints: "Checkpoints", prefix: str) -> str:

@@ -137,7 +137,10 @@ class Keystore:
                 _within(_PATIENCE, lambda: self._vault.delete(provider))
             self._file(provider).unlink(missing_ok=True)
         except Exception as error:
-            raise ConfigError(f"The key for {provider} cannot be removed: {error or type(error).__name__}.") from None
+            raise ConfigError(
+                f"The key for {provider} cannot be removed: {error or type(error).__name__}.",
+                hint="Unlock the keyring or mend the folder's permissions, and try again; the key is still there.",
+            ) from None
         return True
 
     def list(self) -> "list[Kept]":

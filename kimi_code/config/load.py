@@ -80,7 +80,7 @@ def find_places(env: Mapping[str, str], cwd: Path) -> Places:
 
 
 def _expanded(path: str) -> Path:
-    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises where there is no such home)
+    return Path(os.path.expanduser(path))
 
 
 def _home(env: Mapping[str, str]) -> Path:
@@ -192,7 +192,7 @@ def _apply_user(file: "ConfigFile", path: Path, draft: _Draft) -> None:
             draft.put(key, CheckpointSettings(**given), str(path))
         elif key == "checkouts":
             names = value.model_dump(include={"linked", "copied"}, exclude_none=True)
-            draft.put(key, CheckoutSettings(**{list: tuple(given) for list, given in names.items()}), str(path))
+            draft.put(key, CheckoutSettings(**{name: tuple(given) for name, given in names.items()}), str(path))
         elif key in _RULE_LISTS:
             draft.extend(key, value, str(path))
         elif key == "screen":

@@ -10,6 +10,7 @@ from typing import Any, cast
 from kimi_code.errors import ConfigError
 
 _ALLOW = re.compile(r"^allow[ \t]*=[ \t]*\[", re.MULTILINE)
+_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 
 def remember(user_file: Path, rules: Sequence[str]) -> tuple[str, ...]:
@@ -22,7 +23,7 @@ def remember(user_file: Path, rules: Sequence[str]) -> tuple[str, ...]:
     fresh = tuple(rule for rule in dict.fromkeys(rules) if rule not in known)
     if not fresh:
         return ()
-    changed = _with(text, fresh)
+    changed = _with_rules(text, fresh)
     if not _is_that_and_no_more(before, changed, fresh):
         listing = ", ".join(_quoted(rule) for rule in fresh)
         raise ConfigError(f"{user_file} has an unusual form.", hint=f"Add this to its `allow` by hand: {listing}")
@@ -59,9 +60,6 @@ def _set(tables: dict[str, Any], path: tuple[str, ...], value: str) -> dict[str,
     return {**tables, head: _set(table, tuple(rest), value)}
 
 
-_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
-
-
 def _with_value(text: str, path: tuple[str, ...], value: str) -> str:
     *tables, key = path
     line = f"{key} = {_quoted(value)}"
@@ -89,7 +87,7 @@ def _read(user_file: Path) -> tuple[str, dict[str, Any]]:
         text = user_file.read_bytes().decode() if user_file.exists() else ""
         return text, tomllib.loads(text)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{user_file} cannot be read: {error}") from None
+        raise ConfigError(f"{user_file} cannot be read: {error}", hint="Mend it; nothing in it was changed.") from None
 
 
 def _write(user_file: Path, text: str) -> None:
@@ -99,10 +97,13 @@ def _write(user_file: Path, text: str) -> None:
         temporary.write_bytes(text.encode())
         temporary.replace(user_file.resolve())
     except OSError as error:
-        raise ConfigError(f"{user_file} cannot be written: {error.strerror or error}.") from None
+        raise ConfigError(
+            f"{user_file} cannot be written: {error.strerror or error}.",
+            hint="Make room or mend the folder's permissions; the file is as it was.",
+        ) from None
 
 
-def _with(text: str, rules: Sequence[str]) -> str:
+def _with_rules(text: str, rules: Sequence[str]) -> str:
     lines = "".join(f"\n    {_quoted(rule)}," for rule in rules)
     opening = _ALLOW.search(text)
     if opening is not None:

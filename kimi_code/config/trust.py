@@ -13,6 +13,7 @@ from kimi_code.values import frozen
 FOLDER = ".kimi-code"
 MOST_FILES = 200
 MOST_BYTES = 1 << 20
+_NO_LINKS = "Put the file itself in its place."
 
 State = Literal["trusted", "changed", "unknown"]
 
@@ -51,30 +52,38 @@ def read(folder: Path) -> Contents:
     files: list[tuple[str, bytes]] = []
     size = 0
     if folder.is_symlink():
-        raise ConfigError(f"{folder} is a link: what it leads to cannot be trusted.")
+        raise ConfigError(f"{folder} is a link: what it leads to cannot be trusted.", hint=_NO_LINKS)
     real = Path(os.path.realpath(folder))
     try:
         for path in _walk(real):
             content = path.read_bytes()
             size += len(content)
             if size > MOST_BYTES or len(files) >= MOST_FILES:
-                raise ConfigError(f"{folder} is too large to be read and trusted.")
+                raise ConfigError(
+                    f"{folder} is too large to be read and trusted.",
+                    hint=f"It may hold {MOST_FILES} files of together {MOST_BYTES >> 20} MB.",
+                )
             files.append((path.relative_to(real).as_posix(), content))
     except OSError as error:
-        raise ConfigError(f"{error.filename or folder}: cannot be read: {error.strerror or error}") from None
+        raise ConfigError(
+            f"{error.filename or folder} cannot be read: {error.strerror or error}.",
+            hint="Mend its permissions: all files of the folder are trusted, or none.",
+        ) from None
     return Contents(real, tuple(sorted(files)))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.is_symlink():
-            raise ConfigError(f"{entry.path} is a link: what it leads to cannot be trusted.")
+            raise ConfigError(f"{entry.path} is a link: what it leads to cannot be trusted.", hint=_NO_LINKS)
         if entry.is_dir():
             yield from _walk(Path(entry.path))
         elif entry.is_file():
             yield Path(entry.path)
         else:
-            raise ConfigError(f"{entry.path} is neither a file nor a folder.")
+            raise ConfigError(
+                f"{entry.path} is neither a file nor a folder.", hint="Remove it: nobody could look into it."
+            )
 
 
 class Trust:
@@ -103,7 +112,10 @@ class Trust:
             fresh.write_text(text, encoding="utf-8", errors="surrogateescape")
             fresh.replace(file)
         except OSError as error:
-            raise ConfigError(f"{file}: cannot be written: {error.strerror or error}") from None
+            raise ConfigError(
+                f"{file} cannot be written: {error.strerror or error}.",
+                hint="Nothing was trusted. Make room or mend the folder's permissions.",
+            ) from None
 
     def revoke(self, folder: Path) -> bool:
         """Forget the decision on a .kimi-code folder, which need not exist any more; False when there was none."""

@@ -7,18 +7,10 @@ from collections.abc import Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
-# Ollama, vLLM and SGLang, LM Studio, llama.cpp.
-LOCAL_SERVERS = (
-    "http://127.0.0.1:11434/v1",
-    "http://127.0.0.1:8000/v1",
-    "http://127.0.0.1:1234/v1",
-    "http://127.0.0.1:8080/v1",
-)
-
 Found = tuple[str, tuple[str, ...]]
 
 
-async def find_local(base_urls: Sequence[str] = LOCAL_SERVERS, timeout: float = 0.2) -> list[Found]:
+async def find_local(base_urls: Sequence[str], timeout: float = 0.2) -> list[Found]:
     """The base URLs whose `GET /models` answers within `timeout` seconds, in the order given, with their models."""
     async with asyncio.TaskGroup() as group:
         asked = [group.create_task(_models(url, timeout)) for url in base_urls]
@@ -51,7 +43,7 @@ async def _get(url: str) -> bytes:
 def _ids(answer: bytes) -> tuple[str, ...]:
     from http.client import HTTPException, HTTPResponse
 
-    response = HTTPResponse(_Socket(answer))  # pyright: ignore[reportArgumentType]  # it only ever calls makefile
+    response = HTTPResponse(_Socket(answer))  # pyright: ignore[reportArgumentType]  (it only ever calls makefile)
     try:
         response.begin()
         body = response.read()

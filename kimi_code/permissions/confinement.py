@@ -1,12 +1,13 @@
 """What isolates working copies on this machine: which bwrap makes mounts, tried once per boot, and their sandboxes."""
 
-import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from kimi_code.permissions.findings import recall, remember
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.sandbox import Found, Mechanism, Sandbox, bwraps, machine
 from kimi_code.repo.checkouts.ground import Ground, GroundError, mount_now
@@ -54,21 +55,15 @@ def find_mounts(found: Found, data_dir: Path) -> Mounts:
     if found.mechanism != "bwrap":
         return Mounts(reason=f"commands are confined by {found.mechanism or 'nothing'}")
     memory, key = data_dir / "mounts.json", f"{machine('bwrap')}\n{found.command}\n{data_dir}"
-    try:
-        stored = json.loads(memory.read_bytes())
-        if stored["key"] == key:
-            return Mounts(tuple(stored["overlay"]), tuple(stored["bind"]), stored["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    mounts = _try_all(found, data_dir)
-    fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
-    try:
-        told = {"key": key, "overlay": mounts.overlay, "bind": mounts.bind, "reason": mounts.reason}
-        fresh.write_text(json.dumps(told), encoding="utf-8")
-        fresh.replace(memory)
-    except OSError:
-        pass  # tried again the next time
+    mounts = recall(memory, key, _read)
+    if mounts is None:
+        mounts = _try_all(found, data_dir)
+        remember(memory, key, {"overlay": mounts.overlay, "bind": mounts.bind, "reason": mounts.reason})
     return mounts
+
+
+def _read(stored: Mapping[str, Any]) -> Mounts:
+    return Mounts(tuple(stored["overlay"]), tuple(stored["bind"]), stored["reason"])
 
 
 def _try_all(found: Found, data_dir: Path) -> Mounts:

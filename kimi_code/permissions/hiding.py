@@ -17,58 +17,36 @@ _MOST_READ = 1 << 20
 
 # Below a home folder. Folders are hidden whole; what does not exist costs a system call.
 HOME_SECRETS = (
-    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".pki", ".password-store", ".vault-token"),
-    *(".netrc", "_netrc", ".git-credentials", ".npmrc", ".yarnrc.yml", ".pypirc", ".pgpass", ".my.cnf", ".s3cfg"),
-    *(".boto", ".databrickscfg", ".terraformrc", ".terraform.d", ".fly", ".age", ".electrum", ".bitcoin", ".ethereum"),
-    *(
-        ".cargo/credentials",
-        ".cargo/credentials.toml",
-        ".gem/credentials",
-        ".m2/settings.xml",
-        ".m2/settings-security.xml",
-    ),
-    *(".gradle/gradle.properties", ".subversion/auth", ".huggingface", ".cache/huggingface/token", ".1password"),
-    *(
-        ".config/gh",
-        ".config/hub",
-        ".config/glab-cli",
-        ".config/gcloud",
-        ".config/op",
-        ".config/rclone",
-        ".config/sops",
-    ),
-    *(".config/doctl", ".config/heroku", ".config/stripe", ".config/containers/auth.json", ".config/git/credentials"),
-    *(
-        ".config/solana",
-        ".config/pulumi",
-        ".pulumi",
-        ".config/github-copilot",
-        ".composer/auth.json",
-        ".config/composer",
-    ),
-    *(".local/share/keyrings", ".local/share/kwalletd", ".config/1Password", ".config/Bitwarden", ".config/keepassxc"),
-    *(".claude", ".claude.json", ".codex", ".gemini", ".kimi", ".kimi-code", ".config/anthropic", ".config/openai"),
-    *(
-        ".mozilla",
-        ".thunderbird",
-        ".config/google-chrome",
-        ".config/chromium",
-        ".config/BraveSoftware",
-        ".config/vivaldi",
-    ),
-    *(".config/microsoft-edge", ".config/opera", ".config/Signal", ".config/Slack", ".config/discord", ".zoom"),
-    *(".bash_history", ".zsh_history", ".local/share/fish/fish_history", ".python_history", ".node_repl_history"),
-    *(".psql_history", ".mysql_history", ".rediscli_history", ".sqlite_history", ".lesshst", ".viminfo"),
-    *(".Xauthority", ".ICEauthority", ".colima", ".lima", ".rd", ".minikube", ".tsh"),
-)
+    ".ssh", ".gnupg", ".pki", ".age", ".netrc", "_netrc", ".git-credentials", ".config/git/credentials",
+    ".vault-token", ".config/sops",
+    ".aws", ".azure", ".kube", ".docker", ".config/gcloud", ".config/containers/auth.json", ".s3cfg", ".boto",
+    ".databrickscfg", ".config/doctl", ".config/heroku", ".config/stripe", ".config/rclone", ".fly", ".terraformrc",
+    ".terraform.d", ".config/pulumi", ".pulumi",
+    ".npmrc", ".yarnrc.yml", ".pypirc", ".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials",
+    ".m2/settings.xml", ".m2/settings-security.xml", ".gradle/gradle.properties", ".composer/auth.json",
+    ".config/composer", ".subversion/auth",
+    ".pgpass", ".my.cnf", ".huggingface", ".cache/huggingface/token",
+    ".config/gh", ".config/hub", ".config/glab-cli", ".config/github-copilot",
+    ".password-store", ".1password", ".config/op", ".config/1Password", ".config/Bitwarden", ".config/keepassxc",
+    ".local/share/keyrings", ".local/share/kwalletd",
+    ".electrum", ".bitcoin", ".ethereum", ".config/solana",
+    ".claude", ".claude.json", ".codex", ".gemini", ".kimi", ".kimi-code", ".config/anthropic", ".config/openai",
+    ".mozilla", ".thunderbird", ".config/google-chrome", ".config/chromium", ".config/BraveSoftware",
+    ".config/vivaldi", ".config/microsoft-edge", ".config/opera", ".config/Signal", ".config/Slack",
+    ".config/discord", ".zoom",
+    ".bash_history", ".zsh_history", ".local/share/fish/fish_history", ".python_history", ".node_repl_history",
+    ".psql_history", ".mysql_history", ".rediscli_history", ".sqlite_history", ".lesshst", ".viminfo",
+    ".Xauthority", ".ICEauthority", ".colima", ".lima", ".rd", ".minikube", ".tsh",
+)  # fmt: skip
 # Hidden only when a URL in them carries a user or a password: they also say which index to use.
 _HOME_INDEXES = (".pip/pip.conf", ".config/pip/pip.conf", ".config/uv/uv.toml", ".config/pypoetry/auth.toml")
 SYSTEM_SECRETS = (
-    *("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d"),
-    *("/etc/ssl/private", "/etc/kubernetes", "/etc/krb5.keytab", "/etc/NetworkManager/system-connections"),
-    *("/etc/wireguard", "/etc/openvpn", "/etc/docker/key.json", "/etc/rancher", "/etc/letsencrypt"),
-    *("/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet", "/var/spool/cron"),
-)
+    "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/sudoers", "/etc/sudoers.d",
+    "/etc/ssl/private", "/etc/krb5.keytab", "/etc/NetworkManager/system-connections", "/etc/wireguard",
+    "/etc/openvpn", "/etc/letsencrypt",
+    "/etc/kubernetes", "/etc/docker/key.json", "/etc/rancher", "/var/lib/docker", "/var/lib/containerd",
+    "/var/lib/kubelet", "/var/spool/cron",
+)  # fmt: skip
 _SOCKET_VARIABLES = ("SSH_AUTH_SOCK", "DOCKER_HOST", "DBUS_SESSION_BUS_ADDRESS", "GPG_AGENT_INFO", "CONTAINER_HOST")
 
 
@@ -92,7 +70,7 @@ def present(places: Iterable[str]) -> Iterator[Path]:
 def homes(env: Mapping[str, str]) -> tuple[Path, ...]:
     """The user's home folder by every way it is known; for root everybody's, as root reads them all."""
     found = [Path(env["HOME"])] if env.get("HOME") else []
-    found.append(Path.home())
+    found.append(Path(os.path.expanduser("~")))
     if hasattr(os, "getuid"):
         import pwd
 

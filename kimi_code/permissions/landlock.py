@@ -125,10 +125,10 @@ def _left() -> bool:
 
 def _signal_descendants(number: int) -> None:
     parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):  # noqa: PTH208
+    for name in os.listdir("/proc"):  # noqa: PTH208  (pathlib takes longer than the rest)
         if name.isdecimal():
             try:
-                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123  (pathlib takes longer than the rest)
+                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123  (the same)
                     parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
             except OSError:
                 pass
@@ -212,7 +212,7 @@ def _around(top: str, banned: set[str]) -> Iterator[str]:
 
 def _parents(path: str) -> Iterator[str]:
     while path != "/":
-        path = os.path.dirname(path)  # noqa: PTH120
+        path = os.path.dirname(path)  # noqa: PTH120  (the same)
         yield path
 
 

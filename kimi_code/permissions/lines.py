@@ -116,9 +116,9 @@ class _Judge:
         self.folders: tuple[Path, ...] | None = (self.files.boundary.roots[0],)
         self.settled = True  # nothing but `cd` has come before
 
-    def judge(self, line: Line, command: str, depth: int = 0) -> Iterator[Part]:
+    def judge(self, line: Line, command: str) -> Iterator[Part]:
         for item in line.items:
-            yield from self._redirect(item) if isinstance(item, Redirect) else self._command(item, depth)
+            yield from self._redirect(item) if isinstance(item, Redirect) else self._command(item, 0)
         if line.unknown:
             yield self._unknown(command, line.unknown, confinable=not line.broken)
 
@@ -409,13 +409,10 @@ class _Judge:
         values = [word.exact for word in command.words[1:]]
         if self.folders is None or command.assignments or len(values) > 1:
             return None
-        target = values[0] if values else str(Path.home())
-        if target is None or target.startswith("-") or target == "":
+        target = os.path.expanduser((values[0] if values else "~") or "")
+        if not target or target.startswith(("-", "~")):  # nobody's home: where that leads is the shell's affair
             return None
-        try:
-            return tuple(Path(os.path.normpath(folder / Path(target).expanduser())) for folder in self.folders)
-        except RuntimeError:
-            return None
+        return tuple(Path(os.path.normpath(folder / target)) for folder in self.folders)
 
     def _unknown(self, text: str, reason: str, *, confinable: bool = True, by: Rule | None = None) -> Part:
         if self.deny:

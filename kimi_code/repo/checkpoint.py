@@ -266,13 +266,6 @@ class Checkpoints:
         async with self._door.open() as ledger:
             return await prune(ledger, keep_seconds, keep_bytes)
 
-    async def prune_if_due(self, keep_seconds: float, keep_bytes: int) -> Pruned | None:
-        """The same, at most once a day; None when it was not due."""
-        from kimi_code.repo.checkpoints.retention import is_due, prune
-
-        async with self._door.open() as ledger:
-            return await prune(ledger, keep_seconds, keep_bytes) if is_due(ledger) else None
-
 
 def _named(ledger: Ledger, found: Letters) -> tuple[FileChange, ...]:
     return tuple(FileChange(ledger.display(path), _CHANGES.get(x, "modified")) for path, x in sorted(found.items()))

@@ -92,6 +92,15 @@ def find_root(path: Path) -> Path | None:
     return next((folder for folder in (path, *path.parents) if os.path.lexists(folder / ".git")), None)
 
 
+def find_project(folder: Path) -> Path:
+    """The top of the repository around `folder`; `folder` where there is none, or where it holds the home folder.
+
+    A home folder under version control is no project: it is for dotfiles.
+    """
+    root, home = find_root(folder), Path(os.path.expanduser("~"))
+    return folder if root is None or root in (home, *home.parents) else root
+
+
 @frozen
 class GitFolders:
     """Where a working tree's repository keeps its things: `own` differs from `common` in a linked worktree."""

@@ -106,7 +106,7 @@ class Index:
 
     def _inside(self, path: Path | str) -> str | None:
         """A path as the index has it; None outside of the root."""
-        relative = os.path.relpath(os.path.join(self.root, path), self.root).replace(os.sep, "/")  # noqa: PTH118
+        relative = os.path.relpath(self.root / path, self.root).replace(os.sep, "/")
         return None if relative == ".." or relative.startswith("../") else "" if relative == "." else relative
 
     # --- Definitions ---

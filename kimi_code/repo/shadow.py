@@ -212,7 +212,7 @@ def ignore_rules(shadow: Shadow) -> str:
     """The file with what the person ignores everywhere, which need not exist."""
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     usual = f"{home}/git/ignore"
-    return os.path.expanduser(shadow.config.get("core.excludesfile", usual))  # noqa: PTH111  (never raises)
+    return os.path.expanduser(shadow.config.get("core.excludesfile", usual))
 
 
 def _pattern(path: Path) -> str:
@@ -292,7 +292,7 @@ def _look_at(objects: Path, known: Mapping[str, list[int]]) -> dict[str, list[in
                 continue
             at = entry.stat().st_mtime_ns
             same = entry.name in known and known[entry.name][0] == at
-            found[entry.name] = known[entry.name] if same else [at, len(os.listdir(entry.path))]  # noqa: PTH208
+            found[entry.name] = known[entry.name] if same else [at, len(os.listdir(entry.path))]  # noqa: PTH208  (they are only counted)
     return found
 
 
@@ -318,7 +318,7 @@ def _converts(shadow: Shadow, content: bytes) -> bool:
     if "core.attributesfile" in shadow.config or b"ttributes" in content or _GITLINK_MODE in content:
         return True
     lender = shadow.lender
-    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))  # noqa: PTH111  (never raises)
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))
     attributes = (shadow.worktree / ".gitattributes", config_home / "git" / "attributes")
     shared = lender is not None and any(lender.own.glob("sharedindex.*"))
     return shared or any(

@@ -153,8 +153,8 @@ class LocalWorkspace:
 
     def resolve(self, path: str) -> Path:
         try:
-            # os.path, not Path: hot, and Path cannot resolve a loop the same way in every version.
-            absolute = os.path.join(self.root, os.path.expanduser(path))  # noqa: PTH111, PTH118
+            # os.path, not Path, which cannot resolve a loop the same way in every version.
+            absolute = os.path.join(self.root, os.path.expanduser(path))  # noqa: PTH118  (hot)
             resolved = os.path.realpath(absolute)
             looping = _is_loop(resolved)
         except ValueError as error:

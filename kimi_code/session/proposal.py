@@ -9,6 +9,7 @@ from kimi_code.repo.diff import split_lines
 from kimi_code.repo.git import find_root
 from kimi_code.repo.text import decode, line_ending
 
+_WHOLE = "Allow or deny the change as it is."
 _AGAIN = "Deny it, and let the model read it again."
 
 
@@ -19,7 +20,7 @@ def proposed_text(folder: Path, approval: Approval, path: str) -> str:
     """
     diff = next((block for block in approval.blocks if isinstance(block, Diff) and block.path == path), None)
     if diff is None or not diff.hunks or diff.change == "deleted":
-        raise UsageError(f"There is no text of {path} to edit: it is removed, or is no text.")
+        raise UsageError(f"There is no text of {path} to edit: it is removed, or is no text.", hint=_WHOLE)
     # A turn's changes are named from the top of the working tree, a call's from the session's folder.
     top = folder if approval.tool else (find_root(folder) or folder)
     old = "" if diff.change == "created" else _text(top / path, path)
@@ -30,9 +31,9 @@ def _text(file: Path, path: str) -> str:
     try:
         decoded = decode(file.read_bytes())
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint=_AGAIN) from None
     if decoded is None:
-        raise UsageError(f"{path} is binary and cannot be edited.")
+        raise UsageError(f"{path} is binary and cannot be edited.", hint=_WHOLE)
     return decoded.text
 
 

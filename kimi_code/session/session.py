@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,32 +17,28 @@ from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
 from kimi_code.errors import CheckpointError, KimiError, UsageError
 from kimi_code.events import (
-    Deny,
-    Event,
     MessageCompleted,
     Notice,
     PlanUpdated,
     Record,
     Reply,
-    Request,
-    RequestClosed,
-    RequestOpened,
     SessionOpened,
     SessionRenamed,
-    StepEnded,
     TodoItem,
     TurnEnded,
     TurnRedone,
     TurnUndone,
 )
 from kimi_code.llm.model import Model, ModelRequest, Thinking
-from kimi_code.messages import Image, Message, Usage
+from kimi_code.messages import Image, Message
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
+from kimi_code.session.chronicle import Chronicle
 from kimi_code.session.codec import encode
-from kimi_code.session.journal import NOT_KEPT, Journal
+from kimi_code.session.journal import Journal
+from kimi_code.session.requests import Requests
 from kimi_code.session.standing import ContextPart, Standing, context_parts
-from kimi_code.session.store import SessionMeta, Store, follow, save_meta
+from kimi_code.session.store import SessionMeta, Store
 from kimi_code.session.swarms import SwarmDesk
 from kimi_code.values import frozen
 
@@ -67,38 +63,6 @@ class TurnChecks:
     output_schema: Mapping[str, object] | None = None
 
 
-@dataclass(slots=True)
-class Requests:
-    """The slots for replies; a slot exists before anybody can see its request."""
-
-    publish: Callable[[Event, str], object]
-    _slots: dict[str, asyncio.Future[Reply]] = field(default_factory=dict[str, "asyncio.Future[Reply]"])
-    _count: int = 0
-
-    async def ask(self, request: Request, agent: str = "main") -> Reply:
-        """Publish the request of an agent and wait for its reply; withdrawn with a Deny when cancelled."""
-        self._count += 1
-        request_id = f"r{self._count}"
-        slot: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._slots[request_id] = slot
-        answer: Reply = Deny("withdrawn", by="program")
-        try:
-            self.publish(RequestOpened(request_id, request), agent)
-            answer = await slot
-            return answer
-        finally:
-            del self._slots[request_id]
-            self.publish(RequestClosed(request_id, answer), agent)
-
-    def reply(self, request_id: str, answer: Reply) -> bool:
-        """Fill the slot; False when nobody waits for it any more."""
-        slot = self._slots.get(request_id)
-        if slot is None or slot.done():
-            return False
-        slot.set_result(answer)
-        return True
-
-
 class Session:
     """One conversation. Made by assembly; owns the running turn, the journal and what must be closed."""
 
@@ -119,9 +83,7 @@ class Session:
         self._agent = agent
         self._bus = bus
         self._requests = requests
-        self._meta = meta
-        self._history = history or History()
-        self._journal = journal
+        self._chronicle = Chronicle(meta, history or History(), journal)
         self._to_line = to_line
         self._make_model = make_model
         self._swarms = swarms
@@ -130,16 +92,14 @@ class Session:
         self._running: asyncio.Task[Any] | None = None
         self._at_rest = asyncio.Event()  # not while files or turns are put back
         self._at_rest.set()
-        self._spent = Usage()  # by the turn that runs
         self._shells = 0
-        self._broken: OSError | None = None
         self._turns = meta.turns
-        agent.check = self._check
-        bus.subscribe(self._keep)
+        agent.check = self._chronicle.check
+        bus.subscribe(self._hear)
 
     @property
     def id(self) -> str:
-        return self._meta.id
+        return self._chronicle.meta.id
 
     @property
     def running(self) -> bool:
@@ -149,11 +109,11 @@ class Session:
     @property
     def kept(self) -> bool:
         """Whether there is a journal, so that it can be resumed."""
-        return self._journal is not None
+        return self._chronicle.journal is not None
 
     @property
     def meta(self) -> SessionMeta:
-        return self._meta
+        return self._chronicle.meta
 
     @property
     def plan(self) -> tuple[TodoItem, ...]:
@@ -192,7 +152,7 @@ class Session:
         pictures = await self._pictures(images) if images else ()
         checks = checks or TurnChecks()
         self._turns += 1
-        if news := self._history.news():
+        if news := self._chronicle.history.news():
             self._agent.notes.append(news)
         turn = Turn(self._agent, self._turns, text, Checks(checks.verify, checks.output_schema), self._steers, pictures)
         return await self._run(turn.run())
@@ -205,7 +165,7 @@ class Session:
             )
         from kimi_code.repo.images import read
 
-        folder = self._meta.path / "blobs"
+        folder = self._chronicle.meta.path / "blobs"
         return tuple([await asyncio.to_thread(read, file, folder) for file in files])
 
     async def shell(self, command: str) -> None:
@@ -227,7 +187,7 @@ class Session:
         try:
             await self._run(Asker(agent, budget).compact(agent.model.profile.context))
         finally:
-            self._note_spent(budget)
+            self._chronicle.add_spent(budget)
 
     async def aside(self, question: str, heard: Callable[[str], object] = lambda _: None) -> str:
         """The answer to a question about the conversation that leaves no trace in it, nor in the journal.
@@ -243,13 +203,7 @@ class Session:
         try:
             return self.scrub(await Asker(agent, budget).aside(request, heard))
         finally:
-            self._note_spent(budget)
-
-    def _note_spent(self, budget: Budget) -> None:
-        """What was asked outside of turns is paid as well."""
-        cost = budget.cost
-        spent = self._meta.cost_usd if cost is None else (self._meta.cost_usd or 0.0) + cost
-        self._meta = replace(self._meta, tokens=self._meta.tokens + budget.usage.total, cost_usd=spent)
+            self._chronicle.add_spent(budget)
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         task = self._running = asyncio.create_task(work)
@@ -265,7 +219,7 @@ class Session:
         if self._agent.checkpoints is not None:
             with contextlib.suppress(CheckpointError):
                 turns = await self._agent.checkpoints().turns(self.id)
-                catch_up(turns, Conversation(self._history, self._bus.publish))
+                catch_up(turns, Conversation(self._chronicle.history, self._bus.publish))
 
     async def undo(self, wish: "Wish") -> "Rewound":
         """Take turns of the folder back, files and conversation, of this session or another.
@@ -291,16 +245,15 @@ class Session:
     @property
     def prompts(self) -> dict[int, str]:
         """The prompts of the turns that are not taken back, by the turn's number, oldest first."""
-        return {turn: text for turn, text in self._history.prompts.items() if turn not in self._history.undone}
+        history = self._chronicle.history
+        return {turn: text for turn, text in history.prompts.items() if turn not in history.undone}
 
     async def rewind(self, turn: int, scope: "Scope") -> "Rewound":
         """Take back `turn` of this session and all after it, as far as they are not; raises KimiError as undo does."""
         from kimi_code.repo.checkpoints.checkpoint_log import without
         from kimi_code.session.rewind import Wish
 
-        if self._agent.checkpoints is None:
-            raise KimiError("There are no checkpoints in this session.")
-        states = await self._agent.checkpoints().turns(self.id)
+        states = await self._rewinder().checkpoints.turns(self.id)
         count = sum(state.turn >= turn and bool(without(scope, state.undone)) for state in states)
         return await self.undo(Wish(count, self.id, scope=scope))
 
@@ -308,9 +261,9 @@ class Session:
         from kimi_code.session.rewind import Conversation, Rewinder
 
         if self._agent.checkpoints is None:
-            raise KimiError("There are no checkpoints in this session.")
-        own = {self.id: Conversation(self._history, self._bus.publish)}
-        store = Store(self._meta.path.parent.parent)
+            raise KimiError("There are no checkpoints in this session, so nothing can be put back.")
+        own = {self.id: Conversation(self._chronicle.history, self._bus.publish)}
+        store = Store(self._chronicle.meta.path.parent.parent)
         return Rewinder(self._agent.checkpoints(), store, self._to_line, own)
 
     def _put_back(self, words: str) -> None:
@@ -356,16 +309,17 @@ class Session:
     def standing(self) -> Standing:
         """The model and its settings, the context's size, what was spent."""
         agent, profile = self._agent, self._agent.model.profile
-        cost = self._meta.cost_usd
+        meta, spent = self._chronicle.meta, self._chronicle.spent
+        cost = meta.cost_usd
         if profile.price is not None:
-            cost = (cost or 0.0) + profile.price.cost(self._spent)
+            cost = (cost or 0.0) + profile.price.cost(spent)
         return Standing(
             profile.id,
             agent.thinking,
             agent.scope.policy.mode,
             agent.context.tokens,
             profile.context,
-            self._meta.tokens + self._spent.total,
+            meta.tokens + spent.total,
             cost,
         )
 
@@ -400,10 +354,7 @@ class Session:
         await self._come_to_rest()
         for close in self._closers:
             await close()
-        if self._journal is not None:
-            self._journal.close()
-            if self._turns and self._broken is None:
-                save_meta(self._meta)
+        self._chronicle.close()
 
     async def _come_to_rest(self) -> None:
         """How a turn ends, and what was put back, is still to be recorded."""
@@ -412,46 +363,22 @@ class Session:
             await asyncio.wait({self._running})
         await self._at_rest.wait()
 
-    def _keep(self, record: Record) -> None:
+    def _hear(self, record: Record) -> None:
+        self._chronicle.keep(record)
         if record.agent != "main":
-            if isinstance(record.event, StepEnded):
-                self._spent += record.event.usage
-            return  # a sub-agent's: in a journal of its own
-        if isinstance(record.event, NOT_KEPT):
             return
-        self._meta = follow(self._meta, record)
-        self._history.follow(record.event)
         match record.event:
-            case StepEnded(usage=usage):
-                self._spent += usage
-            case TurnEnded():
-                self._spent = Usage()
             case PlanUpdated(items=items):
                 self._agent.plan = items
             case TurnUndone(conversation=True) | TurnRedone(conversation=True):
                 self._see_again()
             case _:
                 pass
-        if self._journal is None or self._broken is not None:
-            return
-        try:
-            self._journal.write(record)
-        except OSError as error:
-            # Work that cannot be recorded must stop, but the front end has still to hear how it ended.
-            self._broken = error
 
     def _see_again(self) -> None:
         """The history is another than it was: so is what the model has seen, of the surroundings and of files."""
-        agent = self._agent
-        agent.context.replace(self._history.messages)
-        agent.plan = self._history.plan
+        agent, history = self._agent, self._chronicle.history
+        agent.context.replace(history.messages)
+        agent.plan = history.plan
         agent.introduced = False
         agent.forget()
-
-    def _check(self) -> None:
-        if self._broken is not None:
-            reason = self._broken.strerror or str(self._broken)
-            raise KimiError(
-                f"The session cannot be saved any more: {reason}.",
-                hint="Nothing that was done is lost; make room, or use --no-session.",
-            )

@@ -121,7 +121,9 @@ class Store:
         content = meta.journal.read_bytes() if meta.journal.is_file() else b""
         whole = content[: content.rfind(b"\n") + 1]
         if not whole or not load_meta(meta.path).turns:
-            raise UsageError(f"Session {meta.id} has no turn yet that a fork could begin with.")
+            raise UsageError(
+                f"Session {meta.id} has no turn yet that a fork could begin with.", hint="Start a new session instead."
+            )
         made = self.create()
         made.path.mkdir(parents=True, mode=0o700)
         try:

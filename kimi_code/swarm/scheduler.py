@@ -15,7 +15,7 @@ from kimi_code.swarm.crew import Crew
 from kimi_code.swarm.job import Job
 from kimi_code.swarm.journal import SwarmJournal
 from kimi_code.swarm.ledger import Ledger
-from kimi_code.swarm.plan import MAX_ATTEMPTS, Plan, Task, ancestors, by_priority
+from kimi_code.swarm.plan import Plan, Task, ancestors, by_priority
 from kimi_code.swarm.states import (
     ACTIVE,
     GOOD,
@@ -309,7 +309,7 @@ class Scheduler:
         if not culprit:
             return True
         reason = f"With it the merged tree fails: {describe(check)}"
-        if self.state.tasks[culprit].attempt < MAX_ATTEMPTS:
+        if self.state.tasks[culprit].may_retry:
             self.move(culprit, TaskState.READY, reason)
             return False
         if await queue.without(culprit):

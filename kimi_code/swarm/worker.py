@@ -43,7 +43,8 @@ from kimi_code.repo.workspace import Workspace
 from kimi_code.session import journal
 from kimi_code.session.bus import Bus
 from kimi_code.session.journal import Journal
-from kimi_code.session.session import Requests, Session, TurnChecks
+from kimi_code.session.requests import Requests
+from kimi_code.session.session import Session, TurnChecks
 from kimi_code.session.store import SessionMeta
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.ledger import Ledger, Metered

@@ -1,8 +1,8 @@
 """The slash commands: one registry, from which completion, the palette and /help are made."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from textual.content import Content
@@ -232,7 +232,7 @@ async def _export(desk: Desk, name: str) -> None:
     from kimi_code.session.journal import read
 
     session = desk.session
-    file = desk.host.folder / Path(name or f"kimi-code-{session.id}.md").expanduser()
+    file = desk.host.folder / os.path.expanduser(name or f"kimi-code-{session.id}.md")
     lines = markdown(session.meta, read(session.meta.journal).records)
     try:
         with file.open("x", encoding="utf-8", errors="backslashreplace") as out:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kimi_code.errors import KimiError
-from kimi_code.events import Notice, Outcome, Record, TurnEnded
+from kimi_code.events import Outcome, Record, TurnEnded
 from kimi_code.tui.host import Host, Opened, Which
 from kimi_code.values import frozen
 
@@ -154,8 +154,3 @@ class Conversation:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise  # we are cancelled, not only the work
-
-
-def notice_of(error: KimiError) -> Notice:
-    """The error as something to show among the records."""
-    return Notice("error", str(error))

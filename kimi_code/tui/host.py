@@ -3,6 +3,7 @@
 The screen holds a Session and this, nothing else; the command line provides it.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -123,7 +124,7 @@ class Host(Protocol):
 
 def short_folder(folder: Path) -> str:
     """The folder with "~" for the home folder."""
-    try:
-        return "~" if folder == Path.home() else f"~/{folder.relative_to(Path.home()).as_posix()}"
-    except (ValueError, RuntimeError):
-        return str(folder)
+    home = Path(os.path.expanduser("~"))
+    if folder == home:
+        return "~"
+    return f"~/{folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)

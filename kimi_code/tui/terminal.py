@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from kimi_code.controls import clean
 
@@ -48,7 +49,7 @@ class BackgroundQuestion:
     """
 
     typed: str = ""
-    _saved: "list[object] | None" = None
+    _saved: "list[Any] | None" = None  # as termios has it
 
     def ask(self) -> None:
         """Put the question; the terminal is in raw mode until the answer is taken."""
@@ -69,7 +70,7 @@ class BackgroundQuestion:
         import termios
 
         heard = self._listen()
-        termios.tcsetattr(0, termios.TCSANOW, self._saved)  # pyright: ignore[reportArgumentType]
+        termios.tcsetattr(0, termios.TCSANOW, self._saved)
         self._saved = None
         said = _BACKGROUND.search(heard)
         typed = _DEVICE.sub(b"", _BACKGROUND.sub(b"", heard)).decode("utf-8", "replace")

@@ -1,9 +1,8 @@
 """A session's way to its swarms. What sub-agents are made of is loaded with the first one, not before."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,18 +10,15 @@ from typing import TYPE_CHECKING
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.instructions import Instructions
 from kimi_code.agent.stages import Closing, Stage
-from kimi_code.config import Choice, Settings, choose
 from kimi_code.errors import SwarmError
 from kimi_code.events import Notice, Record
-from kimi_code.llm.model import Model
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.sandbox import Sandbox
 from kimi_code.repo.workspace import Workspace
-from kimi_code.secrets import Scrubber
 from kimi_code.session.bus import Bus
 from kimi_code.session.checkpoints import open_snapshots
-from kimi_code.session.session import Requests
+from kimi_code.session.requests import Requests
 from kimi_code.session.store import SessionMeta
 from kimi_code.session.swarms import SWARMS, Account, SwarmMode, folder_of
 from kimi_code.swarm.offer import offered
@@ -33,14 +29,13 @@ from kimi_code.tools.tool import Tool
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 from kimi_code.wiring.copies import freeze_tree
-from kimi_code.wiring.models import make_model
+from kimi_code.wiring.models import Models
 from kimi_code.wiring.opening import Opening
 from kimi_code.wiring.prefaces import describe_copy
 from kimi_code.wiring.toolset import build_toolset
 
 if TYPE_CHECKING:
     from kimi_code.agent.committing import Part
-    from kimi_code.llm.limiter import Limiter
     from kimi_code.repo.checkout import Checkout
     from kimi_code.repo.snapshot import Snapshots
     from kimi_code.swarm.control import Director
@@ -73,17 +68,14 @@ class Swarms:
     """
 
     opening: Opening
-    scrubber: Scrubber
+    models: Models
     roster: Roster
     around: Surrounding | None = None  # set by assembly, before the first turn
     mode: SwarmMode = "auto"
     made: "Director | None" = None
     begun: bool = False
     _had_some: bool = False  # in an earlier process
-    _own: tuple[Model, str] | None = None
     _records: list[Record] = field(default_factory=list[Record])
-    _limiters: "dict[str, Limiter]" = field(default_factory=dict[str, "Limiter"])
-    _models: dict[str, tuple[Model, str]] = field(default_factory=dict[str, tuple[Model, str]])
 
     def tools(self) -> list[Tool]:
         """What the model is offered before there is a swarm."""
@@ -154,52 +146,13 @@ class Swarms:
         except ValueError as error:
             raise SwarmError(f"The journal of swarm {swarm} cannot be used: {error}.", hint=str(kept.path)) from None
 
-    # --- Models ------------------------------------------------------------------------------------------------------
-
-    def model(self, choice: Choice) -> Model:
-        """The session's own model, from now on."""
-        provider = choice.provider.base_url
-        model = self._make(choice, self.opening.settings)
-        self._own = model, provider
-        return model if self.made is None else self._limited(model, provider, "main", urgent=True)
-
-    def _make(self, choice: Choice, settings: Settings) -> Model:
-        return make_model(choice, settings, self.scrubber, partial(self._observe, choice.provider.base_url))
-
-    def _observe(self, provider: str, headers: Mapping[str, str]) -> None:
-        if provider in self._limiters:
-            self._limiters[provider].observe(headers)
-
-    def _limited(
-        self,
-        model: Model,
-        provider: str,
-        path: str,
-        *,
-        urgent: bool = False,
-        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> Model:
-        from kimi_code.llm.limiter import Limited, Limiter
-
-        limiter = self._limiters.setdefault(provider, Limiter())
-        return Limited(model, limiter, path, urgent=urgent, waiting=waiting)
-
-    def _model_of(self, name: str, path: str, waiting: Callable[[], AbstractContextManager[None]]) -> Model:
-        """A sub-agent's, by its name; the session's own for ""."""
-        assert self._own is not None
-        if name and name not in self._models:
-            settings = replace(self.opening.settings, model=name, record=None)
-            chosen = choose(settings)
-            self._models[name] = self._make(chosen, settings), chosen.provider.base_url
-        model, provider = self._models[name] if name else self._own
-        return self._limited(model, provider, path, waiting=waiting)
+    # --- Its end ------------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
         """Write the rollout, if there is to be one; close the connections of other models than the session's."""
         if self.opening.swarms.rollout is not None:
             self._write_rollout(self.opening.swarms.rollout)
-        for model, _ in self._models.values():
-            await model.close()
+        await self.models.close()
 
     def _write_rollout(self, path: Path) -> None:
         from kimi_code.swarm.rollout import rollout
@@ -244,13 +197,12 @@ class Swarms:
         from kimi_code.swarm.worker import Parent
 
         opening, around = self.opening, self.around
-        assert around is not None and self._own is not None
+        assert around is not None
         agent, settings = around.agent, opening.settings
         catalogue = self.roster.catalogue()
         for problem in catalogue.problems:
             around.bus.publish(Notice("warning", problem))
-        model, provider = self._own
-        agent.model = self._limited(model, provider, "main", urgent=True)
+        agent.model = self.models.queue()
         snapshots = open_snapshots(
             opening.cwd, settings.data_dir, opening.config_dir, file_mb=settings.checkpoints.file_mb
         )
@@ -265,7 +217,7 @@ class Swarms:
             lambda sender, topic, text: self.director().note(sender, topic, text),
             self._equip,
             self._describe,
-            self._model_of,
+            self.models.of,
             around.to_line,
             Cores(os.cpu_count() or 1),
         )
@@ -304,7 +256,7 @@ class Swarms:
         return UserTree(snapshots, partial(freeze_tree, self.opening, snapshots, around.meta, around.boundary))
 
     def _equip(self, background: Background, checkout: "Checkout") -> Toolset:
-        assert self.around is not None and self._own is not None
+        assert self.around is not None
         return build_toolset(
             FileMemory(),
             background,
@@ -313,7 +265,7 @@ class Swarms:
             search=checkout.search,
             indexes=checkout.indexes,
             attended=False,
-            patches=self._own[0].profile.apply_patch,
+            patches=self.models.own.profile.apply_patch,
             enclosed=True,
         )
 

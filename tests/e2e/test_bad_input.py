@@ -4,13 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.program import KEY, Program, make_program
-from tests.server import FakeServer, call, say
+from tests.program import KEY, Program
+from tests.server import call, say
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="users and /proc of POSIX")
 SOMEBODY = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
@@ -28,12 +27,6 @@ as_root = pytest.mark.skipif(
     not _somebody_runs_python(),
     reason="NOT TESTED HERE: needs root, setpriv, and a Python that another user may run",
 )
-
-
-@pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    yield make_program(server, tmp_path)
-    server.assert_used_up()
 
 
 def test_the_key_is_in_no_child_no_journal_no_recording_and_no_output(program: Program, tmp_path: Path) -> None:

@@ -370,3 +370,10 @@ def test_a_prompt_goes_to_the_server_and_the_answer_comes_back(cli: Cli, server:
     done = cli.spawn("-p", "how are you?", env={"KIMI_BASE_URL": server.url}, fresh=True)
     assert (done.code, done.out) == (0, "fine\n")
     server.assert_used_up()
+
+
+@pytest.mark.parametrize("flag", ["--output-schema", "-C", "--patch-out"])
+def test_a_file_of_somebody_who_is_not_here_is_a_usage_error(cli: Cli, flag: str) -> None:
+    done = cli("-p", "hi", "--review", "turn", flag, "~nobody-of-this-name/file")
+    assert (done.code, done.out) == (2, "")
+    assert "~nobody-of-this-name" in done.err

@@ -2,34 +2,16 @@
 
 import sys
 import tomllib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.program import KEY, Program, make_program
-from tests.server import FakeServer, say
+from tests.program import KEY, Program
+from tests.server import say
 
 if sys.platform == "win32":
     pytest.skip("needs a pty", allow_module_level=True)
 
 from tests.terminal import Terminal
-
-
-@pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    made = make_program(server, tmp_path)
-    yield made
-    server.assert_used_up()
-
-
-def leave(terminal: Terminal) -> int:
-    """Ctrl+C, then again when that is asked for."""
-    terminal.type("\x03")
-    # It is shown for two seconds only.
-    terminal.until(lambda: b"again leaves" in terminal.raw, "again leaves")
-    terminal.type("\x03")
-    return terminal.end()
 
 
 def test_from_nothing_to_a_first_answer(program: Program) -> None:
@@ -50,7 +32,7 @@ def test_from_nothing_to_a_first_answer(program: Program) -> None:
         terminal.type("\r")
         terminal.wait_for("Hello to you.")
         terminal.wait_for("answered in")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
         assert KEY.encode() not in terminal.raw
         assert terminal.modes == terminal.modes_before
     assert tomllib.loads(config.read_text())["model"] == "own/kimi-k3"
@@ -72,10 +54,10 @@ def test_a_folder_that_brings_settings_is_asked_about_before_they_act(program: P
         terminal.wait_for("permission_mode = plan")
         terminal.type("\r")
         terminal.wait_for("is not used: this folder is not trusted")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
     with Terminal(program, size=(100, 34)) as terminal:
         terminal.wait_for("Trust it as it is now?")
         terminal.type("\x1b[B\r")
         terminal.wait_for("Trusted:")
         terminal.wait_for("plan")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0

@@ -4,22 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.program import PATIENCE, Program, finish, make_program, take_interrupts
-from tests.server import FakeServer, Received, Reply, call, hang, say
+from tests.program import PATIENCE, Program, finish
+from tests.server import Received, Reply, call, hang, say
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, FIFOs and terminals of POSIX")
-
-
-@pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    take_interrupts()
-    yield make_program(server, tmp_path)
-    server.assert_used_up()
 
 
 def fifo(path: Path) -> Path:

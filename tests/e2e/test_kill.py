@@ -4,22 +4,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.program import PATIENCE, Program, make_program
-from tests.server import FakeServer, call, calls, hang, say
+from tests.program import PATIENCE, Program
+from tests.server import call, calls, hang, say
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and FIFOs of POSIX")
-
-
-@pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    yield make_program(server, tmp_path)
-    server.assert_used_up()
 
 
 def history(program: Program) -> list[dict[str, Any]]:

@@ -1,12 +1,9 @@
 """`kimi-code login` and `logout`: a key by a pipe, kept, used, shown by nobody, removed."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.program import KEY, Program, make_program
-from tests.server import FakeServer, error, say
+from tests.program import KEY, Program
+from tests.server import error, say
 
 CONFIG = """
 local_servers = []
@@ -19,13 +16,11 @@ api_key_env = "MINE_API_KEY"
 
 
 @pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    made = make_program(server, tmp_path)
-    del made.env["KIMI_API_KEY"], made.env["KIMI_BASE_URL"]
-    made.data.parent.mkdir()
-    (made.data.parent / "config.toml").write_text(CONFIG.format(url=server.url))
-    yield made
-    server.assert_used_up()
+def program(program: Program) -> Program:
+    del program.env["KIMI_API_KEY"], program.env["KIMI_BASE_URL"]
+    program.data.parent.mkdir()
+    (program.data.parent / "config.toml").write_text(CONFIG.format(url=program.server.url))
+    return program
 
 
 def test_a_key_that_was_kept_is_used_until_it_is_removed(program: Program) -> None:

@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.program import Program, finish, make_program
-from tests.server import FakeServer, call, say
+from tests.program import Program, finish
+from tests.server import call, say
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="FIFOs and SIGKILL of POSIX")
 
@@ -20,15 +19,13 @@ def git(folder: Path, *args: str, input: str | None = None) -> str:
 
 
 @pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    made = make_program(server, tmp_path)
-    git(made.project, "init", "-q", "-b", "main")
-    (made.project / ".git" / "config").open("a").write("[user]\n\tname = Ann\n\temail = ann@example.org\n")
-    (made.project / "a.txt").write_text("a\n")
-    git(made.project, "add", ".")
-    git(made.project, "commit", "-q", "-m", "First")
-    yield made
-    server.assert_used_up()
+def program(program: Program) -> Program:
+    git(program.project, "init", "-q", "-b", "main")
+    (program.project / ".git" / "config").open("a").write("[user]\n\tname = Ann\n\temail = ann@example.org\n")
+    (program.project / "a.txt").write_text("a\n")
+    git(program.project, "add", ".")
+    git(program.project, "commit", "-q", "-m", "First")
+    return program
 
 
 def writes(program: Program) -> None:

@@ -4,13 +4,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.program import KEY, PATIENCE, Program, make_program, take_interrupts
-from tests.server import FakeServer, Received, Reply, call, cut, hang, say
+from tests.program import KEY, PATIENCE, Program
+from tests.server import Received, Reply, call, cut, hang, say
 from tests.unit.test_images import png
 
 if sys.platform == "win32":
@@ -22,28 +21,11 @@ LEFT = "\x1b[?1049l"  # the terminal shows again what it showed before
 DARK, LIGHT = b"38;2;214;217;224", b"38;2;36;39;46"  # the colours of words on a dark and on a light ground
 
 
-@pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    take_interrupts()
-    made = make_program(server, tmp_path)
-    yield made
-    server.assert_used_up()
-
-
 def configure(program: Program, text: str) -> None:
     """Write the user's settings."""
     file = program.data.parent / "config.toml"
     file.parent.mkdir()
     file.write_text(text)
-
-
-def leave(terminal: Terminal) -> int:
-    """Ctrl+C, then again when that is asked for."""
-    terminal.type("\x03")
-    # It is shown for two seconds only.
-    terminal.until(lambda: b"again leaves" in terminal.raw, "again leaves")
-    terminal.type("\x03")
-    return terminal.end()
 
 
 def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_small_terminal(
@@ -81,7 +63,7 @@ def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_smal
         terminal.type("what is it?\r")
         terminal.wait_for("Grey.")
 
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
         terminal.wait_for("Go on with: kimi-code -r")
         assert LEFT.encode() in terminal.raw
         assert terminal.modes == terminal.modes_before
@@ -131,7 +113,7 @@ def test_a_killed_session_is_resumed_with_all_it_said_and_what_was_being_typed(p
         terminal.wait_for("❯ go on")
         terminal.type("\r")
         terminal.wait_for("Here again.")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
     assert program.server.requests[2].last["content"].endswith("go on")
 
 
@@ -188,13 +170,13 @@ def test_a_lost_connection_is_a_countdown_that_a_key_skips_then_it_streams_throu
         terminal.wait_for("Esc interrupts")
         terminal.type("\x1b")
         terminal.wait_for("interrupted")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
 
 
 def test_the_demo_plays_in_the_screen(program: Program) -> None:
     with Terminal(program, "demo", "--fast") as terminal:
         terminal.wait_for("all four tests pass")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
         terminal.wait_for("words were scripted")
 
 
@@ -283,7 +265,7 @@ def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
         terminal.type("\r")
         terminal.wait_for("Restored")
         assert file.read_text() == "one\n"
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
         assert terminal.modes == terminal.modes_before
 
 
@@ -305,7 +287,7 @@ def test_a_reviewed_turn_is_applied_by_hunks(program: Program) -> None:
         terminal.type_slowly("\r")
         terminal.wait_for("✓ Review")
         terminal.wait_for("✓ done")
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
     assert (program.project / "a.txt").read_text() == TWENTY.removesuffix("20\n") + "xx\n"
 
 
@@ -350,7 +332,7 @@ def test_words_typed_ahead_an_edit_in_an_editor_a_denial_with_words_and_a_steere
         terminal.wait_for("Yours it is.")
         assert LIGHT in terminal.raw
         assert DARK not in terminal.raw
-        assert leave(terminal) == 0
+        assert terminal.leave() == 0
     expected = TWENTY.replace("2\n", "two\n", 1).removesuffix("20\n") + "xx\nmine\n"
     assert (program.project / "a.txt").read_text() == expected
     assert not (program.project / "made").exists()

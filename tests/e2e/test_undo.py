@@ -5,28 +5,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.program import PATIENCE, Program, make_program
-from tests.server import FakeServer, call, hang, say
+from tests.program import PATIENCE, Program
+from tests.repository import git
+from tests.server import call, hang, say
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and FIFOs of POSIX")
-
-
-@pytest.fixture
-def program(server: FakeServer, tmp_path: Path) -> Iterator[Program]:
-    yield make_program(server, tmp_path)
-    server.assert_used_up()
-
-
-def git(cwd: Path, *args: str) -> str:
-    identity = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
-    command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
 
 def files(folder: Path) -> dict[str, bytes]:

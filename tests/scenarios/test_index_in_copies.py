@@ -10,7 +10,7 @@ from kimi_code.permissions.sandbox import find
 from kimi_code.session.session import Session
 from tests.harness import Lab
 from tests.server import Received, call, calls, say
-from tests.swarm_world import Cast, make_project, swarm, task, who, words
+from tests.swarm_world import Cast, Step, make_project, swarm, task, who, words
 
 FILES = {
     "app/__init__.py": "",
@@ -79,7 +79,7 @@ async def test_in_a_reviewed_turn_the_index_is_that_of_the_copy(lab: Lab, projec
 
 
 async def test_each_sub_agent_asks_about_its_own_copy(lab: Lab, project: Path) -> None:
-    def writes(name: str) -> list[object]:
+    def writes(name: str) -> list[Step]:
         return [
             call("Write", {"path": f"{name}.py", "content": f"def made_by_{name}():\n    pass\n"}),
             calls(("Symbols", {"query": "made_by"}), ("References", {"symbol": "put"}), ("Outline", {"path": "app"})),
@@ -88,7 +88,7 @@ async def test_each_sub_agent_asks_about_its_own_copy(lab: Lab, project: Path) -
 
     cast = Cast(
         lab,
-        {"": [swarm(task("one"), task("two")), say("Done.")], "one": writes("one"), "two": writes("two")},  # type: ignore[dict-item]
+        {"": [swarm(task("one"), task("two")), say("Done.")], "one": writes("one"), "two": writes("two")},
     )
     ran = await lab.run()
     assert ran.exit_code == 0, ran.result

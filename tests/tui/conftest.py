@@ -42,6 +42,11 @@ class Lookout:
     def question(self) -> QuestionPanel:
         return self.main.query_one(QuestionPanel)
 
+    @property
+    def toasts(self) -> list[str]:
+        """What is said in the corner."""
+        return [note.message for note in self.app._notifications]  # pyright: ignore[reportPrivateUsage]  (no other way)
+
     async def until(self, condition: Callable[[], object]) -> None:
         """Let the screen work until it holds. The screen paints when it likes: a look is no reason to."""
         async with asyncio.timeout(PATIENCE):

@@ -30,8 +30,7 @@ async def test_a_chip_of_an_earlier_run_is_sent_as_words_and_that_is_said(stage:
         await screen.ready()
         await screen.ask("[image #1: old.png] what is it?")
         assert "image_url" not in str(stage.server.requests[-1].body)
-        said = [note.message for note in screen.app._notifications]  # pyright: ignore[reportPrivateUsage]
-        assert any("[image #1: old.png]" in words for words in said)
+        assert any("[image #1: old.png]" in words for words in screen.toasts)
 
 
 def test_a_chip_of_another_run_never_stands_for_this_runs_image() -> None:

@@ -25,11 +25,6 @@ async def click(screen: Lookout, words: str) -> None:
     await screen.pilot.click(offset=view.region.offset + places()[0])
 
 
-def toasts(screen: Lookout) -> list[str]:
-    """What is said in the corner."""
-    return [note.message for note in screen.app._notifications]  # pyright: ignore[reportPrivateUsage]
-
-
 async def test_a_click_on_a_path_opens_the_editor_at_the_line_and_a_key_the_cards_file(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,7 +48,7 @@ async def test_a_click_on_a_path_opens_the_editor_at_the_line_and_a_key_the_card
         await screen.pilot.press("alt+e")
         await screen.until(lambda: said.read_text() == f"{file}:3\n{file}\n")
         await click(screen, "src/gone.py:1")
-        await screen.until(lambda: any("is not there" in said for said in toasts(screen)))
+        await screen.until(lambda: any("is not there" in said for said in screen.toasts))
 
 
 async def test_without_an_editor_the_place_is_copied_and_so_is_an_address_without_a_desktop(

@@ -42,4 +42,4 @@ def test_what_cannot_be_read_leaves_the_rules_as_they_were() -> None:
         with pytest.raises(StylesheetParseError):
             made.reparse()
         made.set_variables(RED)
-    assert made._rules == before  # pyright: ignore[reportPrivateUsage]
+    assert made._rules == before  # pyright: ignore[reportPrivateUsage]  (`rules` reads them anew)

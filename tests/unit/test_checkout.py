@@ -476,7 +476,7 @@ async def kept(scene: Scene, *, alone: bool = True) -> tuple[Path, dict[str, tup
     checkouts = await scene.freeze()
     checkout = await checkouts.create("one")
     assert await sh(checkout, "cat a.txt") == (scene.top / "a.txt").read_text()
-    base = await checkouts._base()  # pyright: ignore[reportPrivateUsage]
+    base = await checkouts._base()  # pyright: ignore[reportPrivateUsage]  (where it is, is nobody else's affair)
     found = photograph(base)
     if alone:
         await checkouts.close()

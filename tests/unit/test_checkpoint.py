@@ -13,33 +13,11 @@ from kimi_code.errors import CheckpointError
 from kimi_code.repo.checkpoint import Checkpoints, Report
 from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.snapshot import Limits, Snapshots
+from tests.repository import commit_all, git
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
 
 Listing = dict[str, tuple[int, bytes]]
-
-
-OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
-
-
-def git(cwd: Path, *args: str) -> str:
-    identity = (
-        "-c",
-        "user.name=T",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "commit.gpgsign=false",
-        "-c",
-        "maintenance.auto=false",
-    )
-    command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit_all(root: Path) -> None:
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "all")
 
 
 @pytest.fixture(scope="module")
@@ -659,7 +637,6 @@ async def test_retention_drops_the_old_and_keeps_what_living_sessions_need(root:
     pruned = await checkpoints.prune(10**6, 0)
     assert pruned.checkpoints and pruned.freed > 20_000
     assert len(await checkpoints.list()) == 1
-    assert await checkpoints.prune_if_due(0, 0) is None
     await turn(checkpoints, 6, "echo > six", cwd=root)
     assert (await checkpoints.undo()).applied
 

@@ -18,7 +18,8 @@ from kimi_code.repo.checkpoints import swap
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.snapshot import Snapshots
 from tests.kill_points import Attempt, dying
-from tests.unit.test_checkpoint import checkpoints_of, commit_all, conflicts, git, listing, run, turn
+from tests.repository import commit_all, git
+from tests.unit.test_checkpoint import checkpoints_of, conflicts, listing, run, turn
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and permissions of POSIX")
 

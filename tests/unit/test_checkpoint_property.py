@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
-from tests.unit.test_checkpoint import git, listing
+from tests.repository import git
+from tests.unit.test_checkpoint import listing
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes and links")
 

@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 
 from kimi_code.repo.git import describe, find_folders, find_root, run_git, state, version
-
-IDENTITY = ("-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
-
-
-def git(cwd: Path, *args: str) -> str:
-    command = ["git", "-c", "init.defaultBranch=main", *IDENTITY, *args]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
+from tests.repository import git
 
 
 @pytest.fixture

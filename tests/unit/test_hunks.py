@@ -175,7 +175,7 @@ def approving(ctx: ToolContext, approved: AllowHunks | AllowEdited) -> ToolConte
 
 async def shown(tool: Edit | Write | ApplyPatch | Rename, ctx: ToolContext, **arguments: object) -> list[Diff]:
     """What an approval would show."""
-    blocks = await tool.preview(tool.params.model_validate(arguments), ctx)  # pyright: ignore[reportArgumentType]
+    blocks = await tool.preview(tool.params.model_validate(arguments), ctx)  # pyright: ignore[reportArgumentType]  (its own)
     return [block for block in blocks if isinstance(block, Diff)]
 
 

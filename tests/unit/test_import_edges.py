@@ -40,7 +40,7 @@ PYTHON = {
         ("import json, numpy as np", []),
     ],
 )
-def test_python(source: str, files: list[str]) -> None:
+def test_python_imports_lead_to_their_files(source: str, files: list[str]) -> None:
     assert edges("src/app/core/views.py", source, PYTHON) == files
 
 
@@ -80,7 +80,7 @@ MANIFESTS = {
         ("import 'react'; import '../../../../out'", []),
     ],
 )
-def test_javascript_and_typescript(source: str, files: list[str]) -> None:
+def test_javascript_and_typescript_imports_lead_to_their_files(source: str, files: list[str]) -> None:
     assert edges("web/src/app.ts", source, SCRIPTS, MANIFESTS) == files
 
 
@@ -108,7 +108,7 @@ RUST = {
         ("src/util.rs", "use std::io; use serde::Serialize;", []),
     ],
 )
-def test_rust(path: str, source: str, files: list[str]) -> None:
+def test_rust_uses_lead_to_their_files(path: str, source: str, files: list[str]) -> None:
     manifests = {"other/Cargo.toml": '[package]\nname = "other-crate"\n', "Cargo.toml": '[package]\nname = "main"\n'}
     assert edges(path, source, RUST, manifests) == files
 
@@ -137,7 +137,7 @@ def test_java_packages_are_folders_below_any_source_root() -> None:
         ("web/a.php", "<?php require_once __DIR__ . '/b.php';", ["web/b.php"]),
     ],
 )
-def test_imports_that_are_paths(path: str, source: str, files: list[str]) -> None:
+def test_imports_that_are_paths_lead_there(path: str, source: str, files: list[str]) -> None:
     paths = {
         "src/b.h", "include/lib/c.h", "b/y.rb", "lib/common.sh", "lib/other.sh", "game/items.lua", "web/b.php",
     }  # fmt: skip

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator, Iterator
@@ -15,6 +14,7 @@ import pytest_asyncio
 
 from kimi_code.repo.index import Index
 from kimi_code.repo.outline import Focus
+from tests.repository import git
 
 STORE = '''"""Keeps things."""
 
@@ -42,11 +42,6 @@ def main():
 
 def count(text: str) -> int:
     return len(text) // 4
-
-
-def git(folder: Path, *args: str) -> None:
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *identity, *args], cwd=folder, check=True, capture_output=True)
 
 
 def make_project(root: Path) -> Path:

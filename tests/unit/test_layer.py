@@ -1,5 +1,8 @@
 """What an overlay's layer says of the changes in a copy is what git finds by a look at all files."""
 
+# A copy chooses between the two by itself, and lets nobody else.
+# pyright: reportPrivateUsage=false
+
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,10 +27,10 @@ async def scene(place: Path) -> AsyncIterator[Scene]:
 
 async def agreed(checkout: Checkout) -> str:
     """The tree by the layer, which is also git's."""
-    assert checkout._layer is not None  # pyright: ignore[reportPrivateUsage]
-    layer, moment = checkout._layer, checkout._moment  # pyright: ignore[reportPrivateUsage]
-    tree = await layer.take(moment.trees, checkout.start, checkout.ground, checkout._left_out)  # pyright: ignore[reportPrivateUsage]
-    assert await checkout._take_by_index() == tree  # pyright: ignore[reportPrivateUsage]
+    assert checkout._layer is not None
+    layer, moment = checkout._layer, checkout._moment
+    tree = await layer.take(moment.trees, checkout.start, checkout.ground, checkout._left_out)
+    assert await checkout._take_by_index() == tree
     return tree
 
 
@@ -76,8 +79,9 @@ async def test_what_the_layer_cannot_tell_is_left_to_git(scene: Scene) -> None:
     ):
         checkout = await checkouts.create("one")
         await sh(checkout, command)
+        assert checkout._layer is not None
         with pytest.raises(Unclear):
-            survey(checkout._layer.folder, checkout.ground.at(top), ())  # pyright: ignore
+            survey(checkout._layer.folder, checkout.ground.at(top), ())
         told = {change.path for change in await checkout.changes() if change.change == "created"}
         assert told == kept, command
 

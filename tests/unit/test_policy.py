@@ -245,3 +245,10 @@ def test_a_search_asks_where_there_is_more_than_can_be_looked_at_or_a_secret_amo
     for number in range(400, 600):
         (project / "src" / f"{number}.py").touch()
     assert decide(policy(project), "Bash", "grep -rn TODO .") == "ask"
+
+
+def test_where_there_is_no_home_folder_cd_alone_is_asked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "~")  # as little a folder as in a container whose user has no entry
+    assert decide(policy(project), "Bash", "cd && ls") == "ask"
+    assert decide(policy(project), "Bash", "cd ~/x && ls") == "ask"
+    assert decide(policy(project), "Bash", "cd src && ls") == "allow"

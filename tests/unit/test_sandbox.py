@@ -18,7 +18,7 @@ import pytest
 
 from kimi_code.errors import ToolError
 from kimi_code.permissions.blocked import blocked
-from kimi_code.permissions.hiding import Search
+from kimi_code.permissions.hiding import Search, homes
 from kimi_code.permissions.paths import Boundary
 from kimi_code.permissions.sandbox import Found, Mechanism, Sandbox, candidates, find, find_trouble
 
@@ -512,3 +512,8 @@ def everything(folder: Path, but: Path | None = None) -> dict[str, bytes | None]
         for path in sorted(folder.rglob("*"))
         if not path.is_symlink() and not path.is_socket() and (but is None or (but not in path.parents and path != but))
     }
+
+
+def test_without_a_home_folder_those_that_are_known_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "~")
+    assert all(home.is_absolute() for home in homes({}))

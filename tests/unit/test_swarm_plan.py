@@ -1,5 +1,7 @@
 """The task graph: what is refused, what is warned of, what goes first; scopes; plans as they are written."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,17 +13,17 @@ from kimi_code.swarm.proposal import SwarmProposal, read_plan
 from tests.costly import costly
 
 
-def task(id: str, *needs: str, **more: object) -> Task:
-    return Task(id, f"do {id}", needs=needs, **more)  # pyright: ignore[reportArgumentType]
+def task(id: str, *needs: str, **more: Any) -> Task:
+    return Task(id, f"do {id}", needs=needs, **more)
 
 
-def plan(*tasks: Task, **more: object) -> Plan:
-    return Plan("port the tests", tasks, **more)  # pyright: ignore[reportArgumentType]
+def plan(*tasks: Task, **more: Any) -> Plan:
+    return Plan("port the tests", tasks, **more)
 
 
-def problems(plan: Plan, **more: object) -> str:
+def problems(plan: Plan, **more: Any) -> str:
     with pytest.raises(PlanError) as caught:
-        check(plan, **more)  # pyright: ignore[reportArgumentType]
+        check(plan, **more)
     return "\n".join(caught.value.problems)
 
 

@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from kimi_code.cli.trust import visible
 from kimi_code.config import load
 from kimi_code.config.trust import Contents, Trust, read
 from kimi_code.errors import ConfigError
+from tests.program import Done, finish, start
 
 
 @pytest.fixture
@@ -30,6 +32,12 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def run(*argv: str) -> int:
     return main(argv)
+
+
+def run_answering(answer: str, env: dict[str, str], *argv: str) -> Done:
+    """A process of its own, whose question is answered by a pipe."""
+    paths = {**env, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return finish(start(argv, cwd=Path(env["HOME"]), env=paths, stdin=PIPE, stdout=PIPE, stderr=PIPE), answer.encode())
 
 
 def test_trusted_content_is_used_until_it_changes(project: Path, env: dict[str, str]) -> None:
@@ -64,20 +72,14 @@ def test_a_subfolder_finds_the_projects_decision_and_a_copy_has_none(
     assert load(None, env, tmp_path / "moved").deny == ()
 
 
-def test_everything_is_shown_in_full_and_a_no_trusts_nothing(
-    project: Path, env: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import io
-
+def test_everything_is_shown_in_full_and_a_no_trusts_nothing(project: Path, env: dict[str, str]) -> None:
     (project / ".kimi-code" / "agent.md").write_text("be nice\x1b[2J \u202edne\n")
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
-    assert run("trust", str(project)) == 1
-    shown = capsys.readouterr().out
-    assert 'deny = ["Bash(make deploy)"]' in shown
-    assert "be nice\\x1b[2J \\u202edne" in shown
+    refused = run_answering("\n", env, "trust", str(project))
+    assert refused.code == 1
+    assert 'deny = ["Bash(make deploy)"]' in refused.stdout
+    assert "be nice\\x1b[2J \\u202edne" in refused.stdout
     assert load(None, env, project).deny == ()
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    assert run("trust", str(project)) == 0
+    assert run_answering("y\n", env, "trust", str(project)).code == 0
     assert load(None, env, project).deny != ()
 
 

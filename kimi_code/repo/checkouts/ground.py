@@ -193,7 +193,7 @@ def _take_hold(holder: "subprocess.Popen[bytes]", nsenter: str, top: Path) -> Mo
         spaces: dict[str, int] = {}
         for kind, name in (("user", "user"), ("mount", "mnt")):
             path = f"/proc/{pid}/ns/{name}"
-            if os.readlink(path) != os.readlink(f"/proc/self/ns/{name}"):  # noqa: PTH115
+            if Path(path).readlink() != Path(f"/proc/self/ns/{name}").readlink():
                 spaces[kind] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                 opened.append(spaces[kind])
         folder = os.open(f"/proc/{pid}/root{top}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -67,7 +67,7 @@ class Mirror:
         """Where `path` leads, in the copy or out of it. Raises OSError for a loop, ValueError for NUL bytes."""
         if "\0" in path:
             raise ValueError("the path contains a NUL byte")
-        given = self._in_copy(self._root / os.path.expanduser(path))  # noqa: PTH111  (never raises)
+        given = self._in_copy(self._root / os.path.expanduser(path))
         found = Path(real(self._ground, str(given)))
         # A link to an absolute path of the user's tree means the same file of the copy.
         return found if self._may_read(found) else self._in_copy(found)

@@ -32,7 +32,7 @@ def copy_tree(source: Path, target: Path) -> None:
         for entry in os.scandir(here):
             copy = there / entry.name
             if entry.is_symlink():
-                copy.symlink_to(os.readlink(entry.path))  # noqa: PTH115
+                copy.symlink_to(os.readlink(entry.path))  # noqa: PTH115  (word for word)
                 shutil.copystat(entry.path, copy, follow_symlinks=False)
             elif entry.is_dir():
                 copy.mkdir()

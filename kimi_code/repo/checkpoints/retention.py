@@ -23,19 +23,8 @@ from kimi_code.repo.checkpoints.states import absent, pack
 from kimi_code.repo.shadow import needed_since
 
 _DAY = 86_400
-_MARK = "pruned"  # its time is when the last one ended
 _ROUNDS = 8
 _PART = 4  # of the oldest that may go, one in so many goes in a round, until the rest is small enough
-
-
-def is_due(ledger: Ledger) -> bool:
-    """Whether the last one is a day ago; a store without one begins to count now."""
-    mark = ledger.shadow.folder / _MARK
-    try:
-        return time.time() - mark.stat().st_mtime > _DAY
-    except FileNotFoundError:
-        mark.touch()
-        return False
 
 
 async def prune(ledger: Ledger, keep_seconds: float, keep_bytes: int) -> Pruned:
@@ -49,7 +38,6 @@ async def prune(ledger: Ledger, keep_seconds: float, keep_bytes: int) -> Pruned:
         if not droppable or size_of(ledger.shadow.folder) <= keep_bytes:
             break
         await _drop(ledger, [kept.id for kept in droppable[: max(1, len(droppable) // _PART)]], needed)
-    (ledger.shadow.folder / _MARK).touch()
     return Pruned(had - len(ledger.history.checkpoints), max(0, before - size_of(ledger.shadow.folder)))
 
 

@@ -61,7 +61,7 @@ def _listing(paths: Iterable[str], raw: bytes = b"") -> Listing:
 def stamps(root: Path, paths: Iterable[str]) -> dict[str, Stamp]:
     """The size and time of every path that is a regular file; neither symlinks nor what vanished. About 3 us each."""
     found: dict[str, Stamp] = {}
-    base = os.path.join(root, "")  # noqa: PTH118
+    base = os.path.join(root, "")  # noqa: PTH118  (with one slash at its end)
     lstat, is_regular = os.lstat, stat.S_ISREG
     for path in paths:
         try:

@@ -7,7 +7,6 @@ from kimi_code.tui.host import Symbol
 from kimi_code.tui.input.fuzzy import Choices, best
 from kimi_code.values import frozen
 
-SHOWN = 8
 _PATHS_FIRST = 4
 
 _COMMAND = re.compile(r"/([\w-]*)")

@@ -1,5 +1,6 @@
 """Images in the prompt: paths that were pasted or dropped become chips, whose files are sent with the words."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -42,7 +43,7 @@ def _file(word: str, folder: Path) -> Path | None:
     if not word.lower().endswith(_SUFFIXES):
         return None
     try:
-        file = folder / Path(word).expanduser()
+        file = folder / os.path.expanduser(word)
         return file if file.is_file() else None
     except (OSError, RuntimeError, ValueError):
         return None

@@ -69,7 +69,7 @@ def _style(kind: Any) -> str:
 
 @lru_cache(maxsize=64)
 def _lexer(language: str) -> "Lexer | None":
-    from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]
+    from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]  (no types)
     from pygments.util import ClassNotFound
 
     try:

@@ -284,7 +284,7 @@ class TranscriptView(ScrollView):
     # --- Drawing ---
 
     def _look(self) -> Look:
-        moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]
+        moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]  (no types)
         return Look(self._drawn_width or 80, time.time(), self._marks, self._link, moving)
 
     def _flush(self) -> None:
@@ -354,7 +354,7 @@ class TranscriptView(ScrollView):
 
     def scroll_to(self, *args: object, **options: object) -> None:
         """At once: nothing moves on the way to where the user goes."""
-        super().scroll_to(*args, **{**options, "animate": False})  # type: ignore[arg-type]
+        super().scroll_to(*args, **{**options, "animate": False})  # pyright: ignore[reportArgumentType]  (Textual's own)
 
     def scroll_end(self, *args: object, **options: object) -> None:
         """The end is where it is followed, even if it is not yet known how far down that is."""
