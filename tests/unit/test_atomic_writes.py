@@ -129,6 +129,17 @@ async def test_killed_at_any_step_of_a_write_the_file_is_the_old_one_or_the_new_
     assert files(root) == {"a": NEW}
 
 
+@posix
+async def test_what_a_kill_left_in_a_new_folder_goes_too(root: Path, writing: Attempt) -> None:
+    number, left = 1, False
+    while writing(number, root / "new" / "deep", root.parent / "new") == -signal.SIGKILL:
+        left = left or any(root.rglob(".*.tmp"))
+        await checkpoints_of(root).take("s", 1, "the next command")
+        assert not any(root.rglob(".*.tmp")), number
+        number += 1
+    assert left
+
+
 HALF = """
 import asyncio, resource, signal, sys
 from pathlib import Path
