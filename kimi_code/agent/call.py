@@ -37,7 +37,7 @@ from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.rules import parse
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.settle import fit
-from kimi_code.tools.tool import FindsTargets, Params, Tool, ToolContext, ToolResult, blind
+from kimi_code.tools.tool import FindsTargets, KnowsWhenDone, Params, Tool, ToolContext, ToolResult, blind
 from kimi_code.tools.toolset import Toolset
 from kimi_code.values import frozen
 
@@ -178,8 +178,17 @@ def _explain(name: str, params: type[Params], error: ValueError) -> str:
     return f"The arguments of {name} do not fit:\n{listing}\nIt takes: {fields} (? = optional). Nothing was done."
 
 
-async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
-    """Decide, run and close a prepared call; publishes ToolStarted and ToolEnded. Never raises but on cancellation."""
+async def _nothing() -> None:
+    pass
+
+
+async def run_call(
+    prepared: Prepared, scope: CallScope, before: Callable[[], Awaitable[object]] = _nothing
+) -> CallOutcome:
+    """Decide, run and close a prepared call; publishes ToolStarted and ToolEnded. Never raises but on cancellation.
+
+    `before` is called when it is decided that the call runs: what the user does while they are asked is their own.
+    """
     targets = await _targets(prepared, scope)
     if isinstance(targets, CallOutcome):
         return finish(targets, scope)
@@ -193,6 +202,7 @@ async def run_call(prepared: Prepared, scope: CallScope) -> CallOutcome:
         _context(prepared, scope), confined=decided.confined, approved=decided.approved, targets=tuple(targets)
     )
     call = prepared.call
+    await before()
     scope.publish(
         ToolStarted(
             call.id, prepared.tool.name, prepared.title, prepared.effect, prepared.params.model_dump(exclude_unset=True)
@@ -298,6 +308,17 @@ async def _ahead(prepared: Prepared, look: Awaitable[Sequence[T]]) -> Sequence[T
         return _broken(prepared, error)
 
 
+async def _already(prepared: Prepared, look: Awaitable[ToolResult | None]) -> CallOutcome | None:
+    """How the call ended because there is nothing to do, or cannot be done."""
+    try:
+        result = await look
+    except ToolError as error:
+        return _failed(prepared, error)
+    except Exception as error:
+        return _broken(prepared, error)
+    return None if result is None else _finalise(prepared, result)
+
+
 async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) -> _Go | CallOutcome:
     """That the call may run, or how it ended."""
     tool, call = prepared.tool, prepared.call
@@ -305,6 +326,10 @@ async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) 
         return CallOutcome(call, prepared.title, "failed", _ENCLOSED, "nothing runs unconfined in the isolated copy")
     policy = replace(scope.policy, confined=False) if prepared.params.wants_freedom() else scope.policy
     verdict = policy.decide(tool.name, tool.effect, targets)
+    if verdict.decision != "deny" and not verdict.unusable and isinstance(tool, KnowsWhenDone):
+        done = await _already(prepared, tool.done_already(prepared.params, _context(prepared, scope)))
+        if done is not None:
+            return done
     if verdict.decision == "allow" and scope.each_edit and tool.effect is Effect.EDIT and verdict.rule is None:
         verdict = replace(verdict, decision="ask", reason="every edit is reviewed")
     if verdict.decision == "allow":

@@ -15,6 +15,7 @@ from kimi_code.events import CommitCreated, Notice, Outcome
 from kimi_code.llm.model import ModelRequest
 from kimi_code.messages import Message
 from kimi_code.repo.commit import CommitError, Plan, Repository, create, make_plan, open_repository
+from kimi_code.repo.git import says_no_room
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.trees import Trees
 from kimi_code.values import frozen
@@ -73,8 +74,8 @@ class Committing:
             return
         try:
             await self._commit(closing)
-        except (KimiError, ShadowError) as failure:
-            closing.outcome, closing.error = Outcome.COMMIT_FAILED, f"Not committed: {failure}"
+        except (KimiError, ShadowError, OSError) as failure:
+            closing.outcome, closing.error = Outcome.COMMIT_FAILED, f"Not committed: {_explained(failure)}"
 
     async def _commit(self, closing: Closing) -> None:
         publish = self.agent.publish
@@ -134,6 +135,15 @@ class Committing:
         except (KimiError, TimeoutError) as error:
             self.agent.publish(Notice("warning", f"The model wrote no commit message ({error or 'it took too long'})."))
             return ""
+
+
+def _explained(failure: Exception) -> str:
+    """Why, and what to do next."""
+    if says_no_room(str(failure)):
+        message = (failure.strerror if isinstance(failure, OSError) else "") or str(failure).partition("\n")[0]
+        return f"{message}\nMake room on the disk, then commit yourself: the agent's changes are in your working tree."
+    hint = failure.hint if isinstance(failure, KimiError) else ""
+    return str(failure) if hint else f"{failure}\nThe agent's changes are in your working tree."
 
 
 def _request(prompt: str, earlier: str, diff: str) -> str:

@@ -230,9 +230,12 @@ class Turn:
         scope = self.agent.scope
         if isinstance(item, CallOutcome):
             return finish(item, scope)
-        if item.effect in (Effect.EDIT, Effect.EXECUTE):
-            await self._before_change(changes, step, f"before {item.tool.name} {item.title}")
-        outcome = await run_call(item, scope)
+
+        async def before() -> None:
+            if item.effect in (Effect.EDIT, Effect.EXECUTE):
+                await self._before_change(changes, step, f"before {item.tool.name} {item.title}")
+
+        outcome = await run_call(item, scope, before)
         if not any(stage.isolates for stage in self.agent.stages):
             changes.report(block for block in outcome.blocks if isinstance(block, Diff))
         return outcome

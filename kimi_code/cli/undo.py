@@ -170,9 +170,14 @@ def resolve_of(*, force: bool, merge: bool) -> "Resolve":
 
 
 def relative(paths: tuple[str, ...], cwd: Path) -> tuple[str, ...]:
-    """Paths as given, relative to `cwd` with forward slashes."""
+    """Paths with forward slashes, relative to `cwd` but for absolute ones that lead out of it."""
 
-    return tuple(os.path.relpath(cwd / os.path.expanduser(path), cwd).replace(os.sep, "/") for path in paths)
+    def shown(path: Path) -> str:
+        absolute = Path(os.path.normpath(cwd / path))
+        outside = path.is_absolute() and not absolute.is_relative_to(cwd)
+        return (str(absolute) if outside else os.path.relpath(absolute, cwd)).replace(os.sep, "/")
+
+    return tuple(shown(Path(os.path.expanduser(path))) for path in paths)
 
 
 async def _session(checkpoints: "Checkpoints", prefix: str) -> str:

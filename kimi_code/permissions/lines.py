@@ -81,6 +81,10 @@ def _holds_password(config: Path) -> bool:
         return False
 
 
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:59] + "…"
@@ -326,8 +330,7 @@ class _Judge:
             # Git's objects are compressed; searching a project from its top is what everybody does.
             entries = [e for e in entries if e.name != ".git" and (hidden or not e.name.startswith("."))]
             if secret := find_secret(entry.name for entry in entries):
-                shown = os.path.relpath(os.path.join(folder, secret), boundary.roots[0])  # noqa: PTH118  (a string all along)
-                return f"it reads {shown} too, which may hold secrets"
+                return f"it reads {_shown(Path(folder, secret), boundary.roots[0])} too, which may hold secrets"
             for entry in entries if forbidden else ():
                 if self.files.decide("Read", Effect.READ, entry.path).decision != "allow":
                     return f"it reads {entry.name} too, which a rule is about"

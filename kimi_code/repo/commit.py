@@ -233,6 +233,8 @@ async def _store(repository: Repository, path: str, entry: Entry, *, exact: bool
     how = ("--no-filters",) if exact or entry.mode == "symlink" else (f"--path={path}",)
     output = await repository.run("hash-object", "-w", "--stdin", *how, input=entry.content)
     if output.code != 0:
+        if git.says_no_room(output.error):
+            raise CommitError(f"{path} cannot be stored by git: {output.error}.")
         raise _LeftOut(f"cannot be stored by git ({output.error})")
     return Blob(_MODES[entry.mode], output.stdout.decode().strip())
 

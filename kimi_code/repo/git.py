@@ -40,6 +40,14 @@ _FLAGS = (
 )
 
 
+def says_no_room(error: str) -> bool:
+    """Whether git's words, or the system's, are about a full disk."""
+    return any(words in error for words in _NO_ROOM)
+
+
+_NO_ROOM = ("No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "couldn't write")
+
+
 class GitOutput(NamedTuple):
     """How a git command ended; 127 when there is no git, 126 when it could not be started."""
 

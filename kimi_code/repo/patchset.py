@@ -37,7 +37,7 @@ class FilePatch:
 
 def parse(text: str) -> tuple[FilePatch, ...]:
     """The parts in order. Raises PatchError that names the line which cannot be understood."""
-    lines = text.replace("\r\n", "\n").strip("\n").split("\n")
+    lines = _lines(text)
     begins = next((n for n, line in enumerate(lines) if line.strip() == _BEGIN), None)
     if begins is not None:
         ends = next((n for n in range(len(lines) - 1, begins, -1) if lines[n].strip() == _END), None)
@@ -52,6 +52,16 @@ def parse(text: str) -> tuple[FilePatch, ...]:
     if twice := next((path for path in touched if touched.count(path) > 1), None):
         raise PatchError(f"{twice} is in the patch twice. Put all hunks of a file in one section.")
     return parts
+
+
+def _lines(text: str) -> list[str]:
+    """The patch's lines. Where its own marks end in CRLF, that is how lines end; else a CR is of the file's line."""
+    lines = text.strip("\n").split("\n")
+    marks = next((line for line in lines if line.startswith(("*** ", "--- "))), "")
+    if marks.endswith("\r"):
+        lines = [line.removesuffix("\r") for line in lines]
+        return lines[: len(lines) - (not lines[-1])]
+    return ["" if line == "\r" else line for line in lines]
 
 
 class _Reader:

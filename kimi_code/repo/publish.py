@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -54,6 +55,7 @@ def _publish(
     program = git.program()
     if program is None:
         raise PublishError("git is not installed, or not on the PATH.")
+    logs = {log: _size(log) for log in _logs(folders, ref)}
     command = (program, "-c", f"core.hooksPath={os.devnull}", "--git-dir", str(folders.own), "update-ref")
     with subprocess.Popen(
         (*command, "-m", reason.replace("\n", " "), "--stdin"),
@@ -70,11 +72,14 @@ def _publish(
             if not _confirmed(process.stdout, b"prepare: ok"):
                 raise PublishError(_refusal(process, ref), hint="Nothing was committed; try again.")
             # Whoever dies here takes the process's input with it, and git lets go of the ref.
-            if index is not None:
-                _replace_index(folders.own / "index", index, before)
-            process.stdin.write(b"commit\n")
-            if not _confirmed(process.stdout, b"commit: ok"):
-                raise PublishError(_refusal(process, ref), hint="What was to be committed is staged.")
+            with _replaced(folders.own / "index", index, before) if index else contextlib.nullcontext():
+                process.stdin.write(b"commit\n")
+                if not _confirmed(process.stdout, b"commit: ok") and not _is_moved(command[:-1], ref, commit):
+                    raise PublishError(_refusal(process, ref), hint="Nothing was committed; try again.")
+        except PublishError:
+            for log, size in logs.items():
+                _cut_off(log, size, f"{old} {commit} ".encode())
+            raise
         except BrokenPipeError:
             raise PublishError(_refusal(process, ref), hint="Nothing was committed; try again.") from None
         finally:
@@ -84,6 +89,13 @@ def _publish(
 
 def _confirmed(stream: IO[bytes], word: bytes) -> bool:
     return any(line.strip() == word for line in iter(stream.readline, b"") if line.strip() != b"start: ok")
+
+
+def _is_moved(git_here: Sequence[str], ref: str, commit: str) -> bool:
+    """Whether the ref was moved, though git could not do all that goes with it (a line in HEAD's log)."""
+    query = (*git_here, "rev-parse", "-q", "--verify", ref)
+    asked = subprocess.run(query, stdin=subprocess.DEVNULL, capture_output=True, env=git.environment(), check=False)
+    return asked.stdout.decode(errors="replace").strip() == commit
 
 
 def _refusal(process: "subprocess.Popen[bytes]", ref: str) -> str:
@@ -96,7 +108,65 @@ def _committer() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("GIT_COMMITTER_")}
 
 
-def _replace_index(index: Path, fresh: Path, before: bytes | None) -> None:
+def _logs(folders: GitFolders, ref: str) -> list[Path]:
+    """Where git writes down what a ref was moved to."""
+    if ref != "HEAD":
+        return [folders.common / "logs" / ref]
+    target = (folders.own / "HEAD").read_text(encoding="utf-8", errors="surrogateescape").strip()
+    branch = [folders.common / "logs" / target.removeprefix("ref: ")] if target.startswith("ref: ") else []
+    return [folders.own / "logs" / "HEAD", *branch]
+
+
+def _size(log: Path) -> int | None:
+    try:
+        return log.stat().st_size
+    except OSError:
+        return None
+
+
+def _cut_off(log: Path, size: int | None, line: bytes) -> None:
+    """Where there is no room, git leaves a log with a part of its line: take that off, if it begins as `line`."""
+    with contextlib.suppress(OSError), log.open("rb+") as file:
+        file.seek(size or 0)
+        said = file.read()
+        if b"\n" in said[:-1] or not (said.startswith(line) or line.startswith(said)):
+            return  # of somebody else
+        file.truncate(size or 0)
+        if size is None:
+            log.unlink()
+
+
+@contextlib.contextmanager
+def _replaced(index: Path, fresh: Path, before: bytes | None) -> Generator[None]:
+    """The index is `fresh`; what was there comes back when the ref cannot be moved after all."""
+    kept = fresh.with_name(f"{fresh.name}.kept")
+    try:
+        _replace_index(index, fresh, before, kept)
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _put_back(index, fresh, kept)
+            raise
+    finally:
+        kept.unlink(missing_ok=True)
+
+
+def _put_back(index: Path, fresh: Path, kept: Path) -> None:
+    """Unless somebody has written it since, or is about to."""
+    lock = index.with_name("index.lock")
+    _lock(lock, kept if kept.exists() else fresh)
+    if index.read_bytes() != fresh.read_bytes():
+        lock.unlink()
+    elif kept.exists():
+        lock.replace(index)
+    else:
+        index.unlink()
+        lock.unlink()
+
+
+def _replace_index(index: Path, fresh: Path, before: bytes | None, kept: Path) -> None:
+    """Raises PublishError, and OSError; then it is as it was."""
     lock = index.with_name("index.lock")
     try:
         _lock(lock, fresh)
@@ -109,6 +179,8 @@ def _replace_index(index: Path, fresh: Path, before: bytes | None) -> None:
         current = index.read_bytes() if index.exists() else None
         if current != before:
             raise IndexChanged("The index changed while the commit was made; nothing was committed.")
+        if current is not None:
+            _lock(kept, index)
         lock.replace(index)
     except BaseException:
         lock.unlink(missing_ok=True)

@@ -7,20 +7,19 @@ import asyncio
 import hashlib
 import os
 import shutil
-import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from pathlib import Path
 from uuid import uuid4
 
 from kimi_code.events import FileChange
+from kimi_code.repo.checkpoints.limits import Gauge, Limits, TooMuch
 from kimi_code.repo.checkpoints.raw_diff import parse_diff
 from kimi_code.repo.checkpoints.survey import Survey
 from kimi_code.repo.checkpoints.surveyor import Surveyor
 from kimi_code.repo.git import GitFolders, GitOutput, find_folders, find_root, run_git
 from kimi_code.repo.shadow import (
-    USUALLY_IGNORED,
     Shadow,
     ShadowError,
     add_names,
@@ -33,18 +32,7 @@ from kimi_code.repo.shadow import (
 )
 from kimi_code.values import frozen
 
-
-@frozen
-class Limits:
-    """How much work a snapshot may be: sizes in bytes, `seconds` for one of them.
-
-    `files` and `total` bound a folder without a repository, and what is untracked in one with.
-    """
-
-    file: int = 50_000_000
-    files: int = 20_000
-    total: int = 200_000_000
-    seconds: float = 15.0
+__all__ = ["Limits", "Snapshot", "Snapshots"]
 
 
 @frozen
@@ -65,11 +53,6 @@ class Snapshot:
 
 _UNTRACKED = ("ls-files", "-z", "--others")
 _IGNORED = (*_UNTRACKED, "--ignored", "--exclude-standard", "--directory")
-_NEVER = {pattern.rstrip("/") for pattern in USUALLY_IGNORED} | {".git"}
-
-
-class _TooMuch(Exception):
-    """More than the limits allow."""
 
 
 @frozen
@@ -115,6 +98,7 @@ class Snapshots:
         self._store = store.resolve()
         self._exclude = tuple(path.resolve() for path in (store, *exclude))
         self._limits = limits or Limits()
+        self._gauge = Gauge(self._root, self._limits, self._exclude)
         self._clock = clock
         self._turn = asyncio.Lock()
         self._shadow: Shadow | None = None
@@ -153,7 +137,7 @@ class Snapshots:
                     return await self._take(full=full, quick=full and quick)
             except TimeoutError:
                 return self._fail(f"looking at all files took longer than {self._limits.seconds:g} s", hopeless=True)
-            except _TooMuch as error:
+            except TooMuch as error:
                 return self._fail(str(error), hopeless=True)
             except ShadowError as error:
                 return self._fail(str(error))
@@ -243,7 +227,7 @@ class Snapshots:
         if len(opaque) < len(nested):
             untracked = _names(await shadow.ask(*_UNTRACKED, "--exclude-standard", index=index))
         untracked = [path for path in untracked if not path.endswith("/")]
-        excluded = opaque | self._left_out(shadow.worktree, untracked, modified)
+        excluded = opaque | self._gauge.left_out(shadow.worktree, untracked, modified)
         notes = tuple(f"{path} {why}" for path, why in excluded.items())
         # Only the survey needs to know the ignored files: it goes on beside what git writes.
         familiar = listing.familiar and not adopted
@@ -303,58 +287,25 @@ class Snapshots:
         opaque: dict[str, str] = {}
         known: list[str] = []
         for path in nested:
-            first = next(_walk(shadow.worktree / path, _NEVER, self._exclude), None)
+            first = self._gauge.first_file(shadow.worktree / path)
             if not (shadow.worktree / path / ".git").is_dir():
                 opaque[path] = "is a submodule or another working tree; what changes in it is not kept"
             elif first is None:
                 opaque[path] = "is a repository of its own without files"
-            elif self._is_too_much(shadow.worktree / path):
+            elif self._gauge.is_too_much(shadow.worktree / path):
                 opaque[path] = "is a repository of its own, and too large; what changes in it is not kept"
             else:
-                known.append(Path(first.path).relative_to(shadow.worktree).as_posix())
+                known.append(first.relative_to(shadow.worktree).as_posix())
         if known:
             await add_names(shadow, index, list(map(os.fsencode, known)))
         return opaque, known
-
-    def _left_out(self, worktree: Path, untracked: Iterable[str], modified: Iterable[str]) -> dict[str, str]:
-        """Paths that are not looked into, with the reason; raises when there is too much that is new."""
-        left_out: dict[str, str] = {}
-        count = total = 0
-        for path in untracked:
-            size, why = self._measure(worktree / path)
-            if why:
-                left_out[path] = why
-            else:
-                count, total = count + 1, total + size
-                self._check(count, total)
-        for path in modified:
-            _, why = self._measure(worktree / path)
-            if why:
-                left_out[path] = why
-        return left_out
-
-    def _measure(self, path: Path) -> tuple[int, str]:
-        try:
-            status = path.lstat()
-        except OSError:
-            return 0, ""  # deleted, or gone since: git will see
-        if stat.S_ISREG(status.st_mode) and status.st_size > self._limits.file:
-            return 0, f"is larger than {self._limits.file // 1_000_000} MB; its changes are not counted"
-        if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
-            return 0, "cannot be read; its changes are not counted"
-        return status.st_size, ""
-
-    def _check(self, count: int, total: int) -> None:
-        if count > self._limits.files or total > self._limits.total:
-            much = f"{self._limits.files} files" if count > self._limits.files else f"{total // 1_000_000} MB"
-            raise _TooMuch(f"there is too much in {self._root} that is in no repository: over {much}")
 
     async def open(self) -> Shadow:
         """The shadow repository, made when there is none. Raises ShadowError and OSError."""
         async with self._turn:
             try:
                 return await self._opened()
-            except _TooMuch as error:
+            except TooMuch as error:
                 raise ShadowError(str(error)) from error
 
     async def _opened(self) -> Shadow:
@@ -370,28 +321,12 @@ class Snapshots:
             lender = None  # a place to play in: the repository around it does not look at it
         worktree = top if top and lender else self._root
         if lender is None:
-            await asyncio.to_thread(self._measure_all, self._root)
+            await asyncio.to_thread(self._gauge.measure_all, self._root)
         config = await read_config(lender, worktree) if lender else {}
         name = hashlib.sha256(os.fsencode(worktree)).hexdigest()[:16]
         shadow = Shadow(self._store / name, worktree, lender, config)
         build(shadow, self._exclude)
         return shadow
-
-    def _is_too_much(self, folder: Path) -> bool:
-        try:
-            self._measure_all(folder)
-        except _TooMuch:
-            return True
-        return False
-
-    def _measure_all(self, folder: Path) -> None:
-        """Walk a folder that has no repository, only until it turns out to be too large."""
-        count = total = 0
-        for entry in _walk(folder, _NEVER, self._exclude):
-            size, why = self._measure(Path(entry.path))
-            if not why:
-                count, total = count + 1, total + size
-                self._check(count, total)
 
 
 def _checked(output: GitOutput) -> bytes:
@@ -419,22 +354,6 @@ async def _add(shadow: Shadow, index: Path, paths: Iterable[str], excluded: Iter
 async def _is_ignored(path: Path, top: Path, lender: GitFolders) -> bool:
     query = ("--git-dir", str(lender.own), "--work-tree", str(top), "check-ignore", "-q", "--", str(path))
     return (await run_git(query, top)).code == 0
-
-
-def _walk(root: Path, skipped: set[str], exclude: tuple[Path, ...]) -> "Iterator[os.DirEntry[str]]":
-    folders = [str(root)]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.name in skipped or Path(entry.path) in exclude:
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    else:
-                        yield entry
-        except OSError:
-            continue
 
 
 def _names(listing: bytes) -> list[str]:

@@ -52,6 +52,8 @@ class Edit:
     async def preview(self, params: EditParams, ctx: ToolContext) -> Sequence[Block]:
         current = await open_current(params.path, ctx, self._files)
         patched = await _patched(current, params, ctx)
+        if patched.text == current.text:
+            raise _idle(current)
         return (await diff_of(current.shown, current.text, patched.text),)
 
     async def run(self, params: EditParams, ctx: ToolContext) -> ToolResult:
@@ -61,7 +63,7 @@ class Edit:
         text = settled[0].text or ""
         diff = await put(current, text, ctx, self._files)
         if diff is None:
-            raise ToolError(f"The edits leave {current.shown} as it is.{tell(settled, ctx.approved)}")
+            raise _idle(current, tell(settled, ctx.approved))
         altered = tell(settled, ctx.approved)
         if current.text is None:
             return ToolResult(f"Created {current.shown}.{warn(current, text)}{altered}", summarise(diff), (diff,))
@@ -82,6 +84,10 @@ async def _patched(current: Current, params: EditParams, ctx: ToolContext) -> pa
         return patch.apply(current.text, edits)
     except PatchError as error:
         raise PatchError(f"{current.shown}: {error.message}") from None
+
+
+def _idle(current: Current, altered: str = "") -> ToolError:
+    return ToolError(f"The edits leave {current.shown} as it is.{altered}")
 
 
 def _edits(params: EditParams) -> list[patch.Edit]:

@@ -114,3 +114,12 @@ class FindsTargets(Protocol):
     async def find_targets(self, params: Any, ctx: ToolContext) -> Sequence[str]:
         """What permission rules are matched against, in place of `targets`. Raises ToolError when it cannot be done."""
         ...
+
+
+@runtime_checkable
+class KnowsWhenDone(Protocol):
+    """A tool that sees beforehand that a call would change nothing."""
+
+    async def done_already(self, params: Any, ctx: ToolContext) -> ToolResult | None:
+        """The result of a call for which there is nothing to do: nobody is asked, and no checkpoint is taken for it."""
+        ...

@@ -32,6 +32,10 @@ class Write:
     def targets(self, params: WriteParams) -> Sequence[str]:
         return (params.path,)
 
+    async def done_already(self, params: WriteParams, ctx: ToolContext) -> ToolResult | None:
+        current = await open_current(params.path, ctx, self._files)
+        return _unchanged(current) if _in_style(params.content, current) == current.text else None
+
     async def preview(self, params: WriteParams, ctx: ToolContext) -> Sequence[Block]:
         current = await open_current(params.path, ctx, self._files)
         return (await diff_of(current.shown, current.text, _in_style(params.content, current)),)
@@ -42,8 +46,7 @@ class Write:
         text = settled[0].text or ""
         diff = await put(current, text, ctx, self._files)
         if diff is None:
-            said = f"{current.shown} has this content already.{tell(settled, ctx.approved)}"
-            return ToolResult(said, summary="unchanged")
+            return _unchanged(current, tell(settled, ctx.approved))
         lines = text.count("\n") + (not text.endswith("\n") and text != "")
         verb = "Created" if current.text is None else "Rewrote"
         size = f"{lines} line{'' if lines == 1 else 's'}"
@@ -59,6 +62,10 @@ async def put(current: Current, text: str, ctx: ToolContext, files: FileMemory) 
     await ctx.workspace.write(current.path, content)
     files.remember(current.path, content)
     return await diff_of(current.shown, current.text, text)
+
+
+def _unchanged(current: Current, altered: str = "") -> ToolResult:
+    return ToolResult(f"{current.shown} has this content already.{altered}", summary="unchanged")
 
 
 def summarise(diff: Diff) -> str:

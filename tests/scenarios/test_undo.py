@@ -241,6 +241,16 @@ def test_paths_limit_what_is_taken_back_and_leave_the_conversation(lab: Lab) -> 
     assert "Make two files." in prompts(lab)
 
 
+def test_a_path_outside_is_refused_by_the_name_it_was_given(lab: Lab, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "--template="], cwd=lab.project, check=True)
+    turn(lab, write("a", "a"), write("below/b", "b"))
+    refused = cli("undo", "--paths", str(tmp_path / "elsewhere"))
+    assert refused.code == 1
+    assert f"{tmp_path / 'elsewhere'} is not in {lab.project}" in refused.stderr
+    assert cli("undo", "-C", "below", "--paths", str(lab.project / "a")).code == 0
+    assert not (lab.project / "a").exists() and (lab.project / "below/b").exists()
+
+
 def test_flags_that_contradict_each_other_are_usage_errors() -> None:
     for flags in (["--code", "--both"], ["--force", "--merge"], ["--paths", "x", "--conversation"]):
         assert cli("undo", *flags).code == 2

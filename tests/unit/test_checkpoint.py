@@ -679,3 +679,14 @@ async def test_a_change_of_modes_and_empty_folders_alone_is_listed_and_going_bac
         assert (await checkpoints.redo()).applied
     labels = [checkpoint.label for checkpoint in await checkpoints.list()]
     assert labels == ["before turn 1", "end of turn 1", *["undo of turn 1", "redo of turn 1"] * 2]
+
+
+@posix
+async def test_what_a_turn_creates_in_a_folder_of_ignored_files_alone_is_its_own(root: Path) -> None:
+    run(root, "echo '*.log' > .gitignore; mkdir -p logs/deep; echo | tee logs/x.log logs/deep/y.log")
+    checkpoints = checkpoints_of(root)
+    before = listing(root)
+    await turn(checkpoints, 1, "echo > logs/made; mkdir logs/new; echo | tee logs/deep/made logs/new/made", cwd=root)
+    report = await checkpoints.undo()
+    assert report.applied and not report.notes
+    assert listing(root) == before

@@ -1,7 +1,9 @@
 """Whatever turns and the user did: undo as often as it goes, redo as often, and all is as it was; nobody loses work."""
 
 import asyncio
+import os
 import shutil
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -14,18 +16,22 @@ from hypothesis import strategies as st
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
 from tests.repository import git
-from tests.unit.test_checkpoint import listing
+from tests.unit.test_checkpoint import Listing, listing
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes and links")
 
 # Few names, so that the same paths are met again, as files, folders and links.
 NAMES = ("a", "b", "d/a", "d/e/b", "d")
-Edit = tuple[Literal["write", "delete", "link", "chmod", "mkdir"], str, int]
+VERBS = ("write", "write", "binary", "delete", "link", "chmod", "mkdir", "rename", "rename")
+Edit = tuple[Literal["write", "binary", "delete", "link", "chmod", "mkdir", "rename"], str, int]
 
-edit = st.tuples(
-    st.sampled_from(["write", "write", "delete", "link", "chmod", "mkdir"]), st.sampled_from(NAMES), st.integers(0, 3)
-)
-edits = st.lists(edit, max_size=4)
+
+def edits_of(*names: str) -> st.SearchStrategy[list[Edit]]:
+    return st.lists(st.tuples(st.sampled_from(VERBS), st.sampled_from(names), st.integers(0, 3)), max_size=4)
+
+
+edits = edits_of(*NAMES)
+wild = edits_of(*NAMES, "x.log", "d/x.log")  # and what git ignores
 
 
 def do(root: Path, edits: list[Edit], prefix: str = "") -> None:
@@ -34,9 +40,12 @@ def do(root: Path, edits: list[Edit], prefix: str = "") -> None:
         if any(parent.is_symlink() or parent.is_file() for parent in path.parents if parent != root):
             continue
         match verb:
+            case "rename":
+                rename(path, root / (prefix + NAMES[number]))
+                continue
             case "delete" | "link":
                 clear(path)
-            case "write" if path.is_dir() or path.is_symlink():
+            case "write" | "binary" if path.is_dir() or path.is_symlink():
                 clear(path)
             case "mkdir" if path.is_file() or path.is_symlink():
                 clear(path)
@@ -47,6 +56,8 @@ def do(root: Path, edits: list[Edit], prefix: str = "") -> None:
         match verb:
             case "write":
                 path.write_text("line\n" * number + f"{name} {number}\n")
+            case "binary":
+                path.write_bytes(bytes([0, 255, 13, 10, number]) * 1000)
             case "link":
                 path.symlink_to(f"target{number}")
             case "chmod" if path.is_file():
@@ -55,6 +66,14 @@ def do(root: Path, edits: list[Edit], prefix: str = "") -> None:
                 path.mkdir(exist_ok=True)
             case _:
                 pass
+
+
+def rename(path: Path, goal: Path) -> None:
+    related = path == goal or path in goal.parents or goal in path.parents
+    if related or not os.path.lexists(path) or not os.path.lexists(goal.parent) or not goal.parent.is_dir():
+        return
+    clear(goal)
+    path.rename(goal)
 
 
 def clear(path: Path) -> None:
@@ -102,6 +121,64 @@ async def undo_and_redo(start: list[Edit], turns: list[list[Edit]], between: lis
         assert all(mine(state) == mine(last) for state in states)
         assert (await checkpoints.redo(len(turns))).applied
         assert listing(root) == last
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(start=wild, turns=st.lists(wild, min_size=1, max_size=3), between=st.lists(wild, min_size=3, max_size=3))
+def test_whatever_the_user_does_to_the_same_files_between_turns_nothing_of_theirs_is_overwritten(
+    start: list[Edit], turns: list[list[Edit]], between: list[list[Edit]]
+) -> None:
+    asyncio.run(among_each_other(start, turns, between))
+
+
+async def among_each_other(start: list[Edit], turns: list[list[Edit]], between: list[list[Edit]]) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary) / "project"
+        root.mkdir()
+        git(root, "init", "-q", "--template=")
+        (root / ".gitignore").write_text("*.log\n")
+        do(root, start)
+        checkpoints = Checkpoints(Snapshots(root, Path(temporary) / "store"))
+        spans: list[tuple[Listing, Listing]] = []
+        for number, (agent, user) in enumerate(zip(turns, between, strict=False)):
+            await checkpoints.begin_turn("s", number, "prompt")
+            await checkpoints.take("s", number, "before")
+            before = listing(root)
+            do(root, agent)
+            await checkpoints.end_turn("s", number)
+            spans.append((before, listing(root)))
+            do(root, user)
+        states = [listing(root)]
+        for before, after in reversed(spans):
+            report = await checkpoints.undo()
+            found = listing(root)
+            if not report.applied:
+                assert report.conflicts and found == states[-1]
+                assert any(states[-1].get(path) != after.get(path) for path in states[-1].keys() | after.keys())
+                break
+            only_the_turn_is_undone(before, after, states[-1], found)
+            states.append(found)
+        for state in reversed(states[:-1]):
+            assert (await checkpoints.redo()).applied
+            assert listing(root) == state
+        if len(states) > 1:
+            assert (await checkpoints.undo(len(states) - 1)).applied
+            assert listing(root) == states[-1]
+            assert (await checkpoints.redo(len(states) - 1)).applied
+            assert listing(root) == states[0]
+
+
+def only_the_turn_is_undone(before: Listing, after: Listing, was: Listing, found: Listing) -> None:
+    """Each file but ignored ones: what the turn changed is as before it, unless the user had changed it, all else is
+    as it was."""
+    for path in before.keys() | after.keys() | was.keys() | found.keys():
+        if any(path in state and stat.S_ISDIR(state[path][0]) for state in (before, after, was, found)):
+            continue
+        if path.endswith(".log") or before.get(path) == after.get(path):
+            assert found.get(path) == was.get(path), path
+        else:
+            assert found.get(path) == before.get(path), path
+            assert was.get(path) in (after.get(path), before.get(path)), path
 
 
 def mine(state: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:

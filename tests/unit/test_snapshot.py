@@ -104,6 +104,43 @@ async def test_the_users_repository_is_the_same_byte_for_byte(repository: Path, 
 
 
 @posix
+async def test_the_first_look_starts_from_a_copy_of_the_users_index_and_reads_no_unchanged_file(
+    repository: Path, store: Path
+) -> None:
+    (repository / "dirty.txt").write_text("committed\n")
+    commit_all(repository)
+    their_index = repository / ".git" / "index"
+    os.utime(their_index, ns=(their_index.stat().st_atime_ns, their_index.stat().st_mtime_ns + 10**9))
+    snapshots = Snapshots(repository, store)
+    await taken(snapshots)
+    assert snapshots.shadow is not None
+    # Byte for byte with the times that git found each file to have: what is made anew by reading files is another one.
+    assert snapshots.shadow.index.read_bytes() == their_index.read_bytes()
+    assert snapshots.shadow.index.stat().st_mtime_ns == their_index.stat().st_mtime_ns
+
+    shutil.rmtree(store)
+    (repository / "dirty.txt").write_text("dirty\n")
+    snapshots = Snapshots(repository, store)
+    await taken(snapshots)
+    assert snapshots.shadow is not None
+    blobs = [git(repository, "hash-object", name) for name in ("a.txt", "dirty.txt")]
+    objects = snapshots.shadow.folder / "objects"
+    assert [(objects / blob[:2] / blob[2:]).exists() for blob in blobs] == [False, True]
+    known = git(repository, "ls-files", "--debug", "a.txt")
+    index = os.fspath(snapshots.shadow.index)
+    assert (
+        subprocess.run(
+            ["git", "ls-files", "--debug", "a.txt"],
+            cwd=repository,
+            env={**os.environ, "GIT_INDEX_FILE": index},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        == known
+    )
+
+
 async def test_a_commit_or_checkout_by_the_agent_changes_only_what_files_say(repository: Path, store: Path) -> None:
     found = await changes_by(
         Snapshots(repository, store),

@@ -203,3 +203,22 @@ def test_only_models_trained_on_patches_are_offered_the_tool() -> None:
         [True] * 4
     )
     assert not any(profile_for(name).apply_patch for name in ("kimi-k2.6", "glm-4.7", "unknown"))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+async def test_the_bytes_of_a_new_file_are_those_behind_the_marks(bench: Bench, ending: str) -> None:
+    lines = ("*** Begin Patch", "*** Add File: a", "+one\r\r", "+two\r", "+three", "*** End Patch", "")
+    await bench.patch(ending.join(lines))
+    assert (bench.root / "a").read_bytes() == b"one\r\r\ntwo\r\nthree\n"
+    lines = ("--- /dev/null", "+++ b/b", "@@ -0,0 +1,3 @@", "+one\r\r", "+two\r", "+three", "")
+    await bench.patch(ending.join(lines))
+    assert (bench.root / "b").read_bytes() == b"one\r\r\ntwo\r\nthree\n"
+
+
+async def test_lines_of_the_file_that_end_in_crlf_fit_it_between_marks_that_do_not(bench: Bench) -> None:
+    path = await bench.put("a.txt", "1\r\n2\r\n\r\n3\r\n")
+    await bench.patch("--- a/a.txt\n+++ b/a.txt\n@@ -1,4 +1,4 @@\n 1\r\n-2\r\n+two\r\n\r\n 3\r\n")
+    assert path.read_bytes() == b"1\r\ntwo\r\n\r\n3\r\n"
+    path = await bench.put("b.txt", "1\n2\n\n3\n")
+    await bench.patch("*** Begin Patch\n*** Update File: b.txt\n 1\r\n-2\r\n+two\r\n\r\n 3\r\n*** End Patch")
+    assert path.read_bytes() == b"1\ntwo\n\n3\n"

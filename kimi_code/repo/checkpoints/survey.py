@@ -14,7 +14,7 @@ class Survey:
 
     `plain`, `executable` and `folder` are the modes most files and folders have, `modes` those of the others; zeros
     where the system has none. `empty` are folders with nothing in them. `ignored` maps to (size, modified in ns).
-    `outside` is all that is ignored, a folder for all that is in it.
+    `outside` is all that is ignored; a folder that a rule names stands for all that is in it.
     """
 
     plain: int = 0

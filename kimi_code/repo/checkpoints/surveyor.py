@@ -78,7 +78,6 @@ class Surveyor:
         modes: dict[int, list[str]] = {}  # full ones, of files and folders
         empty: set[str] = set()
         outside: list[str] = []
-        litter: list[str] = []
         folders = [("", False)]
         known = self._folders
         self._folders = {}
@@ -88,16 +87,20 @@ class Surveyor:
             if seen is None:
                 continue
             if closed:
+                outside += [
+                    path for path in map(folder.__add__, seen.entries) if path in ignored and path not in around
+                ]
                 folders += _within_closed(folder, seen, ignored, around)
                 continue
             if not seen.entries and folder:
                 empty.add(folder)
             for name, mode in seen.entries.items():  # hot
                 path = folder + name
+                if path in around and path in ignored:
+                    folders.append((path + "/", True))  # git names what is in there, too
+                    continue
                 if path in ignored:
-                    (litter if TEMPORARY.fullmatch(name) else outside).append(path)
-                    if path in around:
-                        folders.append((path + "/", True))
+                    outside.append(path)
                     continue
                 if name == ".git" or path in opaque:
                     continue
@@ -112,6 +115,8 @@ class Surveyor:
                     modes[mode] = [path]
             if folder:
                 modes.setdefault(seen.mode, []).append(folder)
+        litter = [path for path in outside if TEMPORARY.fullmatch(path.rpartition("/")[2])]
+        outside = [path for path in outside if path not in litter]
         survey = Survey() if os.name == "nt" else _summed(modes)
         survey = replace(survey, empty=frozenset(empty), ignored=self._looks(outside), outside=frozenset(outside))
         # A name that came after git had looked is none that it has judged.
