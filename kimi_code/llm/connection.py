@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from kimi_code.errors import AuthError, BadRequest, ModelError, ModelUnavailable, NotAnApi
 from kimi_code.llm import kimi, sdk
-from kimi_code.llm.wire import ProviderError
+from kimi_code.llm.decoder import ProviderError
 
 if TYPE_CHECKING:
     import httpx2

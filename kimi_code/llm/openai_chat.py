@@ -11,9 +11,10 @@ from kimi_code import __version__
 from kimi_code.errors import BadRequest, ModelError, ModelUnavailable
 from kimi_code.llm import kimi
 from kimi_code.llm.connection import Connection, exhaust
+from kimi_code.llm.decoder import Decoder, ProviderError
 from kimi_code.llm.model import Chunk, ModelListing, ModelRequest, Profile
 from kimi_code.llm.profiles import Kind
-from kimi_code.llm.wire import Decoder, Encoder, ProviderError
+from kimi_code.llm.wire import Encoder
 
 if TYPE_CHECKING:
     import httpx2
