@@ -177,6 +177,9 @@ class Connection:
             )
         except names.failures as error:
             raise BadRequest(f"The base URL {self.shown_url!r} cannot be used: {self._reason(error)}") from None
+        except ValueError as error:
+            hint = "Mend or unset HTTP_PROXY, HTTPS_PROXY or ALL_PROXY."
+            raise BadRequest(f"A proxy of the environment cannot be used: {self._reason(error)}", hint=hint) from None
         if not self._own_account:  # the SDK takes these from the environment; they are nobody else's business
             client.organization = client.project = None
         return client
@@ -184,6 +187,7 @@ class Connection:
     def _check_url(self) -> None:
         try:
             parts = urlsplit(self._base_url)
+            (parts.hostname or "").encode("idna")  # as it will be when the name is looked up
         except ValueError:
             parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -56,6 +56,11 @@ def test_a_schema_that_is_none_is_a_usage_error(
     assert (done.code, done.result["status"], words in done.result["error"]) == (2, "usage_error", True)
 
 
+def test_a_check_that_checks_nothing_is_a_usage_error(program: Program) -> None:
+    done = run(program, "--verify", " ")  # as from a variable that is not set
+    assert (done.code, done.result["status"], "--verify" in done.result["error"]) == (2, "usage_error", True)
+
+
 def test_an_added_folder_is_free_to_edit_and_any_other_is_not(program: Program, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
