@@ -56,6 +56,7 @@ class Program:
         *args: str,
         stdin: Any = subprocess.DEVNULL,
         stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
         env: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
         cwd: Path | None = None,
@@ -65,7 +66,7 @@ class Program:
 
         With `fresh` an interpreter is started for it, as for users; otherwise it is forked where that can be done.
         """
-        streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": subprocess.PIPE}
+        streams: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         environment = {**self.env, **(env or {})}
         return start(args, cwd=cwd or self.project, env=environment, before=before, fresh=fresh, **streams)
 

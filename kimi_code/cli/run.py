@@ -106,8 +106,11 @@ def _prepare(flags: RunFlags) -> _Prepared:
 
     from kimi_code.cli.output import say
     from kimi_code.config import find_places, load
+    from kimi_code.errors import UsageError
     from kimi_code.headless.stdin import read_prompt
 
+    if flags.verify is not None and not flags.verify.strip():
+        raise UsageError("--verify is empty: it would pass whatever was done.", hint="Give a command, or leave it out.")
     cwd = working_folder(flags.directory)
     settings = load(flags, os.environ, cwd, trusted=flags.trust)
     import_sdk_meanwhile(settings)

@@ -194,8 +194,8 @@ def read_file(path: Path, label: str) -> tuple[ConfigFile, list[str]] | None:
     Raises:
         ConfigError: it cannot be read, is no TOML, or a value has the wrong type.
     """
-    if path.is_fifo():  # it would be waited for
-        raise ConfigError(f"{label}: it is a pipe, not a file", hint="Move it away.")
+    if path.is_fifo() or path.is_char_device():  # it would be waited for, or have no end
+        raise ConfigError(f"{label}: it is a pipe or a device, not a file", hint="Move it away.")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
@@ -226,6 +226,10 @@ def _parse(text: str, label: str) -> dict[str, Any]:
             message = message.removesuffix(" (at end of document)")
             where = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
         raise ConfigError(f"{label}:{where}: {message}", hint="Mend this line; the file must be TOML.") from None
+    except ValueError:  # the only other one: Python reads no number of thousands of digits
+        raise ConfigError(f"{label}: a number in it is too long.", hint="Mend the file.") from None
+    except RecursionError:
+        raise ConfigError(f"{label}: it is nested too deeply.", hint="Mend the file.") from None
 
 
 def _mistake(label: str, detail: ErrorDetails) -> str:

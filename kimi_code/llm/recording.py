@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kimi_code.errors import ConfigError, KimiError, ModelError, RateLimited
+from kimi_code.errors import ConfigError, ModelError, RateLimited
 from kimi_code.llm.model import Chunk, Completion, Model, ModelRequest, Profile, TextChunk, ThoughtChunk
 from kimi_code.llm.scripted import ERRORS
 
@@ -27,10 +27,10 @@ class RecordingModel:
             # Answers quote files: they are for this user's eyes.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
             profile = inner.profile
-            self._write({"type": "recording", "version": 1, "model": profile.id, "context": profile.context})
-        except (OSError, KimiError) as error:
+            self._append({"type": "recording", "version": 1, "model": profile.id, "context": profile.context})
+        except OSError as error:
             raise ConfigError(
-                f"The recording cannot be written to {path}: {getattr(error, 'strerror', None) or error}.",
+                f"The recording cannot be written to {path}: {error.strerror}.",
                 hint="Name another file in KIMI_CODE_RECORD, or unset it.",
             ) from None
 
@@ -62,12 +62,15 @@ class RecordingModel:
         await self._inner.close()
 
     def _write(self, entry: dict[str, object]) -> None:
-        line = json.dumps(entry, separators=(",", ":"))
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+            self._append(entry)
         except OSError as error:
             raise ModelError(f"The recording cannot be written to {self._path}: {error.strerror}.") from None
+
+    def _append(self, entry: dict[str, object]) -> None:
+        line = json.dumps(entry, separators=(",", ":"))
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 @dataclass(slots=True)

@@ -387,11 +387,18 @@ async def test_a_server_that_speaks_no_http_is_a_model_error(server: FakeServer,
     assert isinstance(await fail(connect()), ModelError)
 
 
-@pytest.mark.parametrize("url", ["api.moonshot.ai/v1", "", "http://[broken/v1"])
+@pytest.mark.parametrize("url", ["api.moonshot.ai/v1", "", "http://[broken/v1", f"http://{'a' * 64}/v1"])
 async def test_a_base_url_that_is_none_is_named(connect: Connect, url: str) -> None:
     problem = await fail(connect(url=url))
     assert isinstance(problem, BadRequest)
     assert "base URL" in str(problem)
+
+
+async def test_a_proxy_that_is_none_is_told_as_such(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "junk://proxy")
+    problem = await fail(connect())
+    assert isinstance(problem, BadRequest)
+    assert "ALL_PROXY" in str(problem)
 
 
 async def test_a_key_that_no_header_can_carry_is_an_auth_error(server: FakeServer) -> None:

@@ -180,6 +180,27 @@ def test_config_show_tells_value_and_origin_and_masks_keys(cli: Cli) -> None:
     assert "…1234" in table.out
 
 
+def test_every_setting_that_has_a_flag_takes_it_and_says_so(cli: Cli) -> None:
+    given: dict[str, tuple[str, str, object]] = {
+        "--model": ("model", "moonshot/kimi-k2.5", "moonshot/kimi-k2.5"),
+        "--thinking": ("thinking", "max", "max"),
+        "--permission-mode": ("permission_mode", "edits", "edits"),
+        "--allow": ("allow", "Bash(ls)", ["Bash(ls)"]),
+        "--deny": ("deny", "Read(x)", ["Read(x)"]),
+        "--add-dir": ("add_dirs", str(cli.cwd.parent), [str(cli.cwd.parent)]),
+        "--max-steps": ("max_steps", "7", 7),
+        "--max-tokens": ("max_tokens", "8", 8),
+        "--max-cost": ("max_cost", "1.5", 1.5),
+        "--timeout": ("timeout", "9", 9.0),
+    }
+    flags = [word for flag, (_, word, _) in given.items() for word in (flag, word)]
+    shown = cli(*flags, "config", "show", "--json").json()
+    for flag, (name, _, value) in given.items():
+        assert shown[name] == {"value": value, "from": f"flag {flag}"}
+    assert shown["silence_timeout"] == {"value": 120.0, "from": "default"}
+    assert cli("-y", "config", "show", "--json").json()["permission_mode"]["value"] == "yolo"
+
+
 def test_config_path_and_schema(cli: Cli) -> None:
     paths = cli("config", "path", "--json").json()
     assert paths["user"] == str(user_file(cli))
@@ -260,7 +281,10 @@ def test_a_session_is_listed_shown_exported_without_secrets_and_deleted(cli: Cli
     (listed,) = cli("sessions", "list", "--json").json()
     assert (listed["cwd"], listed["turns"]) == (str(cli.cwd), 1)
     id = listed["id"]
-    assert "\x1b" not in cli("sessions", "list").out
+    head, row = cli("sessions", "list").out.splitlines()
+    assert head.split() == ["ID", "AGE", "TURNS", "COST", "FOLDER", "TITLE"]
+    assert row.split()[1:5] == ["now", "1", "-", str(cli.cwd)]
+    assert ("fix this" in row, "\x1b" in row) == (True, False)
     shown = cli("sessions", "show", id[:4])
     assert "**hello**" in shown.out
     assert "\x1b" not in shown.out

@@ -1,6 +1,7 @@
 """A whole turn, from the prompt to the result, with real tools and a real server."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from kimi_code.events import (
     ToolStarted,
     TurnStarted,
 )
+from kimi_code.llm.tokens import estimate_tokens
 from kimi_code.session.session import Session
 from tests.harness import Lab
 from tests.server import Received, Reply, answer, call, calls, cut, error, hang, html, raw_sse, say, usage_of
@@ -161,6 +163,7 @@ async def test_a_denied_command_is_not_run_is_told_to_the_model_and_exits_5(lab:
     assert (denied["tool"], denied["title"]) == ("Bash", "touch made")
     assert "--allow 'Bash(touch made)'" in ran.result["error"]
     assert ran.result["text"] == "I could not."
+    assert ran.result["tool_calls"] == 1
     assert not ran.events(ToolStarted)
 
 
@@ -179,6 +182,18 @@ async def test_yolo_runs_commands(lab: Lab) -> None:
     assert ran.result["files_changed"] == [{"path": "renamed", "change": "created", "added": 0, "removed": 0}]
 
 
+async def test_a_file_that_moved_is_told_as_renamed_and_one_that_went_as_deleted(lab: Lab) -> None:
+    lab.configure(permission_mode="yolo")
+    lines = [f"line {number}\n" for number in range(20)]
+    (lab.project / "old.txt").write_text("".join(lines))
+    (lab.project / "gone").write_text("a\nb\n")
+    lab.server.script(call("Bash", {"command": "mv old.txt new.txt; echo more >> new.txt; rm gone"}), say("ok"))
+    assert (await lab.run()).result["files_changed"] == [
+        {"path": "gone", "change": "deleted", "added": 0, "removed": 2},
+        {"path": "new.txt", "change": "renamed", "added": 1, "removed": 0},
+    ]
+
+
 async def test_plan_mode_denies_edits(lab: Lab) -> None:
     lab.configure(permission_mode="plan")
     lab.server.script(call("Write", {"path": "x", "content": "y"}), say("planned"))
@@ -191,7 +206,9 @@ async def test_plan_mode_denies_edits(lab: Lab) -> None:
 # --- Provider failures --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failure", [error(429, retry_after=0), error(500), error(529), cut(5, say("hello there"))])
+@pytest.mark.parametrize(
+    "failure", [error(429), error(429, retry_after=0), error(500), error(529), cut(5, say("hello there"))]
+)
 async def test_passing_failures_are_retried_and_the_partial_output_is_void(lab: Lab, failure: Reply) -> None:
     lab.server.script(failure, say("All good."))
     ran = await lab.run()
@@ -473,6 +490,16 @@ async def test_a_long_conversation_is_compacted_and_goes_on(lab: Lab) -> None:
     assert lab.server.requests[-1].messages[-1]["role"] == "tool"
 
 
+@pytest.mark.parametrize(("used", "compactions"), [(23_500, 0), (24_500, 1)])
+async def test_four_fifths_of_the_context_are_the_limit(lab: Lab, used: int, compactions: int) -> None:
+    (lab.project / "a").write_text("x")
+    lab.configure(models=_small_model(30_000), model="small")
+    compacting = [say("## Goal\nx")] * compactions
+    lab.server.script(call("Read", {"path": "a"}, usage=usage_of(used)), *compacting, say("done"))
+    ran = await lab.run("a word or two " * 5_500)
+    assert (ran.exit_code, len(ran.events(ContextCompacted))) == (0, compactions)
+
+
 async def test_a_context_error_from_the_server_compacts_and_retries(lab: Lab) -> None:
     full = error(400, message="Your request exceeded model token limit: 262144")
     lab.server.script(call("Glob", {"pattern": "*"}), full, say("## Goal\nx"), say("done"))
@@ -550,14 +577,30 @@ async def test_usage_counts_cached_tokens_inside_the_input(lab: Lab) -> None:
     assert ran.result["usage"] == {"input": 100, "cached": 60, "output": 7, "reasoning": 0}
 
 
-async def test_the_first_request_is_small_and_stable(lab: Lab) -> None:
+async def test_the_first_request_is_small_and_what_changes_is_in_the_first_message(lab: Lab, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     lab.server.script(say("a"), say("b"))
     await lab.run("hi")
-    await lab.run("hi again")
+    await lab.run("hi again", cwd=elsewhere)
     first, second = lab.server.requests
     assert len(first.raw) < 12_000
     assert first.messages[0] == second.messages[0]
     assert first.body["tools"] == second.body["tools"]
+    assert estimate_tokens(first.messages[0]["content"]) < 2_500
+    assert (str(lab.project) in first.messages[1]["content"], str(elsewhere) in second.messages[1]["content"]) == (
+        True,
+        True,
+    )
+
+
+async def test_only_where_somebody_can_answer_is_there_a_tool_to_ask(lab: Lab) -> None:
+    lab.server.script(say("a"), say("b"))
+    await lab.run()
+    await lab.run(attended=True)
+    alone, attended = ([tool["function"]["name"] for tool in request.body["tools"]] for request in lab.server.requests)
+    assert {"Read", "Write", "Edit", "Grep", "Glob", "Bash", "Todo"} <= set(alone)
+    assert ("Ask" in alone, "Ask" in attended) == (False, True)
 
 
 async def test_reasoning_is_echoed_with_tool_calls(lab: Lab) -> None:
@@ -592,6 +635,19 @@ async def test_garbage_in_the_stream_is_no_traceback(lab: Lab) -> None:
     ran = await lab.run()
     assert ran.exit_code in (1, 75)
     assert "Traceback" not in ran.stderr
+
+
+async def test_the_users_instructions_come_first_and_agents_stands_for_claude(lab: Lab) -> None:
+    config = lab.data / "config"
+    config.mkdir(parents=True)
+    (config / "AGENTS.md").write_text("MY RULES")
+    (lab.project / "AGENTS.md").write_text("ITS RULES")
+    (lab.project / "CLAUDE.md").write_text("OTHER RULES")
+    lab.server.script(say("ok"))
+    await lab.run()
+    told = lab.server.requests[0].messages[1]["content"]
+    assert told.index(f'<instructions file="{config / "AGENTS.md"}">\nMY RULES') < told.index("ITS RULES")
+    assert "OTHER RULES" not in told
 
 
 async def test_instruction_files_are_told_from_the_root_down_and_links_out_are_not(lab: Lab) -> None:

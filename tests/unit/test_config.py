@@ -163,6 +163,8 @@ def test_the_home_folders_dot_kimi_code_belongs_to_another_product(home: Path) -
         ('model = "open', ":1:14: "),
         ("[providers\n", ":1:11: "),
         ("model = 1\nmodel = 2\n", ":2:"),
+        pytest.param("max_steps = " + "9" * 5000, ": a number in it is too long", id="long number"),
+        pytest.param("x = " + "[" * 3000 + "]" * 3000, ": it is nested too deeply", id="deep"),
     ],
 )
 def test_broken_toml_names_file_line_and_column(home: Path, project: Path, text: str, place: str) -> None:
@@ -182,6 +184,14 @@ def test_a_file_that_is_not_utf8_names_the_line(home: Path, project: Path) -> No
 def test_a_byte_order_mark_is_no_mistake(home: Path, project: Path) -> None:
     write_user(home, "").write_bytes(b'\xef\xbb\xbfmodel = "a"\r\n')
     assert load(None, environment(home), project).model == "a"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no devices here")
+def test_a_device_in_place_of_the_file_is_not_read_to_its_end(home: Path, project: Path) -> None:
+    write_user(home, "").unlink()
+    (home / "kimi" / "config.toml").symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="not a file"):
+        load(None, environment(home), project)
 
 
 def test_a_folder_in_place_of_the_file_is_a_clear_error(home: Path, project: Path) -> None:

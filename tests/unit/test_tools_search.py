@@ -1,5 +1,7 @@
 import os
+import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,17 @@ def search(request: pytest.FixtureRequest) -> Search:
         assert find_ripgrep(), "the test extras bring ripgrep"
         return Search()
     return Search(ripgrep="")
+
+
+def test_the_ripgrep_of_the_path_goes_before_the_one_beside_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = shutil.which("rg", path=str(Path(sys.executable).parent))
+    assert beside, "the test extras bring ripgrep"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ripgrep() == beside
+    own = shutil.copy(beside, tmp_path)
+    assert find_ripgrep() == own
 
 
 async def test_matches_stand_under_their_file_in_a_stable_order(ctx: ToolContext, search: Search) -> None:

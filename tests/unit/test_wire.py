@@ -1,6 +1,7 @@
 """Messages to bytes and stream bytes to chunks."""
 
 import json
+from dataclasses import astuple
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import ModelUnavailable
+from kimi_code.llm.decoder import LONGEST_ID, Decoder, ProviderError, usage_from
 from kimi_code.llm.model import Chunk, Completion, TextChunk, ThoughtChunk, ToolSchema
-from kimi_code.llm.wire import LONGEST_ID, Decoder, Encoder, message_fields, typed, usage_from
+from kimi_code.llm.wire import Encoder, message_fields, typed
 from kimi_code.messages import Message, ToolCall, Usage
 from tests.server import answer, call, delta, event, say, usage_of
 
@@ -165,6 +167,31 @@ def test_usage_that_is_missing_or_null_counts_as_unknown_or_zero() -> None:
     assert decode(delta({"content": "x"}, "stop"))[1].usage is None
     counts = {"prompt_tokens": None, "completion_tokens": 3, "prompt_tokens_details": None}
     assert usage_from(counts) == Usage(output=3)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.sampled_from(["", "a", "0", "stop", "Read"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["text", "cached_tokens"]), inner),
+    max_leaves=4,
+)
+COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens", "prompt_tokens_details", "completion_tokens_details")
+
+
+@given(st.data())
+def test_a_field_of_any_type_is_a_whole_answer_or_a_broken_event(data: st.DataObject) -> None:
+    def draw(*names: str) -> dict[str, Any]:
+        return data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, anything)))
+
+    called = {**draw("index", "id"), "function": draw("name", "arguments")}
+    told = {**draw("content", "reasoning_content"), "tool_calls": data.draw(st.sampled_from([None, [called]]))}
+    finish, usage = data.draw(anything), data.draw(anything | st.just(draw(*COUNTS)))
+    try:
+        done = decode(event([{"delta": told, "finish_reason": finish}], usage=usage), DONE, ids=("new-1", "new-2"))[1]
+    except (ModelUnavailable, ProviderError):
+        return
+    assert all(type(each) is str and each for each in (call.id for call in done.tool_calls))
+    assert all(type(each) is str for call in done.tool_calls for each in (call.name, call.arguments))
+    assert all(type(count) is int and count >= 0 for count in astuple(done.usage or Usage()))
 
 
 # --- Requests -----------------------------------------------------------------------------------------------------
