@@ -221,7 +221,7 @@ def usage_from(counts: Mapping[str, Any]) -> Usage:
     cached = (counts.get("cached_tokens"), prompt.get("cached_tokens"), counts.get("prompt_cache_hit_tokens"))
     return Usage(
         input=_count(counts.get("prompt_tokens")),
-        cached=next(filter(None, map(_count, cached)), 0),
+        cached=next((count for each in cached if (count := _count(each))), 0),
         output=_count(counts.get("completion_tokens")),
         reasoning=_count(output.get("reasoning_tokens")),
     )
