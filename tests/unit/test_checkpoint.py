@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,33 +12,9 @@ from kimi_code.errors import CheckpointError
 from kimi_code.repo.checkpoint import Checkpoints, Report
 from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.snapshot import Limits, Snapshots
+from tests.unit.trees import commit_all, git, listing, run
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
-
-Listing = dict[str, tuple[int, bytes]]
-
-
-OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
-
-
-def git(cwd: Path, *args: str) -> str:
-    identity = (
-        "-c",
-        "user.name=T",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "commit.gpgsign=false",
-        "-c",
-        "maintenance.auto=false",
-    )
-    command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit_all(root: Path) -> None:
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "all")
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +43,6 @@ async def turn(checkpoints: Checkpoints, number: int, *commands: str, session: s
     await checkpoints.take(session, number, f"before turn {number}")
     run(cwd, *commands)
     await checkpoints.end_turn(session, number)
-
-
-def run(cwd: Path, *commands: str) -> None:
-    for command in commands:
-        subprocess.run(command, shell=True, check=True, cwd=cwd)
-
-
-def listing(root: Path) -> Listing:
-    """Everything but `.git`: modes, contents, targets of links."""
-    found: Listing = {}
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if ".git" in name.split("/"):
-            continue
-        mode = path.lstat().st_mode
-        content = b""
-        if stat.S_ISLNK(mode):
-            content = os.fsencode(path.readlink())
-        elif stat.S_ISREG(mode):
-            content = path.read_bytes()
-        found[name] = (0 if stat.S_ISLNK(mode) else mode, content)
-    return found
 
 
 def conflicts(report: Report) -> dict[str, str]:

@@ -12,31 +12,9 @@ import pytest
 from kimi_code.events import FileChange
 from kimi_code.repo.checkpoints.surveyor import Surveyor
 from kimi_code.repo.snapshot import Limits, Snapshot, Snapshots
+from tests.unit.trees import commit_all, git
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
-
-
-OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
-
-
-def git(cwd: Path, *args: str) -> str:
-    identity = (
-        "-c",
-        "user.name=T",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "commit.gpgsign=false",
-        "-c",
-        "maintenance.auto=false",
-    )
-    command = ["git", "-c", "init.defaultBranch=main", *identity, *args]
-    return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def commit_all(root: Path) -> None:
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "all")
 
 
 @pytest.fixture
