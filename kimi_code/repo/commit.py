@@ -268,7 +268,7 @@ async def create(repository: Repository, plan: Plan, message: str) -> Created:
     try:
         return await _create(repository, plan, message, index)
     except PublishError as error:
-        raise CommitError(str(error), hint=error.hint) from None
+        raise CommitError(error.message, hint=error.hint) from None
     finally:
         for path in (index, index.with_name(f"{index.name}.lock")):
             path.unlink(missing_ok=True)

@@ -314,6 +314,16 @@ async def test_hooks_run_with_the_commits_own_index_and_without_the_keys(
 
 
 @posix
+async def test_a_hook_that_commits_itself_stops_the_commit_and_that_is_said_once(lab: Lab, repository: Path) -> None:
+    own = "unset GIT_INDEX_FILE; git -c core.hooksPath=/dev/null commit -q --allow-empty -m sneaky"
+    hook(repository, "pre-commit", own)
+    ran = await committed(lab, "echo new > new.txt")
+    assert (ran.exit_code, ran.result["status"]) == (1, "commit_failed")
+    assert ran.result["error"].count("Nothing was committed; try again.") == 1
+    assert git(repository, "log", "-1", "--format=%s") == "sneaky\n"
+    assert git(repository, "status", "--porcelain") == "?? new.txt\n"
+
+
 async def test_a_hook_that_adds_other_files_stops_the_commit(lab: Lab, repository: Path) -> None:
     (repository / "b.txt").write_text("mine\n")
     hook(repository, "pre-commit", "git add -A")

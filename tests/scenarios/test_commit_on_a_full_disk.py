@@ -1,6 +1,5 @@
 """`--commit` where the disk is full by then: nothing is lost, the repository is as it was, the words say what to do."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,26 +8,20 @@ import pytest
 from tests.harness import make_lab
 from tests.scenarios.test_commit import TWENTY, git
 from tests.server import FakeServer, calls, say
-
-_PAGE = 4096  # of a tmpfs, which gives out whole ones
+from tests.small_disk import PAGE, small_disk
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("NOT TESTED: a full disk; mounting a small tmpfs needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", "512k") as disk:
+        yield disk
 
 
 def fill_page(log: Path) -> None:
     """Make a log of a ref so long that another line needs another page."""
     text = log.read_text()
-    log.write_text(f"{text[:-1]} {'.' * (_PAGE - len(text) - 5)}\n")
+    log.write_text(f"{text[:-1]} {'.' * (PAGE - len(text) - 5)}\n")
 
 
 def state(project: Path) -> dict[str, bytes]:
@@ -60,7 +53,7 @@ async def test_a_full_disk_leaves_the_repository_as_it_was_and_the_work_in_the_t
     git(project, "add", "staged.txt")
     before, status = state(project), git(project, "status", "--porcelain")
 
-    fill = f"head -c 2000000 /dev/zero > {filler} 2>/dev/null; truncate -s -{pages * _PAGE} {filler}"
+    fill = f"head -c 2000000 /dev/zero > {filler} 2>/dev/null; truncate -s -{pages * PAGE} {filler}"
     server.script(
         calls(("Bash", {"command": f"sed -i s/^3$/three/ a.txt; echo new > new.txt; {fill}"})), say("All done.")
     )

@@ -241,6 +241,17 @@ def test_paths_limit_what_is_taken_back_and_leave_the_conversation(lab: Lab) -> 
     assert "Make two files." in prompts(lab)
 
 
+def test_paths_in_which_a_turn_did_nothing_are_refused_and_leave_nothing_to_redo(lab: Lab) -> None:
+    turn(lab, write("a", "a"))
+    turn(lab, write("b", "b"))
+    assert cli("undo").code == 0
+    refused = cli("undo", "--paths", "elsewhere")
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "Nothing that turn 1 changed is in elsewhere." in refused.stderr
+    assert cli("redo").code == 0
+    assert sorted(tree(lab.project)) == ["a", "b"]
+
+
 def test_a_path_outside_is_refused_by_the_name_it_was_given(lab: Lab, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", "--template="], cwd=lab.project, check=True)
     turn(lab, write("a", "a"), write("below/b", "b"))

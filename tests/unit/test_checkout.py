@@ -56,9 +56,6 @@ def confining(wanted: Wanted, outside: Path) -> tuple[Found, Mounts]:
         return found, find_mounts(found, Path(name))
 
 
-OWN = ("-c", "commit.gpgsign=false", "-c", "maintenance.auto=false")
-
-
 def git(folder: Path, *args: str) -> str:
     fast = (
         "-c",

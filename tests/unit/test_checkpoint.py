@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +13,9 @@ from kimi_code.repo.checkpoint import Checkpoints, Report
 from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.snapshot import Limits, Snapshots
 from tests.repository import commit_all, git
+from tests.unit.trees import listing, run
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
-
-Listing = dict[str, tuple[int, bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -46,28 +44,6 @@ async def turn(checkpoints: Checkpoints, number: int, *commands: str, session: s
     await checkpoints.take(session, number, f"before turn {number}")
     run(cwd, *commands)
     await checkpoints.end_turn(session, number)
-
-
-def run(cwd: Path, *commands: str) -> None:
-    for command in commands:
-        subprocess.run(command, shell=True, check=True, cwd=cwd)
-
-
-def listing(root: Path) -> Listing:
-    """Everything but `.git`: modes, contents, targets of links."""
-    found: Listing = {}
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if ".git" in name.split("/"):
-            continue
-        mode = path.lstat().st_mode
-        content = b""
-        if stat.S_ISLNK(mode):
-            content = os.fsencode(path.readlink())
-        elif stat.S_ISREG(mode):
-            content = path.read_bytes()
-        found[name] = (0 if stat.S_ISLNK(mode) else mode, content)
-    return found
 
 
 def conflicts(report: Report) -> dict[str, str]:

@@ -19,7 +19,9 @@ from kimi_code.repo.lock import FileLock
 from kimi_code.repo.snapshot import Snapshots
 from tests.kill_points import Attempt, dying
 from tests.repository import commit_all, git
-from tests.unit.test_checkpoint import checkpoints_of, conflicts, listing, run, turn
+from tests.small_disk import small_disk
+from tests.unit.test_checkpoint import checkpoints_of, conflicts, turn
+from tests.unit.trees import listing, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and permissions of POSIX")
 
@@ -158,14 +160,7 @@ async def test_litter_of_a_killed_write_is_removed_and_never_kept(root: Path) ->
 
 
 async def test_a_full_disk_rolls_everything_back(tmp_path: Path) -> None:
-    root = tmp_path / "project"
-    root.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(root)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("NOT TESTED: a full disk; mounting a small tmpfs needs root")
-    try:
+    with small_disk(tmp_path / "project", "1m") as root:
         run(root, "head -c 400000 /dev/urandom > big; echo > small")
         checkpoints = checkpoints_of(root)
         await turn(checkpoints, 1, "rm big; echo more >> small", cwd=root)
@@ -177,8 +172,6 @@ async def test_a_full_disk_rolls_everything_back(tmp_path: Path) -> None:
         run(root, "rm filler")
         assert (await checkpoints.undo()).applied
         assert (root / "big").stat().st_size == 400_000
-    finally:
-        subprocess.run(["umount", str(root)], check=True)
 
 
 async def test_a_log_that_cannot_be_written_rolls_everything_back(root: Path) -> None:

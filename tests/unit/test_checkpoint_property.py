@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
 from tests.repository import git
-from tests.unit.test_checkpoint import Listing, listing
+from tests.unit.trees import Listing, listing
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes and links")
 

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,20 +10,14 @@ from typing import Any
 import pytest
 
 from kimi_code.repo.snapshot import Snapshots
-
-_PAGE = 4096  # of a tmpfs, which gives out whole ones
+from tests.small_disk import PAGE, small_disk
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own."""
-    disk = tmp_path / "store"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("NOT TESTED: a full disk; mounting a small tmpfs needs root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with small_disk(tmp_path / "store", "256k") as disk:
+        yield disk
 
 
 @pytest.mark.parametrize("pages", range(4))
@@ -36,12 +29,12 @@ async def test_no_room_for_a_part_of_a_snapshot(tmp_path: Path, store: Path, pag
     (root / "a.txt").write_text("one\n")
     snapshots = Snapshots(root, store)
     before = await snapshots.take(full=True)
-    (root / "a.txt").write_bytes(os.urandom(3 * _PAGE))
+    (root / "a.txt").write_bytes(os.urandom(3 * PAGE))
     filler = store / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
-            file.write(b"x" * _PAGE)
-    os.truncate(filler, filler.stat().st_size // _PAGE * _PAGE - pages * _PAGE)
+            file.write(b"x" * PAGE)
+    os.truncate(filler, filler.stat().st_size // PAGE * PAGE - pages * PAGE)
     known = sorted(store.rglob("*"))
 
     assert await snapshots.take(full=True) is None

@@ -1,12 +1,12 @@
 import os
 import stat
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from kimi_code.errors import ToolError
 from kimi_code.repo.workspace import LocalWorkspace
+from tests.small_disk import small_disk
 
 
 @pytest.fixture
@@ -92,18 +92,11 @@ async def test_a_read_only_file_or_folder_is_not_overwritten(workspace: LocalWor
 
 
 async def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("NOT TESTED: a full disk needs the right to mount a tmpfs")
-    try:
+    with small_disk(tmp_path / "disk", "64k") as disk:
         (disk / "file").write_bytes(b"old")
         with pytest.raises(ToolError, match=r"No space left on device\. The file is as it was"):
             await LocalWorkspace(disk).write(disk / "file", b"x" * 1_000_000)
         assert {entry.name: entry.read_bytes() for entry in disk.iterdir()} == {"file": b"old"}
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 async def test_pipes_are_not_files_and_never_opened(workspace: LocalWorkspace) -> None:

@@ -23,7 +23,7 @@ from kimi_code.repo.checkpoints.ledger import Ledger, new_id
 from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
 from kimi_code.repo.checkpoints.reversal import Since, take_back
-from kimi_code.repo.checkpoints.states import State, absent, keep_difference, letters, with_changes
+from kimi_code.repo.checkpoints.states import State, absent, differences, keep_difference, letters, with_changes
 from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.values import frozen
@@ -71,10 +71,24 @@ class Rewind:
             if not turn.ended and move:
                 notes.append(f"turn {turn.turn} was cut off; what changed until now counts as its own")
             legs.append(_Leg(move, f"undo of turn {turn.turn}", turn.session, self._undone(turn, rest, bool(wanted))))
+        if wanted:
+            await self._refuse_elsewhere(legs, _chooser(wanted), paths)
         report = await self._go(now, saved, legs, _chooser(wanted))
         marked = report.applied and not wanted
         after = tuple(replace(t, undone=together(t.undone, rest)) if marked else t for t, rest in turns)
         return replace(report, turns=after, scopes=tuple(rest for _, rest in turns), notes=(*notes, *report.notes))
+
+    async def _refuse_elsewhere(
+        self, legs: Sequence[_Leg], chosen: Callable[[str], bool], paths: Sequence[str]
+    ) -> None:
+        """An undo of paths in which nothing was done would be one more to redo."""
+        for move in (leg.move for leg in legs if leg.move):
+            if any(map(chosen, await differences(self._shadow, move.source, move.target))):
+                return
+        what = f"{legs[0].label.removeprefix('undo of ')} changed" if len(legs) == 1 else "these turns changed"
+        raise CheckpointError(
+            f"Nothing that {what} is in {' or '.join(paths)}.", hint="`kimi-code checkpoints list` shows what it is."
+        )
 
     def _undone(self, turn: TurnState, scope: Scope, partial: bool) -> Callable[[str, str], Undone]:
         operation = new_id()
