@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import ModelUnavailable, RateLimited
-from kimi_code.llm.limiter import Bucket, Governor, Limited, Limiter, Rates
+from kimi_code.llm.governor import Bucket, Governor, Rates
+from kimi_code.llm.limiter import Limited, Limiter
 from kimi_code.llm.model import Chunk, Completion, ModelRequest, Profile, TextChunk
 from kimi_code.llm.openai_chat import OpenAIChat
 from kimi_code.messages import Usage
