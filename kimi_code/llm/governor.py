@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
+from typing import Literal
 
 from kimi_code.llm.kimi import reset_in
 from kimi_code.values import frozen
@@ -24,6 +25,10 @@ _SMOOTHING = 0.1
 _BACKOFF, _LONGEST_BACKOFF = 0.5, 8.0
 _PROBE = 1.0  # between two requests that try whether the provider takes any again: a refusal comes sooner
 _HOPELESS = 5  # probes refused one after the other
+
+
+# What a request waits for: what the provider allows, or our own start, slow until it has shown what it takes.
+Held = Literal["rate_limit", "slow_start"]
 
 
 @frozen
@@ -123,6 +128,12 @@ class Governor:
     def counts_tokens(self) -> bool:
         """Whether an estimate of a request's tokens makes a difference."""
         return self._buckets[1] is not None or self.tokens.left < math.inf
+
+    def held_by(self, now: float) -> Held:
+        """Why a request that waits now does: nobody has been refused yet, nor told a limit, in a slow start."""
+        told = self.requests.delay(now, 1) > 0 or self.tokens.delay(now, 1) > 0
+        started = self._slow_start and not self._probing and now >= self.held_until
+        return "slow_start" if started and not told and self.rates == Rates() else "rate_limit"
 
     def delay(self, now: float, tokens: int = 0, *, urgent: bool = False) -> float:
         """Seconds until a request may start, 0 for now, infinity for when another ends or is taken.

@@ -12,10 +12,14 @@ from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanag
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import TypeAlias
 
 from kimi_code.errors import ModelError, RateLimited
-from kimi_code.llm.governor import Governor, Rates
+from kimi_code.llm.governor import Governor, Held, Rates
 from kimi_code.llm.model import Chunk, Completion, Model, ModelRequest, Profile, estimate_tokens
+
+# Makes what is entered while a request waits; it is given whom to ask what for.
+Waiting: TypeAlias = Callable[[Callable[[], Held]], AbstractContextManager[None]]
 
 
 @dataclass(slots=True)
@@ -86,6 +90,10 @@ class Limiter:
         finally:
             self._active[agent] -= 1
             self._pump()
+
+    def held_by(self) -> Held:
+        """What those in the queue wait for now."""
+        return self.governor.held_by(asyncio.get_running_loop().time())
 
     def observe(self, headers: Mapping[str, str]) -> None:
         """Take what an answer's headers say; `headers` must find names in lower case."""
@@ -170,7 +178,7 @@ class Limited:
         agent: str,
         *,
         urgent: bool = False,
-        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        waiting: Waiting | None = None,
     ) -> None:
         self._model = model
         self._limiter = limiter
@@ -189,7 +197,7 @@ class Limited:
         """As `Model.stream`, once there is a place for it."""
         tokens = _size(request) if self._limiter.governor.counts_tokens else 0
         async with AsyncExitStack() as stack:
-            with self._waiting():
+            with self._waiting(self._limiter.held_by) if self._waiting else nullcontext():
                 place = await stack.enter_async_context(
                     self._limiter.place(self._agent, urgent=self._urgent, tokens=tokens)
                 )

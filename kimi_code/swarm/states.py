@@ -85,7 +85,7 @@ class Effort:
         )
 
 
-Cause = Literal["rate_limit", "lock", "cpu", "merge", "person"]
+Cause = Literal["rate_limit", "slow_start", "lock", "cpu", "merge", "person"]
 
 
 @frozen

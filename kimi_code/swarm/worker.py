@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -35,6 +35,7 @@ from kimi_code.events import (
     ToolStarted,
     TurnEnded,
 )
+from kimi_code.llm.limiter import Waiting
 from kimi_code.llm.model import Model
 from kimi_code.messages import Message
 from kimi_code.permissions.policy import Policy
@@ -88,7 +89,7 @@ class Parent:
     note: Callable[[str, str, str], int]
     equip: Callable[[Background, Checkout], Toolset]
     describe: Callable[[Workspace, Policy], Awaitable[str]]
-    model_of: Callable[[str, str, Callable[[], AbstractContextManager[None]]], Model]
+    model_of: Callable[[str, str, Waiting], Model]
     to_line: Callable[[Record], str]
     cores: Cores
     numbers: Iterator[int] = field(default_factory=count)  # of the agents of the process
@@ -285,10 +286,10 @@ def hire(parent: Parent, post: Post) -> Worker:
         parent.cores,
         environment_for(next(parent.numbers), scratch),
         heavy,
-        partial(_wait, post, bus, "cpu"),
+        partial(_wait, post, bus, lambda: "cpu"),
         above.workspace.root if checkout.isolation == "copy only" else None,
     )
-    inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus, "rate_limit"))
+    inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus))
     model = Metered(inner, post.ledger)
     equipment = [*parent.equip(background, checkout).values(), Note(partial(parent.note, path))]
     toolset = _allowed(Toolset(equipment), post.kind, post.mode)
@@ -349,14 +350,17 @@ def hire(parent: Parent, post: Post) -> Worker:
 
 
 @contextmanager
-def _wait(post: Post, bus: Bus, cause: Literal["rate_limit", "cpu"]) -> Generator[None]:
-    """A wait: noted when it is over, and told while it lasts if it lasts for long enough to be seen."""
-    began, told = time.monotonic(), False
+def _wait(post: Post, bus: Bus, ask: Callable[[], Literal["rate_limit", "slow_start", "cpu"]]) -> Generator[None]:
+    """A wait: noted when it is over, and told while it lasts if it lasts for long enough to be seen.
+
+    `ask` tells what for: the slow start may have ended by then, with the first refusal.
+    """
+    began, cause, told = time.monotonic(), ask(), False
 
     def tell() -> None:
         nonlocal told
         told = True
-        bus.publish(AgentWaiting(cause))
+        bus.publish(AgentWaiting(ask()))
 
     timer = asyncio.get_running_loop().call_later(_SEEN_AFTER, tell)
     try:
@@ -365,7 +369,7 @@ def _wait(post: Post, bus: Bus, cause: Literal["rate_limit", "cpu"]) -> Generato
         timer.cancel()
         if told:
             bus.publish(AgentWaiting(""))
-        post.waited(cause, time.monotonic() - began)
+        post.waited(ask() if cause == "slow_start" else cause, time.monotonic() - began)
 
 
 def _conversation(records: Sequence[Record], until: Until) -> list[Message]:

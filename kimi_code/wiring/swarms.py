@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +39,7 @@ from kimi_code.wiring.toolset import build_toolset
 
 if TYPE_CHECKING:
     from kimi_code.agent.committing import Part
-    from kimi_code.llm.limiter import Limiter
+    from kimi_code.llm.limiter import Limiter, Waiting
     from kimi_code.repo.checkout import Checkout
     from kimi_code.repo.snapshot import Snapshots
     from kimi_code.swarm.control import Director
@@ -177,14 +176,14 @@ class Swarms:
         path: str,
         *,
         urgent: bool = False,
-        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        waiting: "Waiting | None" = None,
     ) -> Model:
         from kimi_code.llm.limiter import Limited, Limiter
 
         limiter = self._limiters.setdefault(provider, Limiter())
         return Limited(model, limiter, path, urgent=urgent, waiting=waiting)
 
-    def _model_of(self, name: str, path: str, waiting: Callable[[], AbstractContextManager[None]]) -> Model:
+    def _model_of(self, name: str, path: str, waiting: "Waiting") -> Model:
         """A sub-agent's, by its name; the session's own for ""."""
         assert self._own is not None
         if name and name not in self._models:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import selectors
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import ModelUnavailable, RateLimited
-from kimi_code.llm.governor import Bucket, Governor, Rates
+from kimi_code.llm.governor import Bucket, Governor, Held, Rates
 from kimi_code.llm.limiter import Limited, Limiter
 from kimi_code.llm.model import Chunk, Completion, ModelRequest, Profile, TextChunk
 from kimi_code.llm.openai_chat import OpenAIChat
@@ -416,8 +416,9 @@ def test_what_waits_for_its_place_is_told_while_it_waits() -> None:
     waits: list[float] = []
 
     @contextmanager
-    def waiting() -> Generator[None]:
+    def waiting(held_by: Callable[[], Held]) -> Generator[None]:
         began = asyncio.get_running_loop().time()
+        assert held_by() == "rate_limit"  # it was told how many may be under way
         yield
         waits.append(asyncio.get_running_loop().time() - began)
 
@@ -432,6 +433,19 @@ def test_what_waits_for_its_place_is_told_while_it_waits() -> None:
     assert len(waits) == 2
     assert waits[0] == 0
     assert waits[1] > 1
+
+
+def test_what_nobody_has_limited_yet_is_a_slow_start_and_no_rate_limit() -> None:
+    governor = Governor()
+    for _ in range(4):
+        governor.start(0.0)
+    assert (governor.delay(0.0), governor.held_by(0.0)) == (math.inf, "slow_start")
+    governor.observe(0.0, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2"}, 0.0)
+    assert governor.held_by(1.0) == "rate_limit"
+    assert governor.held_by(3.0) == "slow_start"
+    governor.refuse(3.0, 0.0, None)
+    assert governor.held_by(3.0) == governor.held_by(99.0) == "rate_limit"
+    assert Governor(Rates(tokens=1_000)).held_by(0.0) == "rate_limit"
 
 
 async def test_a_server_that_refuses_tells_the_limiter_with_its_first_429() -> None:

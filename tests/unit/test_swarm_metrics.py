@@ -128,6 +128,10 @@ def test_a_swarm_that_ran_side_by_side_is_told_so() -> None:
         (planned(a="", b="a"), [], "The plan is a chain"),
         (planned(a="", b=""), [Waited(118.0, "b", "lock", 12.0)], "waited most for locks"),
         (planned(a="", b=""), [Waited(118.0, "b", "rate_limit", 12.0)], "the rate limit of the provider (12 s)"),
+        (planned(a="", b=""), [Waited(118.0, "b", "slow_start", 12.0)], "the slow start of requests"),
+        (planned(a="", b=""), [Waited(118.0, "b", "cpu", 12.0)], "the processor"),
+        (planned(a="", b=""), [Waited(118.0, "b", "merge", 12.0)], "the merge queue"),
+        (planned(a="", b=""), [Waited(118.0, "b", "person", 12.0)], "answers of a person"),
         (planned(a="", b=""), [], "a free place"),
     ],
 )
