@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -37,7 +37,6 @@ from kimi_code.events import (
 )
 from kimi_code.llm.limiter import Waiting
 from kimi_code.llm.model import Model
-from kimi_code.messages import Message
 from kimi_code.permissions.policy import Policy
 from kimi_code.repo.checkout import Checkout
 from kimi_code.repo.workspace import Workspace
@@ -50,6 +49,7 @@ from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.ledger import Ledger, Metered
 from kimi_code.swarm.plan import Mode, Task
 from kimi_code.swarm.prompts import child
+from kimi_code.swarm.remains import Until, held, to_go_on_with
 from kimi_code.swarm.seat import Cores, Seat, environment_for
 from kimi_code.swarm.split import Split
 from kimi_code.swarm.states import Cause, Effort
@@ -96,22 +96,11 @@ class Parent:
 
 
 @frozen
-class Until:
-    """How much of an earlier conversation still holds: up to when the files were taken (None: until they changed).
-
-    Of one that only reads, all of it does.
-    """
-
-    taken_at: float | None
-    reads: bool = False
-
-
-@frozen
 class Post:
     """What one sub-agent is hired for. `name` is the last part of its path. `split` makes who runs its own swarms.
 
     `patience` are the seconds without a sign of life after which it is nudged, and stopped after as many again.
-    `until`: with the conversation of its journal.
+    `take` has its files kept as they are now. `until`: with the conversation of its journal.
     """
 
     name: str
@@ -124,6 +113,7 @@ class Post:
     spent: Callable[[Effort], None] = lambda _: None
     waited: Callable[[Cause, float], None] = lambda cause, seconds: None
     answered: Callable[[], None] = lambda: None
+    take: Callable[[], Awaitable[None]] | None = None
     until: Until | None = None
     split: "Callable[[Worker], Director] | None" = None
 
@@ -148,6 +138,7 @@ class Worker:
     _seen: float = field(default_factory=time.monotonic)
     _calls: int = 0
     _changed: bool = False
+    _changing: set[str] = field(default_factory=set[str])
 
     async def work(self, prompt: str) -> TurnEnded:
         """One turn to its end; the swarm's deadline and the watch over its progress may cut it short."""
@@ -218,11 +209,15 @@ class Worker:
         match event:
             case TextDelta() | ThoughtDelta():
                 self.post.answered()
-            case ToolStarted(tool=tool, params=params, effect=effect):
+            case ToolStarted(call_id=id, tool=tool, params=params, effect=effect):
                 self.post.answered()
-                self._changed = self._changed or effect is not Effect.READ
+                if effect is not Effect.READ:
+                    self._changing.add(id)
+                    self._changed = True
                 self._note_call((tool, repr(params)))
-            case ToolEnded(status=status, tool=tool, title=title, summary=summary):
+            case ToolEnded(call_id=id, status=status, tool=tool, title=title, summary=summary):
+                self._changed = self._changed or id in self._changing
+                self._changing.discard(id)
                 self._calls += 1
                 if status == "denied":
                     self.refused.append(f"{tool} {title}: {summary}")
@@ -270,7 +265,8 @@ def hire(parent: Parent, post: Post) -> Worker:
     folder = parent.folder / "agents" / post.name
     meta = SessionMeta(post.name, folder)
     records = journal.read(meta.journal).records if post.until else ()
-    messages = _conversation(records, post.until) if post.until else []
+    before = held(records, post.until) if post.until else []
+    messages = fold(record.event for record in before).messages
     background, bus = Background(), Bus(last_seq=max((record.seq for record in records), default=0))
     checkout, above = post.checkout, parent.agent.scope
     policy = worker_policy(above.policy, checkout, above.workspace, post.mode)
@@ -328,7 +324,8 @@ def hire(parent: Parent, post: Post) -> Worker:
     system = f"{SYSTEM}\n\n{child(post.kind.instructions)}"
     agent.context = Context(system, scope.tools.schemas(), f"{parent.session_id}.{post.name}", messages)
     if post.split is not None and (not post.kind.tools or "Swarm" in post.kind.tools):
-        split = Split(agent, partial(post.split, worker))
+        left = to_go_on_with(folder, post.until, before[-1].at if before else 0.0) if post.until else ()
+        split = Split(agent, partial(post.split, worker), tuple(left))
         agent.stages = (split,)
         split.offer()
     bus.subscribe(worker.hear)
@@ -370,21 +367,6 @@ def _wait(post: Post, bus: Bus, ask: Callable[[], Literal["rate_limit", "slow_st
         if told:
             bus.publish(AgentWaiting(""))
         post.waited(ask() if cause == "slow_start" else cause, time.monotonic() - began)
-
-
-def _conversation(records: Sequence[Record], until: Until) -> list[Message]:
-    """The whole steps of a journal that the files still bear out."""
-    held: list[Record] = []
-    steps = 0
-    for record in records:
-        event = record.event
-        changes = isinstance(event, ToolStarted) and event.effect is not Effect.READ and not until.reads
-        if changes and (until.taken_at is None or record.at > until.taken_at):
-            break
-        held.append(record)
-        if isinstance(event, StepEnded | ContextCompacted):
-            steps = len(held)
-    return fold(record.event for record in held[:steps]).messages
 
 
 def worker_policy(policy: Policy, checkout: Checkout, outside: Workspace, mode: Mode) -> Policy:

@@ -14,26 +14,11 @@ from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
 from tests.kill_points import Attempt, dying
 from tests.server import Received, Reply, call, calls, say
-from tests.swarm_world import git, make_project, state, who
+from tests.swarm_world import WORK_OF_A_SWARM, git, make_project, state, who
 
 if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
 
-# Imported before the fork: whatever a run of a swarm loads.
-WORK = """
-import anyio.streams.tls, h11, httpcore2, httpx2, jsonschema, openai, pydantic, tree_sitter_bash, truststore, yaml
-import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
-import kimi_code.permissions.commands, kimi_code.permissions.confinement, kimi_code.permissions.shell
-import kimi_code.repo.checkpoint, kimi_code.repo.checkpoints.ledger, kimi_code.repo.checkpoints.swap
-from pathlib import Path
-from tests.harness import Lab, settings_for
-from tests.server import FakeServer
-
-async def work(url, project, data):
-    lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
-    lab.configure(permission_mode="yolo", retry_wait=0.001)
-    await lab.run()
-"""
 FILES = {"a": ("shared.txt", "one\nA\n"), "b": ("shared.txt", "one\nB\n"), "c": ("c.txt", "c\n")}
 BOTH = "one\nA and B\n"
 JOURNAL = "swarms/1.jsonl"
@@ -54,7 +39,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def attempt() -> Iterator[Attempt]:
-    with dying(WORK) as made:
+    with dying(WORK_OF_A_SWARM) as made:
         yield made
 
 
@@ -135,6 +120,32 @@ async def test_what_was_brought_together_is_kept_with_the_merged_state_that_it_s
     assert set(asked) == {""}
     assert (lab.project / "shared.txt").read_text() == BOTH
     assert (lab.project / "c.txt").read_text() == "c\n"
+
+
+async def test_what_a_task_spent_in_an_earlier_process_counts_against_its_own_budget(
+    lab: Lab, attempt: Attempt
+) -> None:
+    task = {"id": "a", "task": "Write A", "budget": {"tool_calls": 2}}
+    play(lab, {})
+    asked = 0
+
+    def reply(request: Received) -> Reply:
+        nonlocal asked
+        if not who(request):
+            begun = any(message["role"] == "assistant" for message in request.messages)
+            return say("Over.") if begun else call("Swarm", {"goal": "g", "tasks": [task]})
+        asked += 1
+        return (
+            call("Write", {"path": "new.txt", "content": "n"}) if asked == 2 else call("Glob", {"pattern": f"{asked}"})
+        )
+
+    lab.server.always(reply)
+    # Killed as it writes, in its second step.
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"kind":"spent"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    assert await resume(lab, kept) == 6
+    assert (asked, kept.state().tasks["a"].reason) == (4, "The task a may use 2 tool calls, which are used up.")
 
 
 async def test_agents_that_an_earlier_process_started_count(lab: Lab, attempt: Attempt) -> None:
