@@ -185,7 +185,7 @@ class Job:
         """Work, check, merge; "" when the task is over, else why another attempt is needed. Raises Halt."""
         worker, checkout = self.worker, self._checkout
         assert worker is not None and checkout is not None
-        await self.crew.let_first_go()
+        await self.crew.head_start.wait()
         taking = asyncio.create_task(self._take_now_and_then())
         try:
             ended = await worker.work(prompt)
@@ -197,7 +197,7 @@ class Job:
             raise
         finally:
             taking.cancel()
-            self.crew.prime()
+            self.crew.head_start.end()
         self._result = Result(said=ended.text, output=ended.output, refused=tuple(worker.refused))
         if self.task.mode == "read":
             self._report()
@@ -398,7 +398,7 @@ class Job:
             crew.patience,
             partial(scheduler.spent, self.task.id),
             lambda cause, seconds: scheduler.waited(self.task.id, cause, seconds),
-            crew.prime,
+            crew.head_start.end,
             self._take_now,
             until,
             crew.split,

@@ -2,13 +2,12 @@
 
 import asyncio
 import math
-import selectors
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import pytest
 from hypothesis import given
@@ -21,36 +20,7 @@ from kimi_code.llm.model import Chunk, Completion, ModelRequest, Profile, TextCh
 from kimi_code.llm.openai_chat import OpenAIChat
 from kimi_code.messages import Usage
 from tests.server import FakeServer, plain
-
-T = TypeVar("T")
-
-
-class _Sleepless(selectors.SelectSelector):
-    """Never waits: tells the loop that the time has passed. Nothing comes from outside."""
-
-    passed = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("everything waits, and nothing will ever happen")
-        self.passed += max(timeout, 0.0)
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer."""
-
-    def __init__(self) -> None:
-        self._sleepless = _Sleepless()
-        super().__init__(self._sleepless)
-
-    def time(self) -> float:
-        return 1000.0 + self._sleepless.passed
-
-
-def play(main: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
+from tests.virtual_time import play
 
 
 def now() -> float:
