@@ -24,9 +24,9 @@ from pathlib import Path
 from tests.harness import Lab, settings_for
 from tests.server import FakeServer
 
-async def work(url, project, data):
+async def work(url, project, data, mode="yolo"):
     lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
-    lab.configure(permission_mode="yolo", retry_wait=0.001)
+    lab.configure(permission_mode=mode, retry_wait=0.001)
     await lab.run()
 """
 

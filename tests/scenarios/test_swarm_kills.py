@@ -32,6 +32,7 @@ MOMENTS = [
     (JOURNAL, '"task":"a","to":"merging"'),
     (JOURNAL, '"task":"a","to":"merged"'),
     ("agents/b+resolver/records.jsonl", "turn_started"),
+    (JOURNAL, '"task":"c","to":"merged"'),
     (JOURNAL, '"kind":"verified"'),
     (JOURNAL, '"kind":"ended"'),
 ]
@@ -103,6 +104,90 @@ async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_o
     assert [progress.attempt for progress in kept.state().tasks.values()] == [1, 1, 1]
     assert git(lab.project, "log", "--oneline", "--all").count(b"\n") == 1
     assert git(lab.project, "stash", "list") == b""
+    assert not kept.is_unfinished()
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("../../verified", "ran\nran\n"),  # in the middle of finding the culprit
+        (JOURNAL, '"culprit":"b"'),
+        (JOURNAL, '"task":"b","to":"ready"'),
+        ("agents/b~2/records.jsonl", "turn_started"),
+    ],
+)
+async def test_killed_while_a_broken_whole_is_looked_into_or_mended_the_culprit_mends_it(
+    lab: Lab, attempt: Attempt, file: str, text: str
+) -> None:
+    verify = f"echo ran >> '{lab.data}/verified'; ! grep -q bad b.txt"
+    plan = {"goal": "g", "tasks": [{"id": id, "task": f"Write {id}"} for id in "abc"], "verify": verify}
+    asked: list[str] = []
+
+    def reply(request: Received) -> Reply:
+        name = who(request)
+        asked.append(name)
+        if not name:
+            begun = any(message["role"] == "assistant" for message in request.messages)
+            return say("All is done.") if begun else call("Swarm", plan)
+        path = f"{name[0]}.txt"
+        if request.messages[-1]["role"] == "tool":
+            return say("ok")
+        content = "bad\n" if name == "b" else "good\n"
+        return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
+
+    lab.server.always(reply)
+    make_project(lab.project, {"b.txt": "b\n"})
+    lab.configure(permission_mode="yolo", retry_wait=0.001)
+    before = state(lab.project)
+    once = (f"{lab.data}/sessions/*/{file}", text)
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    assert state(lab.project) == before
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert {path.name: path.read_text() for path in lab.project.glob("*.txt")} == dict.fromkeys(
+        ("a.txt", "b.txt", "c.txt"), "good\n"
+    )
+    assert set(asked) == {"b~2", ""}
+    assert {id: at.attempt for id, at in kept.state().tasks.items()} == {"a": 1, "b": 2, "c": 1}
+
+
+async def test_killed_while_the_change_is_reviewed_it_is_shown_again_and_nothing_else_is_done(
+    lab: Lab, attempt: Attempt
+) -> None:
+    asked = play(lab, {"goal": "g", "tasks": [{"id": "c", "task": "Write c"}]})
+    before = state(lab.project)
+    once = (f"{lab.data}/sessions/*/records.jsonl", "the swarm's change is reviewed")
+    assert attempt(1, lab.server.url, lab.project, lab.data, "auto", once=once) == -signal.SIGKILL
+    assert state(lab.project) == before
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert (set(asked), (lab.project / "c.txt").read_text()) == ({""}, "c\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "number"),
+    [
+        ("restore.json", "operation", 1),
+        ("restore.json", "operation", 6),  # one file is in its place
+        ("checkpoints.jsonl", '"landed"', 1),
+        ("checkpoints.jsonl", '"landed"', 6),  # all are, and only to say so is left
+    ],
+)
+async def test_killed_while_the_change_is_applied_all_of_it_is_there_in_the_end(
+    lab: Lab, attempt: Attempt, file: str, text: str, number: int
+) -> None:
+    asked = play(lab, {"goal": "g", "tasks": [{"id": "a", "task": "Write A"}, {"id": "c", "task": "Write c"}]})
+    once = (f"{lab.data}/snapshots/*/{file}", text)
+    assert attempt(number, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    (lab.project / "mine.txt").write_text("made meanwhile\n")
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert set(asked) == {""}
+    made = {path.name: path.read_text() for path in lab.project.iterdir() if path.is_file()}
+    assert made == {"shared.txt": "one\nA\n", "c.txt": "c\n", "mine.txt": "made meanwhile\n"}
     assert not kept.is_unfinished()
 
 
