@@ -221,8 +221,9 @@ def _waiting(course: Course) -> Waiting:
     seconds: dict[str, float] = dict.fromkeys(get_args(Cause), 0.0)
     for _, cause, start, end in course.waits:
         seconds[cause] += end - start
-    place = sum(span.seconds for span in course.spans if span.state is TaskState.READY)
-    return Waiting(**{cause: round(time, 3) for cause, time in seconds.items()}, place=round(place, 3))
+    # A task that waits for a lock is ready, and has no place either: that one cause is enough.
+    place = sum(span.seconds for span in course.spans if span.state is TaskState.READY) - seconds["lock"]
+    return Waiting(**{cause: round(time, 3) for cause, time in seconds.items()}, place=round(max(place, 0.0), 3))
 
 
 def _ratio(part: float, whole: float) -> float:

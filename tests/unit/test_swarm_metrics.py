@@ -83,6 +83,13 @@ def test_time_without_a_free_place_is_waiting_too() -> None:
     assert told.waiting.place == 10
 
 
+def test_time_for_a_lock_is_none_for_a_place_and_a_collapse_is_put_down_to_it() -> None:
+    held = Waited(110.0, "b", "lock", 10.0)
+    entries = journal(planned(a="", b=""), ran("a", 0, 10), held, ran("b", 10, 20), Ended(120.0))
+    assert measure(entries).waiting == Waiting(lock=10.0)
+    assert "They waited most for locks" in measure(entries).verdicts[0]
+
+
 def test_the_pause_until_another_process_goes_on_counts_for_nothing() -> None:
     entries = journal(
         planned(a="", b=""),
