@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kimi_code.errors import SwarmError
 from kimi_code.events import Outcome, SwarmMetrics, TaskState
 from kimi_code.repo.checkout import Checkouts
+from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.trees import Trees
 from kimi_code.swarm.delivery import Delivered
 from kimi_code.swarm.integrate import Queue, recall
@@ -104,7 +106,18 @@ def agents_over(state: Swarm, entries: Sequence[Entry]) -> int:
 
 
 async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
-    """The merge queue as the journal has it. Raises ShadowError."""
+    """The merge queue as the journal has it. Raises SwarmError where what tasks made cannot be read any more."""
+    try:
+        return await _merged_queue(trees, state, entries)
+    except ShadowError as error:
+        raise SwarmError(
+            f"The swarm {state.swarm_id} cannot go on: what its tasks had made is not there any more ({error}). A "
+            "power cut may have taken the last of it, or it was pruned with the checkpoints.",
+            hint="Start it anew. Your files are as they were.",
+        ) from None
+
+
+async def _merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
     queue, results = Queue(trees, state.base), dict[str, Result]()
     for entry in entries:
         match entry:

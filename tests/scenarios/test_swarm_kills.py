@@ -191,6 +191,22 @@ async def test_killed_while_the_change_is_applied_all_of_it_is_there_in_the_end(
     assert not kept.is_unfinished()
 
 
+async def test_where_what_was_merged_is_lost_it_is_said_and_nothing_is_touched(
+    lab: Lab, asked: list[str], attempt: Attempt
+) -> None:
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"task":"a","to":"merged"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept, before = newest_unfinished(lab.data, lab.project), state(lab.project)
+    result = kept.state().tasks["a"].result
+    assert result is not None
+    (lost,) = lab.data.glob(f"snapshots/*/objects/{result.commit[:2]}/{result.commit[2:]}")
+    lost.unlink()  # as a power cut may leave it
+    asked.clear()
+    ran = await lab.run(resume=kept.session.name, swarms=SwarmStart(left=kept))
+    assert (ran.exit_code, asked, state(lab.project)) == (1, [], before)
+    assert f"The swarm {kept.id} cannot go on" in ran.result["error"]
+
+
 async def test_what_was_brought_together_is_kept_with_the_merged_state_that_it_stands_on(
     lab: Lab, attempt: Attempt
 ) -> None:
