@@ -14,6 +14,22 @@ from tests.server import Received, Reply, call, calls, say
 WHO = re.compile(r"You are the sub-agent main/(\S+) of a swarm")
 Step = Reply | Callable[[Received], Reply]
 
+# For `kill_points.dying`: a headless run. Imported before the fork is whatever a run of a swarm loads.
+WORK_OF_A_SWARM = """
+import anyio.streams.tls, h11, httpcore2, httpx2, jsonschema, openai, pydantic, tree_sitter_bash, truststore, yaml
+import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
+import kimi_code.permissions.commands, kimi_code.permissions.confinement, kimi_code.permissions.shell
+import kimi_code.repo.checkpoint, kimi_code.repo.checkpoints.ledger, kimi_code.repo.checkpoints.swap
+from pathlib import Path
+from tests.harness import Lab, settings_for
+from tests.server import FakeServer
+
+async def work(url, project, data, mode="yolo"):
+    lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
+    lab.configure(permission_mode=mode, retry_wait=0.001)
+    await lab.run()
+"""
+
 
 def git(folder: Path, *args: str, input: bytes | None = None) -> bytes:
     """The output of a git command that must succeed."""

@@ -65,6 +65,7 @@ class Waiting:
     """Seconds that agents waited, summed over all of them, by cause."""
 
     rate_limit: float = 0.0
+    slow_start: float = 0.0  # requests, as long as the provider has not shown yet how many it takes at once
     lock: float = 0.0
     cpu: float = 0.0
     merge: float = 0.0
@@ -127,12 +128,13 @@ class AgentSpawned:
 
 @frozen
 class AgentWaiting:
-    """A sub-agent has been waiting for a while: for the provider's rate limit, or a core for a command. "" ends it.
+    """A sub-agent has been waiting for a while: for the provider, or a core for a command. "" ends it.
 
+    "slow_start": the provider has refused nothing yet, but how many requests it takes at once is still being found out.
     What else keeps it is told by other records: the state of its task, and the requests under its path.
     """
 
-    cause: Literal["rate_limit", "cpu", ""]
+    cause: Literal["rate_limit", "slow_start", "cpu", ""]
 
 
 @frozen

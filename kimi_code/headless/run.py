@@ -179,6 +179,8 @@ class Run:
         if ended.outcome is Outcome.DONE and self._denied and self.checks.verify is None:
             status, exit_code = "denied", ExitCode.DENIED
             error = _denials(self._denied, self._rules, in_a_copy=self.diff is not None)
+        elif ended.outcome is Outcome.FAILED and self._denied and not ended.steps:
+            status, exit_code = "denied", ExitCode.DENIED  # the plan to begin with; the error says where it is
         review = None
         try:
             review = self._reviewed()

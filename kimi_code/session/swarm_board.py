@@ -41,9 +41,9 @@ _OVER = frozenset(
 class Row:
     """A task now. `agent` is the path of who works on it, whose own transcript is its records; times are Unix time.
 
-    `doing` is what the agent does, in a few words; `waits` for what: "rate limit", "core", "person", "place" (or a
-    lock), "merge", "" when it does not. `requests` are those that wait for the person's reply. `tokens` and
-    `tool_calls` are of all its attempts.
+    `doing` is what the agent does, in a few words; `waits` for what: "rate limit", "slow start", "core", "person",
+    "place" (or a lock), "merge", "" when it does not. `requests` are those that wait for the person's reply. `tokens`
+    and `tool_calls` are of all its attempts.
     """
 
     plan: PlannedTask
@@ -204,7 +204,7 @@ def _follow(row: Row, record: Record) -> bool:
         case StepEnded(usage=usage):
             row.tokens += usage.total
         case AgentWaiting(cause=cause):
-            row.held = {"rate_limit": "rate limit", "cpu": "core", "": ""}[cause]
+            row.held = {"rate_limit": "rate limit", "slow_start": "slow start", "cpu": "core", "": ""}[cause]
         case RequestOpened(request_id=id):
             row.requests.append(id)
         case RequestClosed(request_id=id):

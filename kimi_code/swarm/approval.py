@@ -50,7 +50,7 @@ def _without_warnings(text: str) -> str:
 def _declined(plan: str, keep: Path, words: str) -> str:
     keep.parent.mkdir(parents=True, exist_ok=True)
     keep.write_text(plan, encoding="utf-8")
-    said = f" The user says: {words}" if words else ""
+    said = f" The answer was: {words.rstrip('.')}." if words else ""
     return (
         f"The plan was not approved, and no agent was started.{said} It is kept in {keep}, and can be run with "
         f"`kimi-code swarm run --plan {keep}`. Do not start it again by other means."

@@ -71,11 +71,12 @@ def mend(assignment: str, reason: str) -> str:
     )
 
 
-def go_on(assignment: str) -> str:
-    """To an agent whose process ended in the middle, with its conversation."""
+def go_on(assignment: str, reason: str = "") -> str:
+    """To an agent whose process ended in the middle, with its conversation; `reason`: of another attempt."""
+    again = f"\n\nIt is being tried again, because: {reason}" if reason else ""
     return (
         "You were interrupted, and go on now. Your files may lack what you changed in your last steps, and commands "
-        f"that ran are gone: look before you build on them. Your task was:\n\n{assignment}"
+        f"that ran are gone: look before you build on them. Your task was:\n\n{assignment}{again}"
     )
 
 

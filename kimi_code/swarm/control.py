@@ -47,6 +47,7 @@ from kimi_code.swarm.running import (
     listen,
     merged_queue,
     outcome_of,
+    took,
 )
 from kimi_code.swarm.scheduler import Scheduler
 from kimi_code.swarm.states import Effort, Planned, Result, Resumed, Swarm, begin
@@ -65,7 +66,8 @@ class Director:
 
     `home_now` tells the tree that a swarm starts from at that moment; `most` is how many agents may work at once.
     One that a sub-agent has is of `depth` 2: it pays from the `ledger` of its task, and `reads` if that only reads;
-    `ended` hears what its swarms were worth. `parts`, where wanted, are changes of tasks that were applied.
+    `ended` hears what its swarms took, and `kept` is a commit that outlives a kill, which its copy began from.
+    `parts`, where wanted, are changes of tasks that were applied.
     """
 
     parent: Parent
@@ -80,7 +82,8 @@ class Director:
     patience: float = 300.0  # seconds
     ledger: Ledger | None = None
     reads: bool = False
-    ended: Callable[[SwarmMetrics], None] = lambda metrics: None
+    ended: Callable[[Effort], None] = lambda _: None
+    kept: str = ""
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     known: Known = field(init=False)
     _partial: str = ""
@@ -139,7 +142,9 @@ class Director:
             journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
             journal.write(planned)
             running = self._assemble(kept, checkouts, begin(planned), journal, warnings)
-            await running.scheduler.crew.keeper.keep(f"{base}^!")
+            keeper = running.scheduler.crew.keeper
+            # All that another process could not know of: of a copy, what was merged before it began as well.
+            await (keeper.keep(base, self.kept) if self.kept else keeper.keep(f"{base}^!"))
         except BaseException:
             await home.thaw(checkouts)
             raise
@@ -158,6 +163,10 @@ class Director:
             crew.queue, crew.left = await merged_queue(checkouts.trees, state, entries), left_behind(state, entries)
             ledger = running.scheduler.ledger
             ledger.agents, ledger.started = agents_over(state, entries), time.monotonic() - course(entries).wall
+            if state.ended is not None:
+                running.told = took(measure(entries))
+            elif self.ledger is not None:
+                self.ledger.settle(0, state.spent.usage, state.spent.tool_calls)
             running.scheduler.note(Resumed(time.time()))
             for task_id, progress in state.tasks.items():
                 if progress.state is TaskState.STOPPED:
@@ -197,13 +206,13 @@ class Director:
             self.patience,
             "" if kept.number == 1 else f"{kept.number}.",
             state.plan.verify,
-            partial(self._split, checkouts) if self.depth < MAX_DEPTH else None,
+            partial(self._split, checkouts, state.base) if self.depth < MAX_DEPTH else None,
         )
         scheduler = Scheduler(state, journal, crew, ledger, self._publish, self.most)
         running = self.running[kept.id] = Running(kept, warnings, checkouts, scheduler, journal)
         return running
 
-    def _split(self, checkouts: Checkouts, worker: Worker) -> "Director":
+    def _split(self, checkouts: Checkouts, base: str, worker: Worker) -> "Director":
         """Who runs the swarms of a sub-agent: in its copy, on its account."""
         above, post = self.parent, worker.post
 
@@ -213,10 +222,6 @@ class Director:
 
         def note(sender: str, topic: str, text: str) -> int:
             return director.note(sender, topic, text) + above.note(sender, topic, text)
-
-        def spent(told: SwarmMetrics) -> None:
-            effort = Effort(told.total_steps, told.critical_steps, told.tool_calls, told.usage, told.cost_usd)
-            post.spent(effort)
 
         inner = replace(
             above,
@@ -229,7 +234,7 @@ class Director:
         )
         director = Director(
             inner,
-            lambda: CopyTree(checkouts, post.checkout),
+            lambda: CopyTree(checkouts, post.checkout, post.take),
             self.snapshots,
             self.kinds,
             min(self.most, _SPLIT_MOST),
@@ -238,7 +243,8 @@ class Director:
             patience=self.patience,
             ledger=post.ledger,
             reads=post.mode == "read",
-            ended=spent,
+            ended=post.spent,
+            kept=base,
         )
         return director
 
@@ -249,15 +255,18 @@ class Director:
         metrics = SwarmMetrics()
         listening = asyncio.create_task(listen(running))
         try:
-            await scheduler.run()
+            try:
+                await scheduler.run()
+            finally:
+                metrics = measure(running.kept.read())
+                # Right after its end is written down, by which another process knows that this was told.
+                self.ended(took(metrics).beyond(running.told))
             outcome = outcome_of(scheduler)
             running.delivered = await self._deliver(running, home)
         finally:
             listening.cancel()
-            metrics = measure(running.kept.read())
             running.journal.close()
             self._publish(SwarmEnded(running.kept.id, outcome, metrics))
-            self.ended(metrics)
             await scheduler.crew.close()
             await home.thaw(running.checkouts)
         if outcome != "done":

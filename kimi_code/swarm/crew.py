@@ -16,8 +16,31 @@ from kimi_code.swarm.worker import Parent, Post, Worker, hire
 if TYPE_CHECKING:
     from kimi_code.swarm.control import Director
 
-_PRIME = 1.0  # seconds that siblings wait at most for the first one to fill the provider's prefix cache
+_HEAD_START = 1.0  # seconds
 _MAKING = 4  # checkouts that are made at once: more only wait for the disk
+
+
+@dataclass(slots=True)
+class HeadStart:
+    """Siblings share the beginning of their requests: the first fills the provider's cache, the others wait for that.
+
+    They wait until it has its answer or ended, and for a second at most.
+    """
+
+    _taken: bool = False
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self) -> None:
+        """For who is not the first."""
+        if not self._taken:
+            self._taken = True
+            asyncio.get_running_loop().call_later(_HEAD_START, self._over.set)
+            return
+        await self._over.wait()
+
+    def end(self) -> None:
+        """The first one has its answer, or ended."""
+        self._over.set()
 
 
 @dataclass(slots=True)
@@ -41,11 +64,10 @@ class Crew:
     left: dict[str, float | None] = field(default_factory=dict[str, float | None])
     merging: asyncio.Lock = field(default_factory=asyncio.Lock)
     resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    head_start: HeadStart = field(default_factory=HeadStart)
     _making: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAKING))
     _readers: dict[str, Checkout] = field(default_factory=dict[str, Checkout])
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _first: bool = True
-    _primed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def checkout(self, name: str, start: str) -> Checkout:
         """A fresh one of its own. Raises CheckoutError: never answered by sharing one."""
@@ -67,18 +89,6 @@ class Crew:
         """The last part of an agent's path, unique in the session."""
         again = f"~{attempt}" if attempt > 1 else ""
         return f"{self.prefix}{task}{role}{again}"
-
-    async def let_first_go(self) -> None:
-        """Siblings share the beginning of their requests: the first fills the provider's cache for all."""
-        if self._first:
-            self._first = False
-            asyncio.get_running_loop().call_later(_PRIME, self._primed.set)
-            return
-        await self._primed.wait()
-
-    def prime(self) -> None:
-        """The first one has its answer, or ended."""
-        self._primed.set()
 
     async def verify(self, commit: str) -> Check:
         """The plan's verify on a merged state. Raises ToolError when it may not run."""

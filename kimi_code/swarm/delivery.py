@@ -59,16 +59,19 @@ class UserTree:
 
 @dataclass(slots=True)
 class CopyTree:
-    """An isolated copy: of a turn under review, or of a sub-agent that splits its task."""
+    """An isolated copy: of a turn under review, or of a sub-agent that splits its task, whose files `take` keeps."""
 
     checkouts: Checkouts
     checkout: Checkout
+    take: Callable[[], Awaitable[None]] | None = None
 
     @property
     def is_users(self) -> bool:
         return False
 
     async def freeze(self) -> tuple[Checkouts, str]:
+        if self.take is not None:
+            await self.take()
         return self.checkouts, await self.checkout.commit("As it was when a swarm started\n")
 
     async def apply(self, checkouts: Checkouts, base: str, result: str) -> Applied:

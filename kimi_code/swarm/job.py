@@ -20,15 +20,21 @@ from kimi_code.swarm.integrate import Made, Piece, carry_over, recall, take_up
 from kimi_code.swarm.integrate import describe as describe_conflicts
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
+from kimi_code.swarm.remains import Until
 from kimi_code.swarm.scope import holds
 from kimi_code.swarm.states import Progress, Reported, Result
-from kimi_code.swarm.worker import Post, Until, Worker
+from kimi_code.swarm.worker import Post, Worker
 
 if TYPE_CHECKING:
     from kimi_code.swarm.scheduler import Scheduler
 
 _RESOLUTIONS = 3  # times that one task's conflicts are resolved, as others are merged meanwhile
 _TAKE_EVERY = 5.0  # seconds
+
+
+def _unfinished(before: Result, commit: str) -> Result:
+    """The result of an attempt under way, of which nobody has looked yet what is in its scope."""
+    return replace(before, commit=commit, changes=(), outside=())
 
 
 class Halt(Exception):
@@ -50,6 +56,7 @@ class Job:
     worker: Worker | None = None
     _checkout: Checkout | None = None
     _start: str = ""
+    _taken: str = ""  # the commit of the files as they were taken last
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _result: Result = field(default_factory=Result)
     _unfit: Result | None = None  # what the check of another process's attempt found wanting
@@ -58,6 +65,9 @@ class Job:
     def __post_init__(self) -> None:
         above = self.scheduler.ledger
         self._ledger = Ledger(f"The task {self.task.id}", self.task.budget, above.price, above)
+        # What an earlier process spent on it counts.
+        effort = self.scheduler.state.tasks[self.task.id].effort
+        self._ledger.usage, self._ledger.tool_calls = effort.usage, effort.tool_calls
 
     async def run(self) -> None:
         """All attempts. Raises KimiError or ShadowError where the machinery fails, not the agent."""
@@ -119,18 +129,25 @@ class Job:
             files, start = result.commit, piece.start
         else:
             start = self.crew.queue.head if before.attempt > 1 else await self.crew.queue.start_of(self._ancestors())
-        first = await self._engage(start, files=files, until=Until(taken_at, reads=self.task.mode == "read"))
-        return assignments.go_on(first) if self.worker is not None and self.worker.agent.context.messages else first
+        until = Until(taken_at, reads=self.task.mode == "read")
+        first = await self._engage(start, files=files, until=until, name=self._last_agent)
+        if self.worker is None or not self.worker.agent.context.messages:
+            return first
+        return assignments.go_on(first, before.reason)
 
     async def _take_over(self, result: Result, problem: str) -> str:
         """The same agent again, for whom another process has worked: with its conversation and its files."""
         self._unfit = None
-        name = self.scheduler.state.tasks[self.task.id].agent.rpartition("/")[2]
         piece = await recall(self.crew.checkouts.trees, self.task.id, result.commit, outside=bool(result.outside))
-        first = await self._engage(piece.start, files=result.commit, until=Until(math.inf), name=name)
+        first = await self._engage(piece.start, files=result.commit, until=Until(math.inf), name=self._last_agent)
         assert self.worker is not None
         known = bool(self.worker.agent.context.messages)
         return assignments.retry(problem) if known else assignments.retry_afresh(first, problem, result.said)
+
+    @property
+    def _last_agent(self) -> str:
+        """The last part of the path of who was at it last."""
+        return self.scheduler.state.tasks[self.task.id].agent.rpartition("/")[2]
 
     async def _finish_interrupted(self, result: Result) -> str:
         """Check and merge what was made before a process ended."""
@@ -152,7 +169,7 @@ class Job:
         task, crew, scheduler = self.task, self.crew, self.scheduler
         name = name or crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
         scheduler.move(task.id, TaskState.RUNNING, scheduler.state.tasks[task.id].reason, f"{crew.parent.path}/{name}")
-        self._start = start
+        self._start = self._taken = start
         if task.mode == "read":
             self._checkout = await crew.reader(start)
         else:
@@ -168,8 +185,8 @@ class Job:
         """Work, check, merge; "" when the task is over, else why another attempt is needed. Raises Halt."""
         worker, checkout = self.worker, self._checkout
         assert worker is not None and checkout is not None
-        await self.crew.let_first_go()
-        taking = asyncio.create_task(self._take_now_and_then(worker, checkout))
+        await self.crew.head_start.wait()
+        taking = asyncio.create_task(self._take_now_and_then())
         try:
             ended = await worker.work(prompt)
         except asyncio.CancelledError:
@@ -180,7 +197,7 @@ class Job:
             raise
         finally:
             taking.cancel()
-            self.crew.prime()
+            self.crew.head_start.end()
         self._result = Result(said=ended.text, output=ended.output, refused=tuple(worker.refused))
         if self.task.mode == "read":
             self._report()
@@ -246,21 +263,22 @@ class Job:
         same = tree == await trees.tree(self._start)
         return self._start if same else await trees.commit(tree, f"{self.task.id}\n", self._start)
 
-    async def _take_now_and_then(self, worker: Worker, checkout: Checkout) -> None:
+    async def _take_now_and_then(self) -> None:
         """So that a kill costs no more than the last seconds of a long task."""
-        if self.task.mode == "read":
-            return
-        last = self._start
         while True:
             await asyncio.sleep(_TAKE_EVERY)
-            if not worker.take_changed():
-                continue
-            taken_at = time.time()
-            commit = await self._commit(checkout)
-            if commit != last:
-                last = commit
-                await self.crew.keeper.keep(commit, self.crew.queue.base)
-                self.scheduler.note(Reported(taken_at, self.task.id, replace(self._result, commit=commit)))
+            await self._take_now()
+
+    async def _take_now(self) -> None:
+        worker, checkout = self.worker, self._checkout
+        if worker is None or checkout is None or self.task.mode == "read" or not worker.take_changed():
+            return
+        taken_at = time.time()
+        commit = await self._commit(checkout)
+        if commit != self._taken:
+            await self.crew.keeper.keep(commit, self.crew.queue.base)
+            self.scheduler.note(Reported(taken_at, self.task.id, _unfinished(self._result, commit)))
+            self._taken = commit
 
     async def _check(self, checkout: Checkout) -> str:
         try:
@@ -380,7 +398,8 @@ class Job:
             crew.patience,
             partial(scheduler.spent, self.task.id),
             lambda cause, seconds: scheduler.waited(self.task.id, cause, seconds),
-            crew.prime,
+            crew.head_start.end,
+            self._take_now,
             until,
             crew.split,
         )

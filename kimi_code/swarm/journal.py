@@ -44,7 +44,15 @@ class Kept:
     @property
     def handed_over(self) -> bool:
         """Whether its change was applied, or declined."""
-        return self._mark.exists()
+        return self.handed_over_at is not None
+
+    @property
+    def handed_over_at(self) -> float | None:
+        """When it was, in Unix time."""
+        try:
+            return self._mark.stat().st_mtime
+        except OSError:
+            return None
 
     @property
     def _mark(self) -> Path:
@@ -80,8 +88,9 @@ class Kept:
 
 
 def swarms_of(session: Path) -> list[Kept]:
-    """The swarms of a session's folder, oldest first."""
-    numbers = [int(path.stem) for path in (session / SWARMS).glob(f"*{_SUFFIX}") if path.stem.isdecimal()]
+    """The swarms of a session's folder, oldest first; not one that was killed before its plan was written."""
+    paths = (session / SWARMS).glob(f"*{_SUFFIX}")
+    numbers = [int(path.stem) for path in paths if path.stem.isdecimal() and path.stat().st_size]
     return [Kept(session, number) for number in sorted(numbers)]
 
 

@@ -25,7 +25,7 @@ from kimi_code.swarm.states import (
 )
 from kimi_code.values import frozen
 
-_CONTENDED = ("rate_limit", "lock", "cpu")  # what one agent alone would not wait for
+_CONTENDED = ("rate_limit", "slow_start", "lock", "cpu")  # what one agent alone would not wait for
 _COLLAPSED = 1.3  # tasks at work on average, where more could be
 _MOSTLY = 0.5
 
@@ -201,9 +201,7 @@ def serial_seconds(course: Course) -> float:
     """How long one agent would have taken for the same work, estimated."""
     idle = course.wall - sum(end - start for start, end, _ in _active(course))
     busy = sum(span.seconds for span in course.work if span.state is not TaskState.MERGING)
-    lost = sum(
-        end - start for task, cause, start, end in course.waits if task and cause in ("rate_limit", "lock", "cpu")
-    )
+    lost = sum(end - start for task, cause, start, end in course.waits if task and cause in _CONTENDED)
     return max(idle, 0.0) + max(busy - lost, 0.0)
 
 
@@ -223,8 +221,9 @@ def _waiting(course: Course) -> Waiting:
     seconds: dict[str, float] = dict.fromkeys(get_args(Cause), 0.0)
     for _, cause, start, end in course.waits:
         seconds[cause] += end - start
-    place = sum(span.seconds for span in course.spans if span.state is TaskState.READY)
-    return Waiting(**{cause: round(time, 3) for cause, time in seconds.items()}, place=round(place, 3))
+    # A task that waits for a lock is ready, and has no place either: that one cause is enough.
+    place = sum(span.seconds for span in course.spans if span.state is TaskState.READY) - seconds["lock"]
+    return Waiting(**{cause: round(time, 3) for cause, time in seconds.items()}, place=round(max(place, 0.0), 3))
 
 
 def _ratio(part: float, whole: float) -> float:
@@ -266,6 +265,7 @@ def _why(course: Course, time: float) -> str:
         return pole
     causes = {
         "the rate limit of the provider": waiting.rate_limit,
+        "the slow start of requests: what the provider takes at once was not known yet": waiting.slow_start,
         "locks: tasks that hold the same one cannot run at once": waiting.lock,
         "the processor: their commands are heavy": waiting.cpu,
         "the merge queue": waiting.merge,

@@ -2,20 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from kimi_code.events import (
-    Outcome,
-    TaskState,
-)
+from kimi_code.errors import SwarmError
+from kimi_code.events import Outcome, SwarmMetrics, TaskState
 from kimi_code.repo.checkout import Checkouts
+from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.trees import Trees
 from kimi_code.swarm.delivery import Delivered
 from kimi_code.swarm.integrate import Queue, recall
 from kimi_code.swarm.journal import Kept, SwarmJournal
 from kimi_code.swarm.scheduler import Scheduler
-from kimi_code.swarm.states import GOOD, Entry, Moved, Reported, Result, Swarm
+from kimi_code.swarm.states import GOOD, Effort, Entry, Moved, Reported, Result, Swarm
 
 SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
 _LISTEN_EVERY = 0.5  # seconds
@@ -32,10 +31,17 @@ class Running:
     journal: SwarmJournal
     work: "asyncio.Task[str] | None" = None
     delivered: Delivered | None = None
+    told: Effort = field(default_factory=Effort)  # what its owner has heard that it took, in an earlier process
 
     @property
     def state(self) -> Swarm:
         return self.scheduler.state
+
+
+def took(metrics: SwarmMetrics) -> Effort:
+    """What a swarm took, as a piece of its owner's work."""
+    told = metrics
+    return Effort(told.total_steps, told.critical_steps, told.tool_calls, told.usage, told.cost_usd)
 
 
 async def listen(running: Running) -> None:
@@ -81,11 +87,12 @@ def left_of(state: Swarm) -> str:
 
 
 def left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | None]:
-    """The tasks that were under way, and when their files were taken last in that attempt."""
-    taken: dict[str, float | None] = {}
+    """The tasks that were under way, and when the files of the agent that was at it were taken last."""
+    taken, agents = dict[str, float | None](), dict[str, str]()
     for entry in entries:
         if isinstance(entry, Moved) and entry.to is TaskState.RUNNING:
-            taken[entry.task] = None
+            if agents.get(entry.task) != entry.agent:
+                agents[entry.task], taken[entry.task] = entry.agent, None
         elif isinstance(entry, Reported) and entry.result.commit:
             taken[entry.task] = entry.at
     going = (TaskState.RUNNING, TaskState.STOPPED)
@@ -99,7 +106,18 @@ def agents_over(state: Swarm, entries: Sequence[Entry]) -> int:
 
 
 async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
-    """The merge queue as the journal has it. Raises ShadowError."""
+    """The merge queue as the journal has it. Raises SwarmError where what tasks made cannot be read any more."""
+    try:
+        return await _merged_queue(trees, state, entries)
+    except ShadowError as error:
+        raise SwarmError(
+            f"The swarm {state.swarm_id} cannot go on: what its tasks had made is not there any more ({error}). A "
+            "power cut may have taken the last of it, or it was pruned with the checkpoints.",
+            hint="Start it anew. Your files are as they were.",
+        ) from None
+
+
+async def _merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:
     queue, results = Queue(trees, state.base), dict[str, Result]()
     for entry in entries:
         match entry:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.stages import Closing
+from kimi_code.errors import KimiError
+from kimi_code.repo.shadow import ShadowError
+from kimi_code.swarm.journal import Kept
 from kimi_code.swarm.offer import offered
 from kimi_code.swarm.tools import steering
 from kimi_code.tools.toolset import Toolset
@@ -16,10 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Split:
-    """Also the stage of the agent's turns that waits for what it has in the background."""
+    """Also the stage of the agent's turns that waits for what it has in the background, and first goes on with what
+    another process `left` of its swarms."""
 
     agent: Agent
     make: "Callable[[], Director]"
+    left: tuple[Kept, ...] = ()
     made: "Director | None" = None
 
     def offer(self) -> None:
@@ -44,7 +49,13 @@ class Split:
         return False
 
     async def begin(self) -> None:
-        pass
+        left, self.left = self.left, ()
+        for kept in left:
+            try:
+                text = await self.director().resume(kept)
+            except (KimiError, ShadowError) as error:
+                text = f"It cannot go on: {error}"
+            self.agent.notes.append(f"You had split your task, into the swarm {kept.id}. What came of it:\n{text}")
 
     def forget(self) -> None:
         pass

@@ -84,8 +84,24 @@ class Effort:
             sum(costs) if costs else None,
         )
 
+    def beyond(self, before: "Effort") -> "Effort":
+        """What of it came after `before`, which is a part of it."""
+        usage, was = self.usage, before.usage
+        return Effort(
+            self.steps - before.steps,
+            self.critical - before.critical,
+            self.tool_calls - before.tool_calls,
+            Usage(
+                usage.input - was.input,
+                usage.cached - was.cached,
+                usage.output - was.output,
+                usage.reasoning - was.reasoning,
+            ),
+            None if self.cost is None else self.cost - (before.cost or 0.0),
+        )
 
-Cause = Literal["rate_limit", "lock", "cpu", "merge", "person"]
+
+Cause = Literal["rate_limit", "slow_start", "lock", "cpu", "merge", "person"]
 
 
 @frozen

@@ -104,9 +104,14 @@ def _row(read: Course, task: str, waits: Sequence[Bar], critical: bool) -> Row:
 
 
 def _bars(span: Span, waits: Sequence[Bar]) -> Iterator[Bar]:
-    """The span, cut by what was waited for inside it; `waits` in the order of their starts."""
+    """The span, cut by what was waited for inside it; `waits` in the order of their starts.
+
+    Before a task is at work, that can only be a lock.
+    """
     kind, at = _KINDS[span.state], span.start
-    for wait in waits if kind != "queue" else ():
+    for wait in waits:
+        if (kind == "queue") != (wait.cause == "lock"):
+            continue
         start, end = max(wait.start, at), min(wait.end, span.end)
         if end > start:
             if start > at:

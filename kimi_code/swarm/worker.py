@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -35,8 +35,8 @@ from kimi_code.events import (
     ToolStarted,
     TurnEnded,
 )
+from kimi_code.llm.limiter import Waiting
 from kimi_code.llm.model import Model
-from kimi_code.messages import Message
 from kimi_code.permissions.policy import Policy
 from kimi_code.repo.checkout import Checkout
 from kimi_code.repo.workspace import Workspace
@@ -50,6 +50,7 @@ from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.ledger import Ledger, Metered
 from kimi_code.swarm.plan import Mode, Task
 from kimi_code.swarm.prompts import child
+from kimi_code.swarm.remains import Until, held, to_go_on_with
 from kimi_code.swarm.seat import Cores, Seat, environment_for
 from kimi_code.swarm.split import Split
 from kimi_code.swarm.states import Cause, Effort
@@ -89,21 +90,10 @@ class Parent:
     note: Callable[[str, str, str], int]
     equip: Callable[[Background, Checkout], Toolset]
     describe: Callable[[Workspace, Policy], Awaitable[str]]
-    model_of: Callable[[str, str, Callable[[], AbstractContextManager[None]]], Model]
+    model_of: Callable[[str, str, Waiting], Model]
     to_line: Callable[[Record], str]
     cores: Cores
     numbers: Iterator[int] = field(default_factory=count)  # of the agents of the process
-
-
-@frozen
-class Until:
-    """How much of an earlier conversation still holds: up to when the files were taken (None: until they changed).
-
-    Of one that only reads, all of it does.
-    """
-
-    taken_at: float | None
-    reads: bool = False
 
 
 @frozen
@@ -111,7 +101,7 @@ class Post:
     """What one sub-agent is hired for. `name` is the last part of its path. `split` makes who runs its own swarms.
 
     `patience` are the seconds without a sign of life after which it is nudged, and stopped after as many again.
-    `until`: with the conversation of its journal.
+    `take` has its files kept as they are now. `until`: with the conversation of its journal.
     """
 
     name: str
@@ -124,6 +114,7 @@ class Post:
     spent: Callable[[Effort], None] = lambda _: None
     waited: Callable[[Cause, float], None] = lambda cause, seconds: None
     answered: Callable[[], None] = lambda: None
+    take: Callable[[], Awaitable[None]] | None = None
     until: Until | None = None
     split: "Callable[[Worker], Director] | None" = None
 
@@ -148,6 +139,7 @@ class Worker:
     _seen: float = field(default_factory=time.monotonic)
     _calls: int = 0
     _changed: bool = False
+    _changing: set[str] = field(default_factory=set[str])
 
     async def work(self, prompt: str) -> TurnEnded:
         """One turn to its end; the swarm's deadline and the watch over its progress may cut it short."""
@@ -218,11 +210,15 @@ class Worker:
         match event:
             case TextDelta() | ThoughtDelta():
                 self.post.answered()
-            case ToolStarted(tool=tool, params=params, effect=effect):
+            case ToolStarted(call_id=id, tool=tool, params=params, effect=effect):
                 self.post.answered()
-                self._changed = self._changed or effect is not Effect.READ
+                if effect is not Effect.READ:
+                    self._changing.add(id)
+                    self._changed = True
                 self._note_call((tool, repr(params)))
-            case ToolEnded(status=status, tool=tool, title=title, summary=summary):
+            case ToolEnded(call_id=id, status=status, tool=tool, title=title, summary=summary):
+                self._changed = self._changed or id in self._changing
+                self._changing.discard(id)
                 self._calls += 1
                 if status == "denied":
                     self.refused.append(f"{tool} {title}: {summary}")
@@ -270,7 +266,8 @@ def hire(parent: Parent, post: Post) -> Worker:
     folder = parent.folder / "agents" / post.name
     meta = SessionMeta(post.name, folder)
     records = journal.read(meta.journal).records if post.until else ()
-    messages = _conversation(records, post.until) if post.until else []
+    before = held(records, post.until) if post.until else []
+    messages = fold(record.event for record in before).messages
     background, bus = Background(), Bus(last_seq=max((record.seq for record in records), default=0))
     checkout, above = post.checkout, parent.agent.scope
     policy = worker_policy(above.policy, checkout, above.workspace, post.mode)
@@ -286,10 +283,10 @@ def hire(parent: Parent, post: Post) -> Worker:
         parent.cores,
         environment_for(next(parent.numbers), scratch),
         heavy,
-        partial(_wait, post, bus, "cpu"),
+        partial(_wait, post, bus, lambda: "cpu"),
         above.workspace.root if checkout.isolation == "copy only" else None,
     )
-    inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus, "rate_limit"))
+    inner = parent.model_of(post.task.model or post.kind.model, path, partial(_wait, post, bus))
     model = Metered(inner, post.ledger)
     equipment = [*parent.equip(background, checkout).values(), Note(partial(parent.note, path))]
     toolset = _allowed(Toolset(equipment), post.kind, post.mode)
@@ -328,7 +325,8 @@ def hire(parent: Parent, post: Post) -> Worker:
     system = f"{SYSTEM}\n\n{child(post.kind.instructions)}"
     agent.context = Context(system, scope.tools.schemas(), f"{parent.session_id}.{post.name}", messages)
     if post.split is not None and (not post.kind.tools or "Swarm" in post.kind.tools):
-        split = Split(agent, partial(post.split, worker))
+        left = to_go_on_with(folder, post.until, before[-1].at if before else 0.0) if post.until else ()
+        split = Split(agent, partial(post.split, worker), tuple(left))
         agent.stages = (split,)
         split.offer()
     bus.subscribe(worker.hear)
@@ -350,14 +348,17 @@ def hire(parent: Parent, post: Post) -> Worker:
 
 
 @contextmanager
-def _wait(post: Post, bus: Bus, cause: Literal["rate_limit", "cpu"]) -> Generator[None]:
-    """A wait: noted when it is over, and told while it lasts if it lasts for long enough to be seen."""
-    began, told = time.monotonic(), False
+def _wait(post: Post, bus: Bus, ask: Callable[[], Literal["rate_limit", "slow_start", "cpu"]]) -> Generator[None]:
+    """A wait: noted when it is over, and told while it lasts if it lasts for long enough to be seen.
+
+    `ask` tells what for: the slow start may have ended by then, with the first refusal.
+    """
+    began, cause, told = time.monotonic(), ask(), False
 
     def tell() -> None:
         nonlocal told
         told = True
-        bus.publish(AgentWaiting(cause))
+        bus.publish(AgentWaiting(ask()))
 
     timer = asyncio.get_running_loop().call_later(_SEEN_AFTER, tell)
     try:
@@ -366,22 +367,7 @@ def _wait(post: Post, bus: Bus, cause: Literal["rate_limit", "cpu"]) -> Generato
         timer.cancel()
         if told:
             bus.publish(AgentWaiting(""))
-        post.waited(cause, time.monotonic() - began)
-
-
-def _conversation(records: Sequence[Record], until: Until) -> list[Message]:
-    """The whole steps of a journal that the files still bear out."""
-    held: list[Record] = []
-    steps = 0
-    for record in records:
-        event = record.event
-        changes = isinstance(event, ToolStarted) and event.effect is not Effect.READ and not until.reads
-        if changes and (until.taken_at is None or record.at > until.taken_at):
-            break
-        held.append(record)
-        if isinstance(event, StepEnded | ContextCompacted):
-            steps = len(held)
-    return fold(record.event for record in held[:steps]).messages
+        post.waited(ask() if cause == "slow_start" else cause, time.monotonic() - began)
 
 
 def worker_policy(policy: Policy, checkout: Checkout, outside: Workspace, mode: Mode) -> Policy:

@@ -1,8 +1,7 @@
 """Which models a session and its sub-agents talk to, the adapters for them, and the queues to their providers."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +13,7 @@ from kimi_code.llm.model import Model
 from kimi_code.secrets import Scrubber
 
 if TYPE_CHECKING:
-    from kimi_code.llm.limiter import Limiter
-
-Waiting = Callable[[], AbstractContextManager[None]]
+    from kimi_code.llm.limiter import Limiter, Waiting
 
 
 async def choose_model(settings: Settings) -> tuple[Choice, list[Notice]]:
@@ -99,7 +96,7 @@ class Models:
         self._queued = True
         return self._limited(*self._own, "main", urgent=True)
 
-    def of(self, name: str, path: str, waiting: Waiting) -> Model:
+    def of(self, name: str, path: str, waiting: "Waiting") -> Model:
         """The model of the sub-agent at `path`, by the name it has in the settings; the session's own for ""."""
         if name and name not in self._others:
             settings = replace(self.settings, model=name, record=None)
@@ -122,7 +119,7 @@ class Models:
             self._limiters[provider].observe(headers)
 
     def _limited(
-        self, model: Model, provider: str, path: str, *, urgent: bool = False, waiting: Waiting = nullcontext
+        self, model: Model, provider: str, path: str, *, urgent: bool = False, waiting: "Waiting | None" = None
     ) -> Model:
         from kimi_code.llm.limiter import Limited, Limiter
 

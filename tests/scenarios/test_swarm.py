@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from kimi_code.events import AgentFinished, AgentSpawned, SwarmEnded, SwarmPlanned, TaskState, TaskStateChanged
+from kimi_code.events import (
+    AgentFinished,
+    AgentSpawned,
+    AgentWaiting,
+    SwarmEnded,
+    SwarmPlanned,
+    TaskState,
+    TaskStateChanged,
+)
 from kimi_code.headless.run import TurnDiff
 from tests.harness import Lab, Ran
 from tests.server import Received, Reply, call, calls, error, say
@@ -368,6 +376,10 @@ async def test_a_hundred_agents_at_once_use_their_calls_to_the_last_one_and_all_
     told = str(lab.server.requests[-1].last["content"])
     assert len(told) < 24_000
     assert {each["id"] for each in json.loads(told)["tasks"]} == {*writers, *readers}
+    # Nobody was refused: what held requests back was our own slow start.
+    (waiting,) = [event.metrics.waiting for event in ran.events(SwarmEnded)]
+    assert waiting.slow_start > waiting.rate_limit == 0
+    assert {event.cause for event in ran.events(AgentWaiting)} <= {"slow_start", "cpu", ""}
 
 
 async def test_a_sub_agent_splits_its_task_once_and_its_own_check_sees_the_merged_parts(

@@ -20,6 +20,7 @@ from kimi_code.events import (
 )
 from kimi_code.session.session import Session
 from kimi_code.session.swarm_board import SwarmBoards
+from kimi_code.swarm.plan import Plan, Task
 from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
 from tests.server import Reply, call, say
@@ -199,3 +200,11 @@ async def test_a_plan_that_nobody_can_approve_is_denied_work(lab: Lab, project: 
     ran = await lab.run(swarms=SwarmStart(plan_first=True))
     assert (ran.exit_code, ran.result["denied"][0]["tool"]) == (5, "Swarm")
     assert "kimi-code swarm run --plan" in cast.told[""]
+
+
+async def test_a_plan_from_a_file_that_nobody_can_approve_is_denied_work_too(lab: Lab, project: Path) -> None:
+    cast = Cast(lab, {})
+    ran = await lab.run(swarms=SwarmStart(plan=Plan("g", (Task("a", "Better a"),)), plan_first=True))
+    assert (ran.exit_code, ran.result["status"], cast.asked) == (5, "denied", [])
+    (kept,) = lab.data.glob("sessions/*/swarms/plan.yaml")
+    assert f"The answer was: nobody can approve it in this run. It is kept in {kept}" in ran.result["error"]

@@ -26,15 +26,15 @@ ATTACKS = (
 )
 
 
-@pytest.fixture(params=["off", "auto"])
+@pytest.fixture(params=["off", "bwrap", "landlock"])
 def project(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     make_project(lab.project, {"a.txt": "a\n", "b.txt": "b\n"})
     git(lab.project, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "Second")
     (lab.project / "a.txt").write_text("dirty\n")
     (lab.project / "mine.txt").write_text("untracked\n")
     (lab.project / "out").symlink_to(tmp_path)
-    if request.param == "auto" and find("auto", tmp_path).mechanism is None:
-        pytest.skip("commands cannot be confined on this machine")
+    if request.param != "off" and find(request.param, tmp_path).mechanism is None:
+        pytest.skip(f"commands cannot be confined by {request.param} on this machine")
     lab.configure(permission_mode="yolo", sandbox=request.param)
     return lab.project
 

@@ -14,26 +14,11 @@ from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
 from tests.kill_points import Attempt, dying
 from tests.server import Received, Reply, call, calls, say
-from tests.swarm_world import git, make_project, state, who
+from tests.swarm_world import WORK_OF_A_SWARM, git, make_project, state, who
 
 if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
 
-# Imported before the fork: whatever a run of a swarm loads.
-WORK = """
-import anyio.streams.tls, h11, httpcore2, httpx2, jsonschema, openai, pydantic, tree_sitter_bash, truststore, yaml
-import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
-import kimi_code.permissions.commands, kimi_code.permissions.confinement, kimi_code.permissions.shell
-import kimi_code.repo.checkpoint, kimi_code.repo.checkpoints.ledger, kimi_code.repo.checkpoints.swap
-from pathlib import Path
-from tests.harness import Lab, settings_for
-from tests.server import FakeServer
-
-async def work(url, project, data):
-    lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
-    lab.configure(permission_mode="yolo", retry_wait=0.001)
-    await lab.run()
-"""
 FILES = {"a": ("shared.txt", "one\nA\n"), "b": ("shared.txt", "one\nB\n"), "c": ("c.txt", "c\n")}
 BOTH = "one\nA and B\n"
 JOURNAL = "swarms/1.jsonl"
@@ -47,6 +32,7 @@ MOMENTS = [
     (JOURNAL, '"task":"a","to":"merging"'),
     (JOURNAL, '"task":"a","to":"merged"'),
     ("agents/b+resolver/records.jsonl", "turn_started"),
+    (JOURNAL, '"task":"c","to":"merged"'),
     (JOURNAL, '"kind":"verified"'),
     (JOURNAL, '"kind":"ended"'),
 ]
@@ -54,7 +40,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def attempt() -> Iterator[Attempt]:
-    with dying(WORK) as made:
+    with dying(WORK_OF_A_SWARM) as made:
         yield made
 
 
@@ -121,6 +107,106 @@ async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_o
     assert not kept.is_unfinished()
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("../../verified", "ran\nran\n"),  # in the middle of finding the culprit
+        (JOURNAL, '"culprit":"b"'),
+        (JOURNAL, '"task":"b","to":"ready"'),
+        ("agents/b~2/records.jsonl", "turn_started"),
+    ],
+)
+async def test_killed_while_a_broken_whole_is_looked_into_or_mended_the_culprit_mends_it(
+    lab: Lab, attempt: Attempt, file: str, text: str
+) -> None:
+    verify = f"echo ran >> '{lab.data}/verified'; ! grep -q bad b.txt"
+    plan = {"goal": "g", "tasks": [{"id": id, "task": f"Write {id}"} for id in "abc"], "verify": verify}
+    asked: list[str] = []
+
+    def reply(request: Received) -> Reply:
+        name = who(request)
+        asked.append(name)
+        if not name:
+            begun = any(message["role"] == "assistant" for message in request.messages)
+            return say("All is done.") if begun else call("Swarm", plan)
+        path = f"{name[0]}.txt"
+        if request.messages[-1]["role"] == "tool":
+            return say("ok")
+        content = "bad\n" if name == "b" else "good\n"
+        return calls(("Read", {"path": path}), ("Write", {"path": path, "content": content}))
+
+    lab.server.always(reply)
+    make_project(lab.project, {"b.txt": "b\n"})
+    lab.configure(permission_mode="yolo", retry_wait=0.001)
+    before = state(lab.project)
+    once = (f"{lab.data}/sessions/*/{file}", text)
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    assert state(lab.project) == before
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert {path.name: path.read_text() for path in lab.project.glob("*.txt")} == dict.fromkeys(
+        ("a.txt", "b.txt", "c.txt"), "good\n"
+    )
+    assert set(asked) == {"b~2", ""}
+    assert {id: at.attempt for id, at in kept.state().tasks.items()} == {"a": 1, "b": 2, "c": 1}
+
+
+async def test_killed_while_the_change_is_reviewed_it_is_shown_again_and_nothing_else_is_done(
+    lab: Lab, attempt: Attempt
+) -> None:
+    asked = play(lab, {"goal": "g", "tasks": [{"id": "c", "task": "Write c"}]})
+    before = state(lab.project)
+    once = (f"{lab.data}/sessions/*/records.jsonl", "the swarm's change is reviewed")
+    assert attempt(1, lab.server.url, lab.project, lab.data, "auto", once=once) == -signal.SIGKILL
+    assert state(lab.project) == before
+    kept = newest_unfinished(lab.data, lab.project)
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert (set(asked), (lab.project / "c.txt").read_text()) == ({""}, "c\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "number"),
+    [
+        ("restore.json", "operation", 1),
+        ("restore.json", "operation", 6),  # one file is in its place
+        ("checkpoints.jsonl", '"landed"', 1),
+        ("checkpoints.jsonl", '"landed"', 6),  # all are, and only to say so is left
+    ],
+)
+async def test_killed_while_the_change_is_applied_all_of_it_is_there_in_the_end(
+    lab: Lab, attempt: Attempt, file: str, text: str, number: int
+) -> None:
+    asked = play(lab, {"goal": "g", "tasks": [{"id": "a", "task": "Write A"}, {"id": "c", "task": "Write c"}]})
+    once = (f"{lab.data}/snapshots/*/{file}", text)
+    assert attempt(number, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    (lab.project / "mine.txt").write_text("made meanwhile\n")
+    asked.clear()
+    assert await resume(lab, kept) == 0
+    assert set(asked) == {""}
+    made = {path.name: path.read_text() for path in lab.project.iterdir() if path.is_file()}
+    assert made == {"shared.txt": "one\nA\n", "c.txt": "c\n", "mine.txt": "made meanwhile\n"}
+    assert not kept.is_unfinished()
+
+
+async def test_where_what_was_merged_is_lost_it_is_said_and_nothing_is_touched(
+    lab: Lab, asked: list[str], attempt: Attempt
+) -> None:
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"task":"a","to":"merged"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept, before = newest_unfinished(lab.data, lab.project), state(lab.project)
+    result = kept.state().tasks["a"].result
+    assert result is not None
+    (lost,) = lab.data.glob(f"snapshots/*/objects/{result.commit[:2]}/{result.commit[2:]}")
+    lost.unlink()  # as a power cut may leave it
+    asked.clear()
+    ran = await lab.run(resume=kept.session.name, swarms=SwarmStart(left=kept))
+    assert (ran.exit_code, asked, state(lab.project)) == (1, [], before)
+    assert f"The swarm {kept.id} cannot go on" in ran.result["error"]
+
+
 async def test_what_was_brought_together_is_kept_with_the_merged_state_that_it_stands_on(
     lab: Lab, attempt: Attempt
 ) -> None:
@@ -135,6 +221,32 @@ async def test_what_was_brought_together_is_kept_with_the_merged_state_that_it_s
     assert set(asked) == {""}
     assert (lab.project / "shared.txt").read_text() == BOTH
     assert (lab.project / "c.txt").read_text() == "c\n"
+
+
+async def test_what_a_task_spent_in_an_earlier_process_counts_against_its_own_budget(
+    lab: Lab, attempt: Attempt
+) -> None:
+    task = {"id": "a", "task": "Write A", "budget": {"tool_calls": 2}}
+    play(lab, {})
+    asked = 0
+
+    def reply(request: Received) -> Reply:
+        nonlocal asked
+        if not who(request):
+            begun = any(message["role"] == "assistant" for message in request.messages)
+            return say("Over.") if begun else call("Swarm", {"goal": "g", "tasks": [task]})
+        asked += 1
+        return (
+            call("Write", {"path": "new.txt", "content": "n"}) if asked == 2 else call("Glob", {"pattern": f"{asked}"})
+        )
+
+    lab.server.always(reply)
+    # Killed as it writes, in its second step.
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"kind":"spent"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    assert await resume(lab, kept) == 6
+    assert (asked, kept.state().tasks["a"].reason) == (4, "The task a may use 2 tool calls, which are used up.")
 
 
 async def test_agents_that_an_earlier_process_started_count(lab: Lab, attempt: Attempt) -> None:

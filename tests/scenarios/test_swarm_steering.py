@@ -1,14 +1,26 @@
 """How the orchestrator keeps its swarms in hand, and what keeps agents from getting in each other's way."""
 
+import os
+import re
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
 
-from kimi_code.events import Record, StepEnded, TaskState, TaskStateChanged
+from kimi_code.events import (
+    AgentWaiting,
+    Record,
+    StepEnded,
+    StepStarted,
+    SwarmEnded,
+    TaskState,
+    TaskStateChanged,
+    TextDelta,
+)
 from kimi_code.session.session import Session
 from tests.harness import Lab, Ran
 from tests.server import Received, Reply, call, calls, say
-from tests.swarm_world import Cast, bash, make_project, swarm, swarm_result, task, words, write
+from tests.swarm_world import Cast, bash, make_project, swarm, swarm_result, task, who, words, write
 
 
 def moves(ran: Ran, id: str) -> list[TaskState]:
@@ -132,6 +144,45 @@ async def test_tasks_that_hold_the_same_lock_are_never_at_work_at_once(lab: Lab,
             (holding.add if move.state is TaskState.RUNNING else holding.discard)(move.task_id)
             assert len(holding) <= 1
     assert all(moves(ran, id)[-1] is TaskState.DONE for id in ids)
+
+
+async def test_the_first_agent_fills_the_prefix_cache_before_its_siblings_ask(lab: Lab, project: Path) -> None:
+    ids = ["a", "b", "c"]
+    Cast(lab, {"": [swarm(*(task(id, mode="read") for id in ids)), say("Done.")]}, default=say("ok"))
+    ran = await lab.run()
+    agents = [record for record in ran.records if record.agent != "main"]
+    first = agents[0].agent
+    answered = next(at for at, record in enumerate(agents) if isinstance(record.event, TextDelta))
+    assert agents[answered].agent == first
+    asked = {record.agent: at for at, record in enumerate(agents) if isinstance(record.event, StepStarted)}
+    assert len(asked) == 3
+    assert all(at > answered for agent, at in asked.items() if agent != first)
+    # And what they ask begins with the same words, or there would be nothing to share.
+    told = [request for request in lab.server.requests if who(request)]
+    assert len({str((request.body["tools"], request.messages[0])) for request in told}) == 1
+
+
+async def test_no_more_heavy_commands_run_at_once_than_there_are_cores(lab: Lab, project: Path) -> None:
+    cores, waiting, running = os.cpu_count() or 1, lab.data.parent / "one waits", lab.data.parent / "running"
+    running.mkdir()
+    # Each goes on until another is kept waiting for a core: for five seconds where nobody is.
+    until = f"n=0; until test -e '{waiting}' || test $((n += 1)) -gt 250; do sleep 0.02; done"
+    heavy = f"mkdir {running}/$PORT; {until}; echo at once: $(ls {running} | wc -l); rmdir {running}/$PORT"
+
+    def listen(record: Record) -> None:
+        if isinstance(record.event, AgentWaiting) and record.event.cause == "cpu":
+            waiting.touch()
+
+    ids = [f"t{number}" for number in range(cores + 1)]
+    cast = Cast(
+        lab,
+        {"": [swarm(*map(task, ids)), say("Done.")], **{id: [bash(heavy), say("ok")] for id in ids}},
+    )
+    ran = await lab.run(meanwhile=methodcaller("subscribe", listen))
+    assert ran.exit_code == 0, ran.result
+    assert all(1 <= int(re.findall(r"at once: (\d+)", cast.told[id])[-1]) <= cores for id in ids)
+    (ended,) = ran.events(SwarmEnded)
+    assert ended.metrics.waiting.cpu > 0
 
 
 async def test_every_agent_has_a_temporary_folder_and_ports_of_its_own(lab: Lab, project: Path) -> None:

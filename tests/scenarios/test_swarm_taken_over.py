@@ -11,33 +11,21 @@ from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
 from tests.kill_points import Attempt, dying
 from tests.server import Received, Reply, call, say
-from tests.swarm_world import make_project, who, words
+from tests.swarm_world import WORK_OF_A_SWARM, make_project, who, words
 
 if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
 
-WORK = """
-import openai, httpx2, pydantic, jsonschema
-import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
-from pathlib import Path
-from tests.harness import Lab, settings_for
-from tests.server import FakeServer
-
-async def work(url, project, data):
-    lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
-    lab.configure(permission_mode="yolo", retry_wait=0.001)
-    await lab.run()
-"""
-
 
 @pytest.fixture(scope="module")
 def attempt() -> Iterator[Attempt]:
-    with dying(WORK) as made:
+    with dying(WORK_OF_A_SWARM) as made:
         yield made
 
 
-async def test_a_check_that_was_killed_and_then_fails_is_told_to_the_same_agent_with_its_files(
-    lab: Lab, attempt: Attempt
+@pytest.mark.parametrize("moment", ['"to":"checking"', '"to":"running","reason":"The check'])
+async def test_a_check_that_fails_is_told_to_the_same_agent_with_its_files_whichever_of_both_was_killed(
+    lab: Lab, attempt: Attempt, moment: str
 ) -> None:
     asked: list[str] = []
 
@@ -52,14 +40,14 @@ async def test_a_check_that_was_killed_and_then_fails_is_told_to_the_same_agent_
         if said == 1:
             return say("I made the first one.")
         if said == 2:
-            assert "That did not do. The check" in words(request)
+            assert "The check `test -e one.txt && test -e two.txt` failed with exit code 1" in words(request)
             return call("Write", {"path": "two.txt", "content": "2\n"})
         return say("And the second one.")
 
     lab.server.always(reply)
     make_project(lab.project, {"a.txt": "a\n"})
     lab.configure(permission_mode="yolo", retry_wait=0.001)
-    once = (f"{lab.data}/sessions/*/swarms/1.jsonl", '"task":"a","to":"checking"')
+    once = (f"{lab.data}/sessions/*/swarms/1.jsonl", f'"task":"a",{moment}')
     assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
     kept = newest_unfinished(lab.data, lab.project)
     asked.clear()

@@ -2,54 +2,25 @@
 
 import asyncio
 import math
-import selectors
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import ModelUnavailable, RateLimited
-from kimi_code.llm.limiter import Bucket, Governor, Limited, Limiter, Rates
+from kimi_code.llm.governor import Bucket, Governor, Held, Rates
+from kimi_code.llm.limiter import Limited, Limiter
 from kimi_code.llm.model import Chunk, Completion, ModelRequest, Profile, TextChunk
 from kimi_code.llm.openai_chat import OpenAIChat
 from kimi_code.messages import Usage
 from tests.server import FakeServer, plain
-
-T = TypeVar("T")
-
-
-class _Sleepless(selectors.SelectSelector):
-    """Never waits: tells the loop that the time has passed. Nothing comes from outside."""
-
-    passed = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise RuntimeError("everything waits, and nothing will ever happen")
-        self.passed += max(timeout, 0.0)
-        return []
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer."""
-
-    def __init__(self) -> None:
-        self._sleepless = _Sleepless()
-        super().__init__(self._sleepless)
-
-    def time(self) -> float:
-        return 1000.0 + self._sleepless.passed
-
-
-def play(main: Coroutine[Any, Any, T]) -> T:
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(main)
+from tests.virtual_time import play
 
 
 def now() -> float:
@@ -415,8 +386,9 @@ def test_what_waits_for_its_place_is_told_while_it_waits() -> None:
     waits: list[float] = []
 
     @contextmanager
-    def waiting() -> Generator[None]:
+    def waiting(held_by: Callable[[], Held]) -> Generator[None]:
         began = asyncio.get_running_loop().time()
+        assert held_by() == "rate_limit"  # it was told how many may be under way
         yield
         waits.append(asyncio.get_running_loop().time() - began)
 
@@ -431,6 +403,19 @@ def test_what_waits_for_its_place_is_told_while_it_waits() -> None:
     assert len(waits) == 2
     assert waits[0] == 0
     assert waits[1] > 1
+
+
+def test_what_nobody_has_limited_yet_is_a_slow_start_and_no_rate_limit() -> None:
+    governor = Governor()
+    for _ in range(4):
+        governor.start(0.0)
+    assert (governor.delay(0.0), governor.held_by(0.0)) == (math.inf, "slow_start")
+    governor.observe(0.0, {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "2"}, 0.0)
+    assert governor.held_by(1.0) == "rate_limit"
+    assert governor.held_by(3.0) == "slow_start"
+    governor.refuse(3.0, 0.0, None)
+    assert governor.held_by(3.0) == governor.held_by(99.0) == "rate_limit"
+    assert Governor(Rates(tokens=1_000)).held_by(0.0) == "rate_limit"
 
 
 async def test_a_server_that_refuses_tells_the_limiter_with_its_first_429() -> None:

@@ -85,6 +85,13 @@ def test_time_without_a_free_place_is_waiting_too() -> None:
     assert told.waiting.place == 10
 
 
+def test_time_for_a_lock_is_none_for_a_place_and_a_collapse_is_put_down_to_it() -> None:
+    held = Waited(110.0, "b", "lock", 10.0)
+    entries = journal(planned(a="", b=""), ran("a", 0, 10), held, ran("b", 10, 20), Ended(120.0))
+    assert measure(entries).waiting == Waiting(lock=10.0)
+    assert "They waited most for locks" in measure(entries).verdicts[0]
+
+
 def test_the_pause_until_another_process_goes_on_counts_for_nothing() -> None:
     entries = journal(
         planned(a="", b=""),
@@ -130,6 +137,10 @@ def test_a_swarm_that_ran_side_by_side_is_told_so() -> None:
         (planned(a="", b="a"), [], "The plan is a chain"),
         (planned(a="", b=""), [Waited(118.0, "b", "lock", 12.0)], "waited most for locks"),
         (planned(a="", b=""), [Waited(118.0, "b", "rate_limit", 12.0)], "the rate limit of the provider (12 s)"),
+        (planned(a="", b=""), [Waited(118.0, "b", "slow_start", 12.0)], "the slow start of requests"),
+        (planned(a="", b=""), [Waited(118.0, "b", "cpu", 12.0)], "the processor"),
+        (planned(a="", b=""), [Waited(118.0, "b", "merge", 12.0)], "the merge queue"),
+        (planned(a="", b=""), [Waited(118.0, "b", "person", 12.0)], "answers of a person"),
         (planned(a="", b=""), [], "a free place"),
     ],
 )

@@ -1,5 +1,7 @@
 """A swarm's state is the fold of its journal: what may follow what, what blocks and what frees, replay."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from pydantic import TypeAdapter
 
 from kimi_code.events import FileChange, TaskState
 from kimi_code.messages import Usage
+from kimi_code.swarm.journal import Kept, encode, swarms_of
 from kimi_code.swarm.plan import Plan, Task
 from kimi_code.swarm.states import (
     ACTIVE,
@@ -202,3 +205,13 @@ _adapter = TypeAdapter[list[Entry]](list[Entry])
 @given(runs())
 def test_entries_can_be_written_as_json_and_read_back(entries: list[Entry]) -> None:
     assert _adapter.validate_json(_adapter.dump_json(entries)) == entries
+
+
+def test_a_swarm_that_was_killed_before_its_plan_was_written_is_none(tmp_path: Path) -> None:
+    torn, whole = Kept(tmp_path, 1), Kept(tmp_path, 2)
+    torn.path.parent.mkdir()
+    torn.path.touch()
+    assert swarms_of(tmp_path) == []
+    whole.path.write_text(encode(Planned(1.0, whole.id, Plan("g", (Task("a", "x"),)))) + "\n")
+    assert swarms_of(tmp_path) == [whole]
+    assert whole.is_unfinished()

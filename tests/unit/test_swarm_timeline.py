@@ -42,6 +42,12 @@ def test_waiting_cuts_the_bar_it_is_in() -> None:
     assert (rows["d"].state, rows["d"].bars) == (TaskState.BLOCKED, ())
 
 
+def test_who_waits_for_a_lock_is_shown_to_wait_and_not_to_be_without_a_place() -> None:
+    held = Waited(110.0, "b", "lock", 8.0)
+    rows = {r.task: r for r in timeline(journal(planned(a="", b=""), ran("a", 0, 10), held, ran("b", 10, 12))).rows}
+    assert rows["b"].bars[:2] == (Bar(0, 2, "queue"), Bar(2, 10, "wait", "lock"))
+
+
 def test_the_picture_as_text() -> None:
     assert lines(timeline(DIAMOND), 46)[:6] == [
         "s · goal",
