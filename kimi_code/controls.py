@@ -8,7 +8,8 @@ _SEQUENCE = re.compile(
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC, DCS, SOS, PM, APC: titles, links, images
     r"|\x1b[ -/]*[0-~]"  # the short ones
     r"|\r+(?=\n)"
-    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]+"  # in runs: a dump of NUL bytes is one match, not millions
+    r"|\x1b"
 )
 # The start of a sequence, or of CR LF, at the end of what has come so far.
 _UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?|\r+)\Z")

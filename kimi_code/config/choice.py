@@ -53,7 +53,8 @@ def _resolve(settings: Settings) -> Choice:
         return Choice(settings.providers[model.provider], model.id, model.profile)
     head, slash, rest = name.partition("/")
     if slash and head in settings.providers:
-        return Choice(settings.providers[head], rest)
+        provider = settings.providers[head]
+        return Choice(provider, rest.strip() or _default_model(provider))
     provider = settings.providers[settings.provider or DEFAULT_PROVIDER]
     return Choice(provider, name or _default_model(provider))
 

@@ -26,7 +26,7 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, extra="allow", use_attribute_docstrings=True, defer_build=True)
 
 
 class PriceTable(_Table):

@@ -30,7 +30,7 @@ ERRORS: Mapping[ErrorName, type[ModelError]] = {
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 _E = TypeVar("_E", bound=_Entry)

@@ -378,6 +378,8 @@ def test_a_provider_without_a_default_model_asks_for_one(home: Path, project: Pa
     write_user(home, MODELS)
     with pytest.raises(UsageError, match="-m work/ID"):
         choose(load(None, environment(home, WORK_KEY="k"), project))
+    with pytest.raises(UsageError, match="-m work/ID"):  # as from a variable that is not set
+        choose(load(RunFlags(model="work/ "), environment(home, WORK_KEY="k"), project))
     write_user(home, 'provider = "ollama"')
     assert choose(load(None, environment(home), project)).model_id == ""
 
