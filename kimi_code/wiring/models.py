@@ -1,7 +1,7 @@
 """Which models a session and its sub-agents talk to, the adapters for them, and the queues to their providers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
