@@ -12,6 +12,7 @@ from kimi_code.repo.indexing.catalog import Catalog
 from kimi_code.repo.indexing.content_parser import ContentParser
 from kimi_code.repo.indexing.copy_index import CopiedTree, FrozenIndex, index_copy
 from kimi_code.repo.indexing.facts import Facts
+from kimi_code.repo.indexing.languages import NOT_CODE
 from kimi_code.repo.indexing.lookups import fitting, rank
 from kimi_code.repo.indexing.parser_child import fingerprint
 from kimi_code.repo.search import Search
@@ -115,4 +116,4 @@ async def test_one_parser_reads_the_same_path_of_many_copies_each_as_it_is(tmp_p
 
 def test_every_language_with_a_grammar_and_those_read_otherwise_have_a_listing() -> None:
     shown = {path.read_text("utf-8").split()[1].rstrip(",") for path in FOLDER.glob("*.symbols")}
-    assert {*LANGUAGES, "markdown", "vue", "svelte", "jinja"} <= shown
+    assert {*LANGUAGES, *NOT_CODE - {""}, "vue", "svelte", "jinja"} <= shown

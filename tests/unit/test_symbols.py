@@ -4,17 +4,37 @@ import os
 import sysconfig
 import time
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from kimi_code.repo import syntax
 from kimi_code.repo.indexing.languages import is_vendored, language_of
 from kimi_code.repo.symbols import LARGEST, FileSymbols, analyse, problem_of
 
 SAMPLES = Path(__file__).parent.parent / "golden" / "symbols"
+ROOT = Path(__file__).parents[2]
+MARKDOWN_LINES = (
+    *(
+        "# One",
+        "## Two ##",
+        "   ### Three",
+        "#nor",
+        "####### nor",
+        "words",
+        "more words",
+        "===",
+        "---",
+        "  ---",
+        "",
+        "",
+    ),
+    *("```", "```py", "````", "~~~", "```", "<!-- a -->", "<!--", "-->", "> # quoted", "- point", "    # code", "***"),
+)
 PATIENT = 20.0  # seconds; for assertions about results on a busy machine
 
 
@@ -46,7 +66,11 @@ def test_every_grammar_is_there_and_its_queries_compile(language: str) -> None:
         ("include/a.h", b"namespace x {\nclass A;\n}", "cpp"),
         ("page.html", b"<p>", "html"),
         ("page.html", b"{% block a %}", "jinja"),
-        ("README", b"hello", ""),
+        ("README", b"hello", "text"),
+        ("Dockerfile.dev", b"", "docker"),
+        ("Makefile", b"", "make"),
+        ("CMakeLists.txt", b"", "cmake"),
+        ("bin/unknown", b"hello", ""),
         (".bashrc", b"", "bash"),
     ],
 )
@@ -212,6 +236,47 @@ def test_scripts_in_a_page_keep_their_places_in_it() -> None:
 def test_an_unknown_language_is_outlined_and_says_so() -> None:
     found = analyse("a.zzz", b"[one]\nkey = 1\n\nouter\n  inner\n")
     assert (found.problem, names(found)) == ("unparsed", ["one", "one.outer"])
+
+
+# --- Texts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name)
+def test_headings_of_markdown_are_those_that_its_parser_finds(path: Path) -> None:
+    text = path.read_text("utf-8")
+    found = [(symbol.line, symbol.name) for symbol in analyse(path.name, text.encode()).symbols]
+    assert found == headings_by_parser(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(MARKDOWN_LINES), max_size=12))
+def test_headings_of_any_markdown_are_those_that_its_parser_finds(lines: list[str]) -> None:
+    text = "\n".join(["Start", "", *lines])
+    assert [symbol.line for symbol in analyse("a.md", text.encode()).symbols] == [
+        line for line, _ in headings_by_parser(text)
+    ]
+
+
+def headings_by_parser(text: str) -> list[tuple[int, str]]:
+    tokens = MarkdownIt().parse(text)
+    return [
+        (token.map[0] + 1, " ".join(after.content.split()))
+        for token, after in pairwise(tokens)
+        if token.type == "heading_open" and token.level == 0 and token.map and after.content
+    ]
+
+
+def test_a_section_of_many_parts_ends_where_the_next_one_starts() -> None:
+    text = "# One\n" + "".join(f"## Part {n}\n" for n in range(100)) + "# Two\n"
+    found = {symbol.name: symbol for symbol in analyse("a.md", text.encode()).symbols}
+    assert (found["One"].end_line, found["Two"].line) == (101, 102)
+
+
+def test_fences_that_are_never_closed_end_soon() -> None:
+    begun = time.process_time()
+    for name, line in (("a.md", "  ```x\n"), ("a.md", "<!--\n"), ("a.adoc", "----x\n"), ("a.zzz", "a\n")):
+        analyse(name, (line * (500_000 // len(line))).encode())
+    assert time.process_time() - begun < 10
 
 
 # --- Anything at all -------------------------------------------------------------------------------------------------
