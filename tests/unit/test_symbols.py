@@ -1,6 +1,8 @@
 """What `analyse` does with files that are not good source, and with real trees."""
 
 import os
+import subprocess
+import sys
 import sysconfig
 import time
 from importlib.util import find_spec
@@ -218,6 +220,20 @@ def test_local_variables_are_no_references_but_uses_of_imports_are() -> None:
     assert dict(found.references) == {"tool": (1,), "t": (1, 5), "f": (5,)}
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '__all__ = ["Shown", "_told"]',
+        "__all__: list[str] = [\n    'Shown',  # and not 'Hidden'\n    '_told',\n]",
+        '__all__ = ("Shown",)\n__all__ += ["_told"]',
+    ],
+)
+def test_what_a_python_file_lists_is_exported_and_nothing_else(listed: str) -> None:
+    source = f"{listed}\nclass Shown: ...\nclass Hidden: ...\ndef _told(): ...\n__every__ = ['Hidden']\n"
+    exported = {symbol.name for symbol in analyse("a.py", source.encode()).symbols if symbol.exported}
+    assert exported - {"__all__"} == {"Shown", "_told"}
+
+
 def test_a_span_reaches_from_the_decorator_to_the_end() -> None:
     content = b"x = 1\n\n@decorated(1)\ndef f():\n    return 1\n"
     (symbol,) = [symbol for symbol in analyse("a.py", content).symbols if symbol.name == "f"]
@@ -236,6 +252,12 @@ def test_scripts_in_a_page_keep_their_places_in_it() -> None:
 def test_an_unknown_language_is_outlined_and_says_so() -> None:
     found = analyse("a.zzz", b"[one]\nkey = 1\n\nouter\n  inner\n")
     assert (found.problem, names(found)) == ("unparsed", ["one", "one.outer"])
+
+
+def test_only_grammars_of_languages_that_are_there_are_loaded() -> None:
+    program = "from kimi_code.repo.symbols import analyse; import sys; analyse('a.py', b'x = 1'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in loaded if name.startswith("tree_sitter_") and "." not in name} == {"tree_sitter_python"}
 
 
 # --- Texts -----------------------------------------------------------------------------------------------------------
