@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Event
 
 from kimi_code.errors import ToolError
 from kimi_code.repo.index import Index
@@ -13,6 +14,7 @@ from kimi_code.repo.indexing.content_parser import ContentParser
 from kimi_code.repo.indexing.copy_index import CopiedTree, FrozenIndex, index_copy
 from kimi_code.repo.indexing.facts import Facts
 from kimi_code.repo.indexing.languages import NOT_CODE
+from kimi_code.repo.indexing.listing import walk_files
 from kimi_code.repo.indexing.lookups import fitting, rank
 from kimi_code.repo.indexing.parser_child import fingerprint
 from kimi_code.repo.search import Search
@@ -113,6 +115,20 @@ async def test_one_parser_reads_the_same_path_of_many_copies_each_as_it_is(tmp_p
         assert again is found[3]
     finally:
         await parser.close()
+
+
+async def test_a_walk_through_a_whole_disk_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
+    for n in range(9):
+        (tmp_path / f"a{n}.py").touch()
+    asked: list[bool] = []
+
+    class GivenUp(Event):
+        def is_set(self) -> bool:
+            asked.append(True)
+            return len(asked) > 2
+
+    assert len(walk_files(tmp_path, GivenUp()).paths) == 2
+    assert len(walk_files(tmp_path, Event()).paths) == 9
 
 
 def test_every_language_with_a_grammar_and_those_read_otherwise_have_a_listing() -> None:
