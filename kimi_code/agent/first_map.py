@@ -16,12 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from kimi_code.controls import clean
-from kimi_code.repo.indexing.languages import language_of
+from kimi_code.repo.indexing.languages import NOT_CODE, language_of
 from kimi_code.repo.process import command_environment
 
 TINY = 25  # files with code: fewer are seen by one listing
 HUGE = 50_000  # files: a map would not be ready before the session is over
-_NOT_CODE = ("", "json", "yaml", "toml", "markdown", "css")
 _FOLDERS_MOST = 60  # looked into for that
 _WORDS_MOST = 20_000  # characters of a prompt
 _MOMENT = 0.05  # seconds that a map which is not there yet may cost
@@ -152,7 +151,7 @@ def is_tiny(root: Path) -> bool:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
                 else:
-                    found += language_of(entry.name) not in _NOT_CODE
+                    found += language_of(entry.name) not in NOT_CODE
             if found >= TINY:
                 return False
         if len(folders) > _FOLDERS_MOST:

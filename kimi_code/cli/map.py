@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ import typer
 from kimi_code import controls
 from kimi_code.cli.folder import working_folder
 from kimi_code.cli.index_at import index_at, warn_if_partial
-from kimi_code.cli.output import clean, say_json
+from kimi_code.cli.output import clean, say_json, warn
 from kimi_code.errors import UsageError
 
 if TYPE_CHECKING:
+    from kimi_code.repo.index import Index
     from kimi_code.repo.outline import MapFile, RepoMap
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -64,16 +66,42 @@ async def _draw(folder: Path, cwd: Path, tokens: int, focus: Sequence[str], *, w
     from kimi_code.repo.outline import Focus, render_file
 
     async with index_at(folder) as index:
-        files = tuple(str(cwd / each) for each in focus if (cwd / each).exists())
-        words = tuple(each for each in focus if not (cwd / each).exists())
+        files = tuple(str(cwd / each) for each in focus if os.path.lexists(cwd / each))
+        words = tuple(each for each in focus if not os.path.lexists(cwd / each))
         within = folder.relative_to(index.root).as_posix()
         within = "" if within == "." else within
         drawn = await index.map(tokens, estimate_tokens, Focus(words, files), folder=within, whole=wait)
         warn_if_partial(index)
+        if not index.status.partial:
+            await _warn_of_nothing(index, words, files)
+            if not drawn.files:
+                warn(f"no definition {_of(within)} fits in {tokens:,} tokens{_skipped(index, within)}")
         base = cwd if folder.is_relative_to(cwd) else folder
         shown = tuple(replace(file, path=_relative(index.root / file.path, base)) for file in drawn.files)
         text = "\n".join(render_file(file) for file in shown)
         return replace(drawn, text=text, tokens=estimate_tokens(text), files=shown)
+
+
+async def _warn_of_nothing(index: "Index", words: Sequence[str], files: Sequence[str]) -> None:
+    """Say of a focus that it leads nowhere."""
+    for path in files:
+        if not Path(os.path.realpath(path)).is_relative_to(index.root):
+            warn(f"{path} is not in {index.root}: the map is not about it")
+    for word in words:
+        if not (await index.symbols(word, limit=1)).items and not (await index.paths(word, 1)).items:
+            warn(f"{word!r} is neither a file nor a definition: the map is not about it")
+
+
+def _of(within: str) -> str:
+    return f"of {within}" if within else "here"
+
+
+def _skipped(index: "Index", within: str) -> str:
+    """How many files were not read, by reason."""
+    inside = f"{within}/" if within else ""
+    reasons = Counter(each.reason for each in index.skipped if each.path.startswith(inside))
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+    return f"; skipped: {counts}" if counts else ""
 
 
 def _relative(path: Path, base: Path) -> str:

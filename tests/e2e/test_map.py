@@ -220,6 +220,18 @@ def test_map_of_a_folder_holds_nothing_else_and_its_paths_are_as_typed(run: Run)
     assert "is a file" in run("map", "src/main.py").stderr
 
 
+def test_map_says_why_it_is_empty_and_which_focus_leads_nowhere(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor/a.py").write_text("def f(): pass\n")
+    empty = run("map", cwd=tmp_path)
+    assert (empty.code, empty.stdout) == (0, "")
+    assert "no definition here fits in 2,000 tokens; skipped: 1 vendored" in empty.stderr
+    lost = run("map", "--focus", "zzzz", "--focus", "/", "--focus", "open_store", "--focus", "src/store.py")
+    assert lost.stdout and lost.stderr.count("the map is not about it") == 2
+    assert "'zzzz' is neither a file nor a definition" in lost.stderr
+    assert run("map", "--focus", "open_store").stderr == ""
+
+
 def test_map_without_waiting_answers_with_what_there_is(run: Run, tmp_path: Path) -> None:
     fresh = fill(tmp_path / "project")
     made = output(run, "map", "--no-wait", "--json", cwd=fresh)

@@ -200,6 +200,8 @@ async def test_asked_at_once_it_answers_with_what_it_has_and_says_so(project: Pa
     async with opened(project) as index:
         drawn = await index.map(500, count, Focus(("function_1118",)))
         assert drawn.partial and index.status.partial
+        while not drawn.files:  # on a machine so busy that the parser has not started
+            drawn = await index.map(500, count, Focus(("function_1118",)))
         assert drawn.files[0].path == "m1118.py"  # what the question is about was read first
 
 

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Event
 
 from kimi_code.errors import ToolError
 from kimi_code.repo.index import Index
@@ -12,6 +13,8 @@ from kimi_code.repo.indexing.catalog import Catalog
 from kimi_code.repo.indexing.content_parser import ContentParser
 from kimi_code.repo.indexing.copy_index import CopiedTree, FrozenIndex, index_copy
 from kimi_code.repo.indexing.facts import Facts
+from kimi_code.repo.indexing.languages import NOT_CODE
+from kimi_code.repo.indexing.listing import walk_files
 from kimi_code.repo.indexing.lookups import fitting, rank
 from kimi_code.repo.indexing.parser_child import fingerprint
 from kimi_code.repo.search import Search
@@ -35,7 +38,8 @@ async def test_of_a_hundred_thousand_files_git_knows_those_that_are_there_are_re
     project = tmp_path / "project"
     project.mkdir()
     subprocess.run(["git", "init", "-q"], cwd=project, check=True)
-    listed = "".join(f"100644 {BLOB}\tsrc/part{n % 500}/module{n}.py\n" for n in range(100_000))
+    paths = sorted(f"src/part{n % 500}/module{n}.py" for n in range(100_000))  # in another order git takes longer
+    listed = "".join(f"100644 {BLOB}\t{path}\n" for path in paths)
     subprocess.run(["git", "update-index", "--index-info"], cwd=project, input=listed, text=True, check=True)
     (project / "here.py").write_text("def only_this(): pass\n")
     async with opened(project) as index:
@@ -113,6 +117,20 @@ async def test_one_parser_reads_the_same_path_of_many_copies_each_as_it_is(tmp_p
         await parser.close()
 
 
+async def test_a_walk_through_a_whole_disk_ends_when_nobody_waits_for_it(tmp_path: Path) -> None:
+    for n in range(9):
+        (tmp_path / f"a{n}.py").touch()
+    asked: list[bool] = []
+
+    class GivenUp(Event):
+        def is_set(self) -> bool:
+            asked.append(True)
+            return len(asked) > 2
+
+    assert len(walk_files(tmp_path, GivenUp()).paths) == 2
+    assert len(walk_files(tmp_path, Event()).paths) == 9
+
+
 def test_every_language_with_a_grammar_and_those_read_otherwise_have_a_listing() -> None:
     shown = {path.read_text("utf-8").split()[1].rstrip(",") for path in FOLDER.glob("*.symbols")}
-    assert {*LANGUAGES, "markdown", "vue", "svelte", "jinja"} <= shown
+    assert {*LANGUAGES, *NOT_CODE - {""}, "vue", "svelte", "jinja"} <= shown

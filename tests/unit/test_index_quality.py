@@ -19,7 +19,7 @@ from kimi_code.repo.outline import Focus, mentions
 from kimi_code.values import frozen
 
 BUDGET = 2_000
-FLOOR = 0.9  # the aim is 0.95
+FLOOR = 0.95
 
 
 @frozen

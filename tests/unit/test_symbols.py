@@ -1,20 +1,42 @@
 """What `analyse` does with files that are not good source, and with real trees."""
 
 import os
+import subprocess
+import sys
 import sysconfig
 import time
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from kimi_code.repo import syntax
 from kimi_code.repo.indexing.languages import is_vendored, language_of
 from kimi_code.repo.symbols import LARGEST, FileSymbols, analyse, problem_of
 
 SAMPLES = Path(__file__).parent.parent / "golden" / "symbols"
+ROOT = Path(__file__).parents[2]
+MARKDOWN_LINES = (
+    *(
+        "# One",
+        "## Two ##",
+        "   ### Three",
+        "#nor",
+        "####### nor",
+        "words",
+        "more words",
+        "===",
+        "---",
+        "  ---",
+        "",
+        "",
+    ),
+    *("```", "```py", "````", "~~~", "```", "<!-- a -->", "<!--", "-->", "> # quoted", "- point", "    # code", "***"),
+)
 PATIENT = 20.0  # seconds; for assertions about results on a busy machine
 
 
@@ -46,7 +68,11 @@ def test_every_grammar_is_there_and_its_queries_compile(language: str) -> None:
         ("include/a.h", b"namespace x {\nclass A;\n}", "cpp"),
         ("page.html", b"<p>", "html"),
         ("page.html", b"{% block a %}", "jinja"),
-        ("README", b"hello", ""),
+        ("README", b"hello", "text"),
+        ("Dockerfile.dev", b"", "docker"),
+        ("Makefile", b"", "make"),
+        ("CMakeLists.txt", b"", "cmake"),
+        ("bin/unknown", b"hello", ""),
         (".bashrc", b"", "bash"),
     ],
 )
@@ -194,6 +220,20 @@ def test_local_variables_are_no_references_but_uses_of_imports_are() -> None:
     assert dict(found.references) == {"tool": (1,), "t": (1, 5), "f": (5,)}
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '__all__ = ["Shown", "_told"]',
+        "__all__: list[str] = [\n    'Shown',  # and not 'Hidden'\n    '_told',\n]",
+        '__all__ = ("Shown",)\n__all__ += ["_told"]',
+    ],
+)
+def test_what_a_python_file_lists_is_exported_and_nothing_else(listed: str) -> None:
+    source = f"{listed}\nclass Shown: ...\nclass Hidden: ...\ndef _told(): ...\n__every__ = ['Hidden']\n"
+    exported = {symbol.name for symbol in analyse("a.py", source.encode()).symbols if symbol.exported}
+    assert exported - {"__all__"} == {"Shown", "_told"}
+
+
 def test_a_span_reaches_from_the_decorator_to_the_end() -> None:
     content = b"x = 1\n\n@decorated(1)\ndef f():\n    return 1\n"
     (symbol,) = [symbol for symbol in analyse("a.py", content).symbols if symbol.name == "f"]
@@ -212,6 +252,53 @@ def test_scripts_in_a_page_keep_their_places_in_it() -> None:
 def test_an_unknown_language_is_outlined_and_says_so() -> None:
     found = analyse("a.zzz", b"[one]\nkey = 1\n\nouter\n  inner\n")
     assert (found.problem, names(found)) == ("unparsed", ["one", "one.outer"])
+
+
+def test_only_grammars_of_languages_that_are_there_are_loaded() -> None:
+    program = "from kimi_code.repo.symbols import analyse; import sys; analyse('a.py', b'x = 1'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in loaded if name.startswith("tree_sitter_") and "." not in name} == {"tree_sitter_python"}
+
+
+# --- Texts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name)
+def test_headings_of_markdown_are_those_that_its_parser_finds(path: Path) -> None:
+    text = path.read_text("utf-8")
+    found = [(symbol.line, symbol.name) for symbol in analyse(path.name, text.encode()).symbols]
+    assert found == headings_by_parser(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(MARKDOWN_LINES), max_size=12))
+def test_headings_of_any_markdown_are_those_that_its_parser_finds(lines: list[str]) -> None:
+    text = "\n".join(["Start", "", *lines])
+    assert [symbol.line for symbol in analyse("a.md", text.encode()).symbols] == [
+        line for line, _ in headings_by_parser(text)
+    ]
+
+
+def headings_by_parser(text: str) -> list[tuple[int, str]]:
+    tokens = MarkdownIt().parse(text)
+    return [
+        (token.map[0] + 1, " ".join(after.content.split()))
+        for token, after in pairwise(tokens)
+        if token.type == "heading_open" and token.level == 0 and token.map and after.content
+    ]
+
+
+def test_a_section_of_many_parts_ends_where_the_next_one_starts() -> None:
+    text = "# One\n" + "".join(f"## Part {n}\n" for n in range(100)) + "# Two\n"
+    found = {symbol.name: symbol for symbol in analyse("a.md", text.encode()).symbols}
+    assert (found["One"].end_line, found["Two"].line) == (101, 102)
+
+
+def test_fences_that_are_never_closed_end_soon() -> None:
+    begun = time.process_time()
+    for name, line in (("a.md", "  ```x\n"), ("a.md", "<!--\n"), ("a.adoc", "----x\n"), ("a.zzz", "a\n")):
+        analyse(name, (line * (500_000 // len(line))).encode())
+    assert time.process_time() - begun < 10
 
 
 # --- Anything at all -------------------------------------------------------------------------------------------------

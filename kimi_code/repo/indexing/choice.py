@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable
 
-from kimi_code.repo.indexing.languages import is_lock_file, is_vendored, language_of
+from kimi_code.repo.indexing.languages import NOT_CODE, is_lock_file, is_vendored, language_of
 from kimi_code.repo.indexing.relevance import is_test
-
-# They have outlines, when asked for, but nothing that code refers to.
-NOT_CODE = frozenset({"", "json", "yaml", "toml", "markdown", "css"})
 
 
 def _is_indexed(path: str) -> bool:

@@ -11,7 +11,7 @@ What the captures of `queries/*.scm` mean:
 - `@body`: where the signature ends, for grammars without a field of that name
 - `@tail`: the body of the definition before it, for grammars where it is no part of that
 - `@access`: how visible what follows in the same block is (`private:` in C++, `private` in Ruby)
-- `@public`: a name that the file says it exports (`__all__`, `export {a}`)
+- `@public`: a name that the file says it exports (`export {a}`)
 - `@import`: an import statement; `@reference`: a use of a name; `@bare`: one that may be of a local variable
 - `@opaque`: text that holds no uses, in languages whose uses are read from the tokens; `@format`: unless with braces
 """
@@ -48,6 +48,8 @@ _ENDED = frozenset({"ruby", "lua"})  # by a word, when the body is empty
 _LISTED = frozenset({"python", "javascript", "typescript", "tsx", "haskell"})
 _LISTED_ONLY = frozenset({"python", "haskell"})  # what is not in the list is not exported
 _SWIFT_KINDS = {"struct": "struct", "enum": "enum", "extension": "scope"}  # whose node is that of a class
+_ALL = re.compile(rb"^__all__[ \t]*(?::[^=\n]*)?\+?=[ \t]*[\[(]([^\])]*)[\])]", re.M)
+_LISTED_NAME = re.compile(rb"""#[^\n]*|["'](\w+)["']""")
 _SEPARATOR = re.compile(r"::|[.:]")
 _CONSTANT = re.compile(r"_*[A-Z][A-Z0-9_]+")
 _ENDING = re.compile(r"[;\s]+end$")
@@ -84,6 +86,8 @@ class _Frame:
 def read_definitions(language: str, content: bytes, captures: Captures) -> tuple[list[Symbol], set[int]]:
     """The symbols, in the order of the text, and the offsets of their names."""
     public = {content[node.start_byte : node.end_byte] for node in captures.get("public", ())}
+    if language == "python":  # a pattern for it costs a seventh of the query
+        public.update(name for listed in _ALL.finditer(content) for name in _LISTED_NAME.findall(listed[1]))
     symbols: list[Symbol] = []
     starts: set[int] = set()
     equations: set[tuple[str, bytes]] = set()

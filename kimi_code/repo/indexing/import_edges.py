@@ -49,11 +49,16 @@ def is_manifest(path: str) -> bool:
 def read_layout(paths: Collection[str], manifests: Mapping[str, str]) -> Layout:
     """What `resolve` needs: of all paths (relative, forward slashes) and the texts of manifests, by path."""
     layout = Layout(frozenset(paths))
+    packages: dict[str, tuple[str, ...]] = {}
     for path in sorted(paths):
-        folder, name = posixpath.split(path)
+        folder, _, name = path.rpartition("/")
         layout.by_name.setdefault(name, []).append(path)
         if name.endswith((".py", ".pyi")):
-            for module in _python_names(path, layout.paths):
+            if folder not in packages:
+                packages[folder] = _python_packages(folder, layout.paths)
+            own = name.rpartition(".")[0]
+            for package in packages[folder]:
+                module = package if own == "__init__" else f"{package}.{own}" if package else own
                 layout.python.setdefault(module, []).append(path)
         elif name.endswith(".go") and not name.endswith("_test.go"):
             layout.go_folders.setdefault(folder, []).append(path)
@@ -100,20 +105,18 @@ def _joined(folder: str, target: str) -> str | None:
 # --- Python ----------------------------------------------------------------------------------------------------------
 
 
-def _python_names(path: str, paths: frozenset[str]) -> Iterator[str]:
-    """What a module may be imported as: from where its package begins, and from the repository's root."""
-    stem = path.rpartition(".")[0]
-    folder, _, name = stem.rpartition("/")
+def _python_packages(folder: str, paths: frozenset[str]) -> tuple[str, ...]:
+    """What a folder's modules may be imported from: their package from where it begins, or from the root."""
     parts = folder.split("/") if folder else []
-    own = [] if name == "__init__" else [name]
     start = len(parts)
     while start and "/".join([*parts[:start], "__init__.py"]) in paths:
         start -= 1
-    yield ".".join([*parts[start:], *own])
+    starts = [start]
     if start:
-        yield ".".join([*parts, *own])
+        starts.append(0)
         if parts[0] in ("src", "lib"):  # a package without __init__.py
-            yield ".".join([*parts[1:], *own])
+            starts.append(1)
+    return tuple(".".join(parts[start:]) for start in starts)
 
 
 def _python_files(layout: Layout, path: str, statement: Import) -> Iterator[str]:

@@ -42,6 +42,8 @@ _CODE = (
         "indexing/import_statements",
         "indexing/languages",
         "indexing/plain_outline",
+        "indexing/plain_lines",
+        "indexing/headings",
         "indexing/facts",
         "indexing/token_uses",
     ),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from kimi_code.repo.indexing.answers import Skipped, Status
 from kimi_code.repo.indexing.catalog import Catalog
-from kimi_code.repo.indexing.choice import NOT_CODE, indexed, most_important_last
+from kimi_code.repo.indexing.choice import indexed, most_important_last
 from kimi_code.repo.indexing.facts import Detail, Facts, read_detail
 from kimi_code.repo.indexing.index_store import IndexStore
 from kimi_code.repo.indexing.keeper import Keeper
-from kimi_code.repo.indexing.languages import language_of
+from kimi_code.repo.indexing.languages import NOT_CODE, language_of
 from kimi_code.repo.indexing.listing import FILES_MOST, Listing, list_files, recently_committed, stamps
 from kimi_code.repo.indexing.parser_process import (
     Failed,

@@ -39,6 +39,16 @@ _BY_ENDING: Mapping[str, str] = MappingProxyType(
             "zig": "zig",
             "haskell": "hs",
             "hcl": "hcl tf tfvars",
+            "rst": "rst rest",
+            "asciidoc": "adoc asciidoc",
+            "org": "org",
+            "text": "txt text",
+            "ini": "ini cfg properties desktop service editorconfig gitconfig gitmodules",
+            "conf": "conf",
+            "make": "mk mak make",
+            "docker": "dockerfile containerfile",
+            "cmake": "cmake",
+            "sql": "sql ddl",
         }.items()
         for ending in endings.split()
     }
@@ -49,6 +59,10 @@ _BY_NAME: Mapping[str, str] = MappingProxyType(
         "brewfile": "ruby", "sconstruct": "python", "sconscript": "python", "wscript": "python",
         ".bashrc": "bash", ".bash_profile": "bash", ".profile": "bash", ".zshrc": "bash", "pkgbuild": "bash",
         "pipfile": "toml", ".babelrc": "json", ".eslintrc": "json", ".prettierrc": "json",
+        "makefile": "make", "gnumakefile": "make", "dockerfile": "docker", "containerfile": "docker",
+        "cmakelists.txt": "cmake", "readme": "text", "license": "text", "licence": "text", "copying": "text",
+        "changes": "text", "changelog": "text", "news": "text", "authors": "text", "contributors": "text",
+        "install": "text", "notice": "text", "todo": "text", "hacking": "text",
     }
 )  # fmt: skip
 _BY_INTERPRETER: Mapping[str, str] = MappingProxyType(
@@ -57,6 +71,14 @@ _BY_INTERPRETER: Mapping[str, str] = MappingProxyType(
         "bun": "typescript", "ruby": "ruby", "php": "php", "bash": "bash", "sh": "bash", "zsh": "bash", "ksh": "bash",
         "dash": "bash", "lua": "lua", "luajit": "lua", "elixir": "elixir", "kotlin": "kotlin", "swift": "swift",
         "scala": "scala", "runghc": "haskell", "runhaskell": "haskell", "dart": "dart",
+    }
+)  # fmt: skip
+
+# They have outlines, when asked for, but nothing that code refers to.
+NOT_CODE = frozenset(
+    {
+        "", "json", "yaml", "toml", "markdown", "css", "rst", "asciidoc", "org", "text", "ini", "conf", "make",
+        "docker", "cmake", "sql",
     }
 )  # fmt: skip
 
@@ -92,6 +114,8 @@ _LOCK_FILES = frozenset(
 def language_of(path: str, head: bytes = b"") -> str:
     """The language of a file, "" when it is not known. `head` is how its bytes begin: for shebangs and C headers."""
     name = path.rpartition("/")[2].lower()
+    if name.startswith(("dockerfile.", "containerfile.")):
+        return "docker"
     language = _BY_NAME.get(name) or _BY_ENDING.get(name.rpartition(".")[2] if "." in name else "", "")
     if language == "c" and name.endswith(".h") and _CPP.search(head, 0, 65_536):
         return "cpp"

@@ -4,8 +4,9 @@ import asyncio
 import os
 import stat
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
+from threading import Event
 
 from kimi_code.repo.git import run_git
 from kimi_code.repo.shadow import USUALLY_IGNORED
@@ -42,15 +43,21 @@ async def list_files(root: Path, before: Listing | None = None) -> Listing:
         # A folder with a repository of its own ends with a slash.
         names = {name for name in output.stdout.split(b"\0") if name and not name.endswith(b"/")}
         return _listing(map(os.fsdecode, names), output.stdout)
-    walked = await asyncio.to_thread(_walked, root)
+    stopped = Event()
+    try:
+        walked = await asyncio.to_thread(walk_files, root, stopped)
+    finally:
+        stopped.set()  # the process could not end before a thread that walks through a whole disk
     return before if before is not None and before.paths == walked.paths else walked
 
 
-def _walked(root: Path) -> Listing:
+def walk_files(root: Path, stopped: Event) -> Listing:
+    """The files that our own walk finds until it is `stopped`."""
     from kimi_code.repo.walk import walk
 
     start = len(os.path.join(root, ""))  # noqa: PTH118  (with one slash at its end)
-    return _listing(str(path)[start:].replace(os.sep, "/") for path in walk(root, _SKIPPED_FOLDERS))
+    paths = takewhile(lambda _: not stopped.is_set(), walk(root, _SKIPPED_FOLDERS))
+    return _listing(str(path)[start:].replace(os.sep, "/") for path in paths)
 
 
 def _listing(paths: Iterable[str], raw: bytes = b"") -> Listing:

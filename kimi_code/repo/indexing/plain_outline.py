@@ -1,52 +1,27 @@
-"""An outline without a grammar: headings, template blocks, and what stands at the left margin above indented lines."""
+"""An outline without a grammar: of texts by their headings, of pages and templates, of what else has lines."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
+from kimi_code.repo.indexing import headings, plain_lines
+from kimi_code.repo.indexing.headings import Entry
 from kimi_code.repo.indexing.visibility import Declaration, is_exported
-from kimi_code.repo.symbols import Kind, Symbol
+from kimi_code.repo.symbols import Symbol
 
 _MOST = 400  # symbols of a file
 _NAME_MOST = 100  # characters
 _LINE_MOST = 300  # characters of a line that is looked at
 
-_FENCE = re.compile(r"\s{0,3}(?:```|~~~(?!~))")
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
-_WIKI_HEADING = re.compile(r"(={1,6})\s+(\S.*?)(?:\s+=+)?$")
-_UNDERLINE = re.compile(r"([=\-~^\"'`*+#])\1{2,}$")
 _PAGE_HEADING = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1\s*>", re.I)
 _TEMPLATE_BLOCK = re.compile(r"""\{%-?\s*(block|macro|define)\s+["']?([\w.-]+)""")
 _PAGE_TAG = re.compile(r"</?[a-zA-Z][^>]*>|\{[{%].*?[}%]\}")
-_COMMENT = re.compile(r"(?:#|//|/\*|\*|--|;|%|<!--|\"|\.\. )")
-_SECTION = re.compile(r"\[{1,2}([^\[\]]+)\]{1,2}$")
-_SHAPE = re.compile(r"[\w$@\"'(<.-]")
-_WORD = re.compile(r"[\w.$-]+")
-# "function name", "define name", and so on, in languages whose grammar is not at hand.
-_DEFINED = re.compile(
-    r"(?:(?:export|default|public|private|protected|static|pub|async|abstract|final|local|inline|extern|virtual)\s+)*"
-    r"(?P<word>function|func|fun|fn|def|defn|defp|sub|proc|procedure|method|subroutine|class|interface|struct|enum|trait"
-    r"|protocol|type|module|package|namespace|macro|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|index"
-    r"|trigger|type)|message|service|rpc|task|contract|record|union|object)\s+(?:if\s+not\s+exists\s+)?"
-    r"[\"'`(\[]?(?P<name>[\w.$-]+(?::+\w+)*)",
-    re.I,
-)
-_KINDS: dict[str, Kind] = {
-    "class": "class", "object": "class", "contract": "class", "interface": "interface", "protocol": "interface",
-    "service": "interface", "struct": "struct", "record": "struct", "message": "struct", "union": "struct",
-    "enum": "enum", "trait": "trait", "type": "type", "module": "module", "package": "module", "namespace": "module",
-    "macro": "macro", "table": "struct", "view": "struct", "index": "property",
-}  # fmt: skip
 
-# A line and the one after it -> the depth, name and kind of what starts there.
-Reader = Callable[[str, str], tuple[int, str, Kind] | None]
+Reader = Callable[[Sequence[str]], Iterable[Entry]]  # of lines without their ends
 
 
 def outline(language: str, content: bytes) -> list[Symbol]:
-    """What stands out in a text (UTF-8) of a language without a grammar; at most 400 symbols.
-
-    Headings of Markdown, reStructuredText, AsciiDoc and pages; blocks of templates; else definitions by their usual
-    words, sections in brackets, and lines at the margin whose next line is indented.
-    """
+    """What stands out in a text (UTF-8) of a language without a grammar; at most 400 symbols."""
     return _outline(_reader_for(language), content)
 
 
@@ -67,98 +42,86 @@ def salvage(language: str, content: bytes, start: int, end: int) -> list[Symbol]
             it.end_byte + begin,
             is_exported(language, Declaration(it.name, it.kind, it.signature, "", "", "export " in it.signature)),
         )
-        for it in _outline(_defined, content[begin:end])
+        for it in _outline(plain_lines.definitions, content[begin:end])
     ]
 
 
 def _outline(reader: Reader, content: bytes) -> list[Symbol]:
-    lines = content.decode("utf-8", "replace").split("\n")
-    offsets = [0]
-    for raw in content.split(b"\n"):
-        offsets.append(offsets[-1] + len(raw) + 1)
-    found: list[tuple[int, int, str, Kind]] = []
-    fenced = False
-    for number, raw in enumerate(lines):
-        line = raw[:_LINE_MOST].rstrip()
-        if _FENCE.match(line):
-            fenced = not fenced
-        elif not fenced and line and (entry := reader(line, _next_line(lines, number))):
-            found.append((number, *entry))
-        if len(found) == _MOST:
-            break
-    return _nested(found, lines, offsets)
-
-
-def _next_line(lines: list[str], number: int) -> str:
-    return lines[number + 1][:_LINE_MOST].rstrip() if number + 1 < len(lines) else ""
+    lines = [line[:_LINE_MOST].rstrip() for line in content.decode("utf-8", "replace").split("\n")]
+    named = (entry for entry in reader(lines) if entry[2].strip())
+    return _nested(list(islice(named, _MOST)), lines, content)
 
 
 def _reader_for(language: str) -> Reader:
     match language:
         case "markdown":
-            return _heading
+            return headings.markdown
+        case "rst":
+            return headings.restructured
+        case "asciidoc":
+            return headings.asciidoc
+        case "org":
+            return headings.org
+        case "text":
+            return headings.plain
         case "html" | "vue" | "svelte" | "jinja":
-            return _page_part
+            return _page
+        case "ini":
+            return plain_lines.settings
+        case "conf":
+            return plain_lines.blocks
+        case "make":
+            return plain_lines.makefile
+        case "docker":
+            return plain_lines.dockerfile
+        case "cmake":
+            return plain_lines.cmake
+        case "sql":
+            return plain_lines.sql
         case "":
-            return lambda line, below: _heading(line, below, wiki=True) or _defined(line, below) or _margin(line, below)
+            return plain_lines.unknown
         case _:
-            return lambda line, below: _defined(line, below) or _margin(line, below)
+            return plain_lines.grammarless
 
 
-def _heading(line: str, below: str, wiki: bool = False) -> tuple[int, str, Kind] | None:
-    if (found := _HEADING.match(line)) or (wiki and (found := _WIKI_HEADING.match(line))):
-        if not found[2] or (wiki and len(found[1]) == 1 and line.startswith("#")):
-            return None  # where "#" may begin a comment, one of them is no heading
-        return len(found[1]), found[2], "heading"
-    underlined = _UNDERLINE.match(below)
-    if underlined and not line[0].isspace() and len(below) + 3 >= len(line) and any(map(str.isalnum, line)):
-        return 1 + "=-~^\"'`*+#".index(underlined[1]), line, "heading"
-    return None
+def _page(lines: Sequence[str]) -> Iterator[Entry]:
+    """The headings of a page, and the blocks of a template."""
+    for number, line in enumerate(lines):
+        if found := _TEMPLATE_BLOCK.search(line):
+            yield number, 8, found[2], "block" if found[1] == "block" else "macro"
+        elif (found := _PAGE_HEADING.search(line)) and (name := " ".join(_PAGE_TAG.sub(" ", found[2]).split())):
+            yield number, int(found[1]), name, "heading"
 
 
-def _page_part(line: str, below: str) -> tuple[int, str, Kind] | None:
-    if found := _TEMPLATE_BLOCK.search(line):
-        return 8, found[2], "block" if found[1] == "block" else "macro"
-    if found := _PAGE_HEADING.search(line):
-        name = " ".join(_PAGE_TAG.sub(" ", found[2]).split())
-        return (int(found[1]), name, "heading") if name else None
-    return None
-
-
-def _defined(line: str, below: str) -> tuple[int, str, Kind] | None:
-    text = line.lstrip()
-    found = _DEFINED.match(text)
-    if found is None or (len(line) - len(text) > 8):
-        return None
-    word = found["word"].lower().split()[-1]
-    return 2 + len(line) - len(text), found["name"], _KINDS.get(word, "function")
-
-
-def _margin(line: str, below: str) -> tuple[int, str, Kind] | None:
-    if found := _SECTION.match(line):
-        return 1, found[1].strip(), "block"
-    is_above_indented = below[:1].isspace() and below.strip() != ""
-    if line[0].isspace() or not is_above_indented or not _SHAPE.match(line) or _COMMENT.match(line):
-        return None
-    word = _WORD.search(line)
-    return (2, line.rstrip(" {:=("), "block") if word else None
-
-
-def _nested(found: list[tuple[int, int, str, Kind]], lines: list[str], offsets: list[int]) -> list[Symbol]:
+def _nested(found: Sequence[Entry], lines: Sequence[str], content: bytes) -> list[Symbol]:
     """Each reaches to the next of its depth or less, and stands in those that are open."""
+    offsets = [0]
+    for raw in content.split(b"\n"):
+        offsets.append(offsets[-1] + len(raw) + 1)
     symbols: list[Symbol] = []
     open_above: list[tuple[int, str]] = []
-    for at, (number, depth, name, kind) in enumerate(found):
+    for (number, depth, name, kind), after in zip(found, _ends(found, len(lines)), strict=True):
         while open_above and open_above[-1][0] >= depth:
             open_above.pop()
-        last = next((later for later, other, *_ in found[at + 1 : at + 60] if other <= depth), len(lines)) - 1
+        last = after - 1
         while last > number and not lines[last].strip():
             last -= 1
         container = ".".join(above for _, above in open_above)[:_NAME_MOST]
-        signature = " ".join(lines[number][:_LINE_MOST].split())[:200]
+        signature = " ".join(lines[number].split())[:200]
         end = min(offsets[last + 1], offsets[-1] - 1)
         symbols.append(
             Symbol(name[:_NAME_MOST], kind, container, signature, "", number + 1, last + 1, offsets[number], end, True)
         )
         open_above.append((depth, name[:_NAME_MOST]))
     return symbols
+
+
+def _ends(found: Sequence[Entry], count: int) -> list[int]:
+    """The lines after each, where the next of its depth or less starts."""
+    ends = [count] * len(found)
+    unfinished: list[int] = []
+    for at, (number, depth, *_) in enumerate(found):
+        while unfinished and found[unfinished[-1]][1] >= depth:
+            ends[unfinished.pop()] = number
+        unfinished.append(at)
+    return ends

@@ -85,8 +85,8 @@ def connect(catalog: Catalog, imports: Imports) -> Uses:
     """The edges of all files. It takes a second for 10,000 files."""
     entries = sorted(catalog, key=lambda entry: entry.path)
     numbers = {entry.path: number for number, entry in enumerate(entries)}
-    definers = {  # of the files that were there a moment ago
-        name: {numbers[entry.path] for entry in found if entry.path in numbers}
+    definers = {  # of the files that were there a moment ago; nothing refers to a heading or a target of make
+        name: {numbers[entry.path] for entry in found if entry.path in numbers and not entry.problem}
         for name, found in catalog.definers().items()
     }
     imported = [{numbers[path] for path in imports.get(entry.path, ()) if path in numbers} for entry in entries]

@@ -11,11 +11,6 @@
 (module (try_statement body: (block (expression_statement (assignment left: (identifier) @name) @variable))))
 (class_definition body: (block (expression_statement (assignment left: (identifier) @name) @variable)))
 
-; At the top only: a predicate looks at the text of every list of strings that it is asked about.
-((module (expression_statement (assignment left: (identifier) @_all
-    right: [(list (string (string_content) @public)) (tuple (string (string_content) @public))])))
-  (#eq? @_all "__all__"))
-
 (import_statement) @import
 (import_from_statement) @import
 
