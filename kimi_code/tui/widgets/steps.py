@@ -13,6 +13,7 @@ from kimi_code.controls import clean
 from kimi_code.tui.hanging import hanging
 from kimi_code.tui.keys import bindings
 from kimi_code.tui.screens.picker import Row
+from kimi_code.tui.strips.line import padded, width_of
 from kimi_code.tui.theme import MUTED
 
 _MARGINS = 3  # cells beside the options
@@ -50,11 +51,11 @@ class Steps(Vertical):
         self.query_one("#steps-words").display = False
         options = self.query_one("#steps-options", OptionList)
         options.display = True
-        width = max(len(row.label) for row in rows) + 3
+        width = max(width_of(clean(row.label)) for row in rows) + 3
         options.clear_options()
         room = max((self.size.width or self.screen.size.width) - _MARGINS, 1)
         for row in rows:
-            lead = Content(clean(row.label).ljust(width if row.detail else 0))
+            lead = Content(padded(clean(row.label), width if row.detail else 0))
             words = hanging(lead, Content.styled(clean(row.detail), MUTED), room) if row.detail else [lead]
             options.add_option(Option(Content("\n").join(words)))
         options.highlighted = 0
