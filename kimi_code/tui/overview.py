@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _KEYS_WIDTH = 36  # cells for the names of keys
 _BAR_MOST = 40
+_COUNT_WIDTH = 18  # cells for tokens and their share
 _CHECK = re.compile(r"\S \S+ +\S+ +")  # its sign, its name, its state
 
 
@@ -55,7 +56,9 @@ def context_page(head: str, shares: Sequence[tuple[str, int]], free: int, width:
     longest = max((len(name) for name, _ in shares), default=4) + 2
     lines = [Content(head), Content("")]
     for name, tokens in (*shares, ("free", free)):
-        count = f"{short(tokens):>7}  {100 * tokens / whole:5.1f} %  "
+        count = f"{short(tokens):>7}"
+        if width >= longest + _COUNT_WIDTH:
+            count += f"  {100 * tokens / whole:5.1f} %  "
         room = min(width - longest - len(count), _BAR_MOST)
         mark, style = ("░", MUTED) if name == "free" else ("█", "$text-accent")
         bar = mark * round(room * tokens / whole) if room >= 10 else ""

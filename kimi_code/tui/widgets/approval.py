@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 GUARD = 0.3  # seconds; keys that follow each other faster, or follow the appearance, were meant for something else
 _PARTS_MOST = 8
+_BESIDE = 64  # cells for a part and what it would do beside each other
 
 Writing = Literal["", "words", "command"]
 
@@ -74,14 +75,18 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._whose = ""
         self._picks = Picks()
         self._writing: Writing = ""
+        self._high = 0  # lines of what is asked
         self.clock = time.monotonic
         self._quiet_since = 0.0
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="approval-text", markup=False)
+        with VerticalScroll(id="approval-body", can_focus=False):
+            yield Static("", id="approval-text", markup=False)
         yield HunkList(id="approval-hunks")
-        yield Input(id="approval-words", compact=True, select_on_focus=False)
-        yield Static("", id="approval-keys", markup=False)
+        # Whatever stands above: what one can answer is seen.
+        with Vertical(id="approval-foot"):
+            yield Input(id="approval-words", compact=True, select_on_focus=False)
+            yield Static("", id="approval-keys", markup=False)
 
     def show(self, request_id: str, approval: Approval, number: int, count: int, whose: str = "") -> None:
         """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
@@ -129,7 +134,7 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _text(self, approval: Approval) -> Content:
         number, count = self._place
-        width = self._room
+        width = max(self._room - 1, 1)  # but the scroll bar
         lead = Content.assemble(
             ("● ", "$text-warning"),
             (f"{clean(self._whose)} asks: " if self._whose else "", "$text-warning"),
@@ -147,6 +152,7 @@ class ApprovalPanel(Vertical, can_focus=True):
             rules = Content("\n").join(Content.styled(clean(rule), "$text-accent") for rule in approval.rules)
             which = " and ".join(keys_of(f"approval.{name}", self._keys).lower() for name in ("session", "always"))
             lines += hanging(Content.styled(f"  {which} allow from now on: ", MUTED), rules, width)
+        self._high = len(lines)
         return Content("\n").join(lines)
 
     @property
@@ -171,7 +177,7 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _scrolling(self, approval: Approval) -> list[Content]:
         """How to see all of what stands above, where that may be long."""
-        if all(isinstance(block, Output) for block in approval.blocks):
+        if all(isinstance(block, Output) for block in approval.blocks) and self._high <= self.app.size.height // 2:
             return []
         keys = " ".join(keys_of(f"approval.scroll_{way}", self._keys) for way in ("up", "down"))
         return [Content.assemble((keys, "bold $text-accent"), " scroll")]
@@ -239,8 +245,11 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._write("words")
 
     def action_scroll(self, by: int) -> None:
+        body = self.query_one("#approval-body", VerticalScroll)
         if self.picking:
             self._hunks.scroll_relative(y=by, animate=False)
+        elif 0 < body.scroll_y + by <= body.max_scroll_y or 0 <= body.scroll_y + by < body.max_scroll_y:
+            body.scroll_relative(y=by, animate=False)
         else:
             self.post_message(self.Scrolled(by))
 
@@ -332,7 +341,9 @@ def _part_lines(parts: tuple[CommandPart, ...], room: int) -> list[Content]:
     """Each part of a command line, and what it would do; those that are asked for stand out."""
     shown = parts[:_PARTS_MOST]
     texts = [" ".join(clean(part.text).split()) for part in shown]
-    width = min(max(map(width_of, texts), default=0), 48, max(room // 2 - 6, 16))
+    # What it would do stands beside it, or below where that leaves too little of it.
+    most = room // 2 - 6 if room >= _BESIDE else room - 4
+    width = min(max(map(width_of, texts), default=0), 48, max(most, 1))
     lines: list[Content] = []
     for part, text in zip(shown, texts, strict=True):
         asked = part.decision != "allow"

@@ -73,8 +73,9 @@ class QuestionPanel(Vertical):
         options = OptionList(id="question-options", compact=True)
         options.can_focus = False
         yield options
-        yield Words(self, id="question-words")
-        yield Static("", id="question-hint", markup=False)
+        with Vertical(id="question-foot"):
+            yield Words(self, id="question-words")
+            yield Static("", id="question-hint", markup=False)
 
     def ask(self, request_id: str, question: Question, number: int, count: int, whose: str = "") -> None:
         """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
