@@ -8,6 +8,7 @@ from kimi_code.events import (
     AgentSpawned,
     AgentWaiting,
     PlannedTask,
+    Question,
     Record,
     RequestClosed,
     RequestOpened,
@@ -41,9 +42,9 @@ _OVER = frozenset(
 class Row:
     """A task now. `agent` is the path of who works on it, whose own transcript is its records; times are Unix time.
 
-    `doing` is what the agent does, in a few words; `waits` for what: "rate limit", "slow start", "core", "person",
-    "place" (or a lock), "merge", "" when it does not. `requests` are those that wait for the person's reply. `tokens`
-    and `tool_calls` are of all its attempts.
+    `doing` is what the agent does, in a few words, `asks` what it asks the person for; `waits` for what: "rate limit",
+    "slow start", "core", "person", "place" (or a lock), "merge", "" when it does not. `requests` are those that wait for
+    the person's reply. `tokens` and `tool_calls` are of all its attempts.
     """
 
     plan: PlannedTask
@@ -59,6 +60,7 @@ class Row:
     tool_calls: int = 0
     cost_usd: float | None = None
     requests: list[str] = field(default_factory=list[str])
+    asks: str = ""
     held: str = ""
 
     @property
@@ -205,8 +207,9 @@ def _follow(row: Row, record: Record) -> bool:
             row.tokens += usage.total
         case AgentWaiting(cause=cause):
             row.held = {"rate_limit": "rate limit", "slow_start": "slow start", "cpu": "core", "": ""}[cause]
-        case RequestOpened(request_id=id):
+        case RequestOpened(request_id=id, request=request):
             row.requests.append(id)
+            row.asks = request.text if isinstance(request, Question) else f"{request.tool} {request.title}".strip()
         case RequestClosed(request_id=id):
             row.requests = [each for each in row.requests if each != id]
         case AgentFinished(cost_usd=cost):

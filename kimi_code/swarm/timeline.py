@@ -155,6 +155,9 @@ def lines(made: Timeline, width: int = 100, *, ascii_only: bool = False) -> list
     marks = _ASCII if ascii_only else _MARKS
     name = min(max((len(row.task) for row in made.rows), default=4), max(width // 4, 8))
     room = max(width - name - 3, 10)
+    # A row's last word stands behind its bars: they are as much shorter as the longest one would go past the edge.
+    longest = max((len(_drawn(row, made.seconds, room, marks)) for row in made.rows), default=0)
+    room = max(room - max(longest - room - 1, 0), 10)
     said = [made.title, *(f"{row.task[:name]:<{name}} {_drawn(row, made.seconds, room, marks)}" for row in made.rows)]
     legend = (
         f"{marks['critical']} critical path  {marks['work']} work  {marks['wait']} waiting  {marks['queue']} no place"

@@ -17,7 +17,6 @@ from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.screens.picker import Row
 from kimi_code.tui.strips.figures import money, short
-from kimi_code.tui.theme import MUTED
 from kimi_code.values import frozen
 
 if TYPE_CHECKING:
@@ -188,21 +187,19 @@ async def _compact(desk: Desk, _: str) -> None:
 
 async def _context(desk: Desk, _: str) -> None:
     standing, parts = desk.session.standing, desk.session.context_parts()
+    from kimi_code.tui.overview import context_page
+
     limit = max(standing.context_limit, 1)
-    rows: list[Content] = []
-    for part in (*parts, None):
-        name, tokens = (part.name, part.tokens) if part else ("free", limit - standing.context_used)
-        bar = "█" * round(30 * max(tokens, 0) / limit)
-        count = f"{short(max(tokens, 0)):>7}  {100 * max(tokens, 0) / limit:5.1f} %  "
-        rows.append(Content.assemble(f"{name:<26}", (count, MUTED), (bar, "$text-accent" if part else "$panel")))
-    head = f"{standing.model}: {short(standing.context_used)} of {short(limit)} tokens, estimated\n"
-    desk.read("What fills the context", Content("\n").join([Content(head), *rows]))
+    shares = [(part.name, part.tokens) for part in parts]
+    head = f"{standing.model}: {short(standing.context_used)} of {short(limit)} tokens, estimated"
+    free = max(limit - standing.context_used, 0)
+    desk.read("What fills the context", lambda width: context_page(head, shares, free, width))
 
 
 async def _cost(desk: Desk, _: str) -> None:
     standing, meta = desk.session.standing, desk.session.meta
     cost = money(standing.cost_usd) or "unknown: the model has no price in the configuration"
-    desk.say(f"{meta.turns} turns · {standing.tokens:,} tokens · {cost}")
+    desk.say(f"{meta.turns} turn{'s' * (meta.turns != 1)} · {standing.tokens:,} tokens · {cost}")
 
 
 async def _sessions(desk: Desk, _: str) -> None:
@@ -254,7 +251,10 @@ async def _copy(desk: Desk, _: str) -> None:
 
 
 async def _doctor(desk: Desk, _: str) -> None:
-    desk.read("Doctor", Content(await desk.host.examine()))
+    from kimi_code.tui.overview import checks_page
+
+    found = await desk.host.examine()
+    desk.read("Doctor", lambda width: checks_page(found, width))
 
 
 async def _theme(desk: Desk, name: str) -> None:

@@ -43,9 +43,9 @@ def describe(event: Event) -> Words | None:
             return _WRITING
         case ToolStarted(tool=tool, title=title):
             return Words(f"{tool} {_cut(title)}")
-        case StepRetried(attempt=attempt, wait=wait, reason=reason):
-            words = f"{_cut(reason)} · try {attempt + 1}"
-            return Words(words, "Ctrl+T tries now, Esc interrupts", wait)
+        case StepRetried(attempt=attempt, wait=wait):
+            # The reason stands above it.
+            return Words(f"Try {attempt + 1}", "Ctrl+T tries now, Esc interrupts", wait)
         case TurnEnded():
             return Words("")
         case _:

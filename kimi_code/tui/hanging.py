@@ -17,7 +17,7 @@ def hanging(lead: Content, words: Content, width: int) -> list[Content]:
     return [Content.assemble(before, piece) for before, piece in zip(leads, pieces, strict=False)]
 
 
-def in_lines(parts: Iterable[Content], width: int, *, margin: str = "   ") -> Content:
+def in_lines(parts: Iterable[Content], width: int, *, margin: str = "  ") -> Content:
     """Next to each other, a key never on another line than what it does."""
     lines: list[Content] = []
     for part in parts:

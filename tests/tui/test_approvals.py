@@ -102,7 +102,7 @@ async def test_a_commands_parts_are_told_it_is_denied_or_edited_and_several_requ
         def shown() -> list[str]:
             return [keys.render_line(y).text.strip() for y in range(keys.size.height)]
 
-        hints = ["y allow once", "s for this session", "a always", "n deny", "e edit the command"]
+        hints = ["y allow once", "s for this session", "a always", "n deny", "e edit"]
         for width in (40, 60, 100):
             await screen.pilot.resize_terminal(width, 24)
             await screen.until(lambda: "   ".join(shown()).split("   ") == hints)

@@ -187,7 +187,7 @@ async def test_a_failing_provider_is_a_countdown_that_can_be_skipped(stage: Stag
     stage.server.script(error(503, message="overloaded"), say("Back."))
     async with stage.open() as screen:
         await screen.say("hello")
-        await screen.until(lambda: "try 2" in screen.main.activity.words)
+        await screen.until(lambda: screen.main.activity.words == "Try 2")
         await screen.pilot.press("ctrl+t")
         await screen.until(lambda: screen.shows("Back."))
 

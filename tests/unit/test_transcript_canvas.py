@@ -150,7 +150,7 @@ def test_a_conversation_reads_well() -> None:
         *(f"       line {n}" for n in range(12, 20)),
         "   ⊘ Bash    git push · denied: asked: leaves this machine",
         "",
-        "   ↻ tried again after 2 s: 429",
+        "   ↻ tried again: 429",
         "",
         "   ↻ context compacted: 120,000 to 20,000 tokens",
         "",

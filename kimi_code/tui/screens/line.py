@@ -6,6 +6,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.widgets.hint import Hint
 
 
 class Line(ModalScreen[str | None]):
@@ -21,6 +22,7 @@ class Line(ModalScreen[str | None]):
         with Vertical(id="line"):
             yield Static(self._title, id="line-title", markup=False)
             yield Input(self._text, id="line-text", compact=True, select_on_focus=False)
+            yield Hint("Enter take   Esc close", id="line-hint")
 
     def on_input_submitted(self) -> None:
         self.action_take()

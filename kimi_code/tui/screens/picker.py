@@ -9,13 +9,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from kimi_code.tui.hanging import hanging
 from kimi_code.tui.input.fuzzy import Choices
 from kimi_code.tui.keys import bindings
+from kimi_code.tui.strips.line import fit
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.hint import Hint
 from kimi_code.values import frozen
 
 _SHOWN_MOST = 200
+_HINT = "↑ ↓ choose   Enter take   Esc close"
 
 
 @frozen
@@ -32,7 +35,7 @@ class Picker(ModalScreen[str | None]):
 
     BINDINGS = bindings("list")
 
-    def __init__(self, title: str, rows: Sequence[Row], *, hint: str = "", query: str = "") -> None:
+    def __init__(self, title: str, rows: Sequence[Row], *, hint: str = _HINT, query: str = "") -> None:
         super().__init__()
         self._title, self._hint, self._first_query = title, hint, query
         self.set_rows(rows)
@@ -47,8 +50,9 @@ class Picker(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="picker"):
-            yield Static(self._title, id="picker-title", markup=False)
-            yield Input(self._first_query, id="picker-query", placeholder="Search", compact=True)
+            with Vertical(id="picker-head"):
+                yield Static(self._title, id="picker-title", markup=False)
+                yield Input(self._first_query, id="picker-query", placeholder="Search", compact=True)
             options = OptionList(id="picker-options", compact=True)
             options.can_focus = False
             yield options
@@ -58,18 +62,35 @@ class Picker(ModalScreen[str | None]):
         self.query_one("#picker-hint").display = bool(self._hint)
         self.refilter()
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """The same rows at another width."""
+        options = self.query_one("#picker-options", OptionList)
+        highlighted = options.highlighted
+        self._fill(options)
+        options.highlighted = highlighted
+
     def refilter(self) -> None:
         """Show what fits the words typed."""
         query = self._filtered = self.query_one("#picker-query", Input).value
         keys = self._choices.best(query, _SHOWN_MOST) if query.strip() else self._order[:_SHOWN_MOST]
         self._shown = [self._rows[key] for key in keys]
         options = self.query_one("#picker-options", OptionList)
-        width = max((len(row.label) for row in self._shown), default=0) + 2
-        options.clear_options()
-        options.add_options(
-            [Option(Content.assemble(row.label.ljust(width), (row.detail, MUTED))) for row in self._shown]
-        )
+        self._fill(options)
         options.highlighted = 0 if self._shown else None
+
+    def _fill(self, options: OptionList) -> None:
+        """The rows in two columns, the words of the second below each other."""
+        labels = [Content(row.label) for row in self._shown]
+        width = max((label.cell_length for label in labels), default=0) + 2
+        room = options.scrollable_content_region.width or self.size.width
+        options.clear_options()
+        for row, label in zip(self._shown, labels, strict=True):
+            lead = label.pad_right(width - label.cell_length)
+            lines = hanging(lead, Content.styled(row.detail, MUTED), room) if row.detail else [_cut(label, room)]
+            options.add_option(Option(Content("\n").join(lines)))
 
     @property
     def chosen(self) -> Row | None:
@@ -106,3 +127,8 @@ class Picker(ModalScreen[str | None]):
 
     def action_close(self) -> None:
         self.dismiss(None)
+
+
+def _cut(label: Content, room: int) -> Content:
+    """On one line, with a sign where it goes on."""
+    return Content(fit(label.plain, room)) if label.cell_length > room else label

@@ -67,7 +67,7 @@ class SwarmScreen(Screen[None]):
     def _lines(self, width: int) -> Sequence[Line]:
         if self._view == "graph":
             return graph_lines((self._board,), width, time.time())
-        return timeline_lines(self._swarming.timeline(self._board, width), width)
+        return timeline_lines(self._swarming.timeline(self._board, width - 1), width)
 
     def _show(self, view: View) -> None:
         self._view = view

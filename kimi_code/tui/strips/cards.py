@@ -13,6 +13,7 @@ from kimi_code.tui.strips.code import highlight, language_of
 from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, cut, fit, fit_end, head, indent, plain, width_of, wrap
 from kimi_code.tui.strips.links import with_links
+from kimi_code.tui.strips.markdown import PROSE_MOST
 from kimi_code.values import frozen
 
 _NAME_WIDTH = 7
@@ -52,7 +53,8 @@ def usual_fold(card: Card) -> Fold:
         case "running" | "failed" | "denied":
             return Fold.PREVIEW
         case "done":
-            return Fold.PREVIEW if _diffs(card) else Fold.LINE
+            # What the person ran is for the person to see.
+            return Fold.PREVIEW if _diffs(card) or card.tool == "Shell" else Fold.LINE
         case "invalid" | "interrupted":
             return Fold.LINE
         case _:
@@ -69,7 +71,8 @@ def card_lines(card: Card, fold: Fold, look: Look) -> list[Line]:
         from_end = fold is not Fold.ALL and _is_output(card)
         shown = [_more(rest, "earlier", look.marks), *shown] if from_end else [*shown, _more(rest, "more", look.marks)]
     margin = (Span(" " * _indent(look)),)
-    return [_head(card, fold_mark, look), *indent(shown, margin, margin)]
+    brief = bool(_trouble(card, fold, look))
+    return [_head(card, fold_mark, look, brief=brief), *indent(shown, margin, margin)]
 
 
 def _indent(look: Look) -> int:
@@ -126,11 +129,11 @@ def _more(count: int, which: str, marks: Marks) -> Line:
 # --- The head ---
 
 
-def _head(card: Card, fold_mark: str, look: Look) -> Line:
-    """`✓ Bash    pytest -q · exit 1 · 4 s                ▸`"""
+def _head(card: Card, fold_mark: str, look: Look, *, brief: bool = False) -> Line:
+    """`✓ Bash    pytest -q · exit 1 · 4 s                ▸`; `brief` where what went wrong stands below it."""
     mark, style = _mark(card.state, look)
     name = f"{fit(plain(card.tool), 24):<{_NAME_WIDTH}} "
-    facts = _facts(card, look.marks, look.now)
+    facts = _facts(card, look.marks, look.now, brief=brief)
     width = min(look.width, _HEAD_MOST)
     room = width - 2 - len(name) - 2 * bool(fold_mark)
     spare = room - min(sum(width_of(fact.text) for fact in facts), room // 2)
@@ -178,7 +181,7 @@ def _place(title: str) -> tuple[str, int]:
     return (match[1], int(match[2] or 0)) if match else ("", 0)
 
 
-def _facts(card: Card, marks: Marks, now: float) -> list[Span]:
+def _facts(card: Card, marks: Marks, now: float, *, brief: bool = False) -> list[Span]:
     """What follows the title: counts, what went wrong, the time."""
     diffs = _diffs(card)
     if diffs and card.state in ("done", "running", "asked"):
@@ -190,11 +193,34 @@ def _facts(card: Card, marks: Marks, now: float) -> list[Span]:
         words.append(Span(" · waits for you", "warning"))  # why, is said where it is asked
     elif card.state == "denied":
         words.append(Span(" · denied", "warning"))
-        words.append(Span(f": {plain(card.summary)}" if card.summary else "", "muted"))
+        words.append(Span(f": {_summary(card)}" if card.summary and not brief else "", "muted"))
+    elif brief:
+        words.append(Span(" · failed", "error"))
     elif card.summary and not (card.summary == "done" and card.state == "done"):
-        words.append(Span(f" · {plain(card.summary)}", "error" if card.state in ("failed", "invalid") else "muted"))
+        words.append(Span(f" · {_summary(card)}", "error" if card.state in ("failed", "invalid") else "muted"))
     seconds = max(now - card.began, 0.0) if card.state == "running" else card.seconds
     return [*words, Span(f" · {lasting(seconds)}", "muted")] if seconds >= 1 else words
+
+
+def _summary(card: Card) -> str:
+    """In a line; the first words of a list say nothing without it."""
+    text = plain(card.summary)
+    return " ".join(plain(card.result).split()) if text.endswith(":") and card.result else text
+
+
+def _trouble(card: Card, fold: Fold, look: Look) -> str:
+    """What went wrong, where it belongs below the head: it is long, or all is to be seen; "" else."""
+    if card.state == "denied":
+        words = (card.result if fold is Fold.ALL else "") or card.summary
+    elif card.state in ("failed", "invalid") and not (card.blocks or card.items or card.output):
+        words = card.result or card.summary
+    else:
+        return ""
+    words = plain(words).strip()
+    facts = "".join(fact.text for fact in _facts(card, look.marks, look.now))
+    head = f"{plain(card.tool):<{_NAME_WIDTH}} {plain(card.title)}{facts}"
+    fits = width_of(head) + 4 <= min(look.width, _HEAD_MOST)  # with its mark and the sign for the fold
+    return "" if fits and " ".join(words.split()) == " ".join(_summary(card).split()) else words
 
 
 def lasting(seconds: float) -> str:
@@ -230,13 +256,16 @@ def _body(card: Card, blocks: Sequence[Block], fold: Fold, look: Look) -> list[L
     lines: list[Line] = []
     if _is_command(card) and (whole and ("\n" in _command(card) or width_of(_command(card)) > width - 24)):
         lines += _command_lines(_command(card), width)
+    trouble = _trouble(card, fold, look)
+    if trouble:
+        lines += wrap([Span(trouble, "output")], min(width, PROSE_MOST))
     for block in blocks:
         lines += _block(block, card, width, look, whole=whole)
     if card.output and not card.over:
         lines += _plain_lines(card.output, width, look, whole=whole)
     if card.items:
         lines += _plan_lines(card, width, look)
-    if not lines and card.result and (whole or card.state == "failed"):
+    if not lines and card.result and whole and card.state not in ("failed", "invalid"):
         lines += _result_lines(card, width, look)
     return lines
 
@@ -250,7 +279,9 @@ def _command(card: Card) -> str:
 
 
 def _command_lines(command: str, width: int) -> list[Line]:
-    return [line for spans in highlight(plain(command), "bash") for line in wrap(spans, width, hard=True)]
+    lines = highlight(plain(command), "bash")
+    wrapped = [line for spans in lines for line in wrap(spans, max(width - 2, 1), hard=True)]
+    return indent(wrapped, (Span("$ ", "muted"),), (Span("  "),))
 
 
 def _block(block: Block, card: Card, width: int, look: Look, *, whole: bool) -> list[Line]:

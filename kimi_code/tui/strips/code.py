@@ -40,7 +40,8 @@ def highlight(text: str, language: str) -> list[tuple[Span, ...]]:
     lines: list[tuple[Span, ...]] = []
     line: list[Span] = []
     pending, pending_style = "", ""
-    for _, kind, value in lexer.get_tokens_unprocessed(text):
+    # Lexers expect a line feed at the end: what makes the line after it is left out below.
+    for _, kind, value in lexer.get_tokens_unprocessed(text + "\n"):
         style = _style(kind)
         # Blanks have no colour: they join what stands before them.
         if value and (style == pending_style or value.isspace()) and "\n" not in value:
@@ -55,9 +56,6 @@ def highlight(text: str, language: str) -> list[tuple[Span, ...]]:
                 line.append(Span(part, style))
             lines.append(tuple(line))
             line = []
-    if pending:
-        line.append(Span(pending, pending_style))
-    lines.append(tuple(line))
     return lines
 
 

@@ -221,7 +221,7 @@ def _note(note: Note, fold: Fold, look: Look) -> list[Line]:
 def _retry(retry: Retry, look: Look) -> list[Line]:
     reason = plain(retry.reason)
     if retry.over:
-        words = f"tried again after {_seconds(retry.wait)}: {reason}"
+        words = f"tried again: {reason}"
         return _signed(look.marks.again, words, "muted", look.width)
     left = max(retry.at + retry.wait - look.now, 0.0)
     when = f"in {_seconds(left)}" if left > 0 else "now"

@@ -115,6 +115,11 @@ def fit_end(text: str, width: int) -> str:
     return "…" * (width > 0) + text[start:]
 
 
+def padded(text: str, width: int) -> str:
+    """`text` and blanks behind it, `width` cells at least."""
+    return text + " " * (width - width_of(text))
+
+
 def head(text: str, width: int) -> str:
     """The beginning of `text` that fits into `width` cells."""
     if text.isascii():

@@ -8,10 +8,11 @@ from kimi_code.session.swarm_board import Board, Row
 from kimi_code.session.swarms import Account
 from kimi_code.tui.strips.cards import lasting
 from kimi_code.tui.strips.figures import money, short
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, plain, restyle, width_of
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, indent, plain, restyle, width_of, wrap
 from kimi_code.values import frozen
 
 CELL = 40  # cells of the screen that a cell of the grid takes at least
+_COUNTED = 72  # cells, from which on there is room for the tokens of an agent
 _GOOD = (TaskState.MERGED, TaskState.DONE)
 _BUSY = (TaskState.RUNNING, TaskState.CHECKING, TaskState.MERGING)
 _QUEUED = (TaskState.WAITING, TaskState.READY)
@@ -165,7 +166,7 @@ def grid_lines(
 def cell_spans(name: str, row: Row, width: int, name_width: int, now: float, marks: Marks = FANCY) -> list[Span]:
     """One task, exactly `width` cells wide: ` auth  ● Bash pytest -q   22 s 4k `."""
     mark, style, words = doing(row, marks)
-    tail = _tail(row, now)
+    tail = _tail(row, now, counts=width >= _COUNTED)
     room = max(width - name_width - len(tail) - 6, 0)
     said = fit(plain(words), room)
     shown = fit(plain(name), name_width)
@@ -181,7 +182,7 @@ def doing(row: Row, marks: Marks = FANCY) -> tuple[str, str, str]:
     """A sign, its style, and what the task does or waits for, in a few words."""
     again = f"try {row.attempt}: " if row.attempt > 1 and not row.over else ""
     if row.requests:
-        return marks.asked, "warning", f"asks you: {row.doing}" if row.doing else "asks you"
+        return marks.asked, "warning", f"asks you: {row.asks}" if row.asks else "asks you"
     match row.state:
         case TaskState.WAITING:
             return marks.thought, "muted", f"needs {', '.join(row.plan.needs)}" if row.plan.needs else "waits"
@@ -203,11 +204,11 @@ def doing(row: Row, marks: Marks = FANCY) -> tuple[str, str, str]:
             return marks.denied, "warning", f"{row.state.value}: {row.reason}" if row.reason else row.state.value
 
 
-def _tail(row: Row, now: float) -> str:
+def _tail(row: Row, now: float, *, counts: bool = True) -> str:
     if row.started is None:
         return ""
     took = lasting(max((row.ended or now) - row.started, 0.0))
-    return f"{took} {short(row.tokens)}" if row.tokens else took
+    return f"{took} · {short(row.tokens)} tokens" if counts and row.tokens else took
 
 
 # --- The graph ------------------------------------------------------------------------------------------------------
@@ -272,17 +273,15 @@ def graph_lines(boards: Sequence[Board], width: int, now: float, marks: Marks = 
 def timeline_lines(texts: Iterable[str], width: int) -> list[Line]:
     """What `SwarmDesk.timeline` gave, with colours; shapes say the same."""
     lines: list[Line] = []
-    for number, text in enumerate(texts):
+    margin = (Span(" "),)
+    for text in list(texts)[1:]:  # the first one is the title, which the head above says
         shown = plain(text)
-        if number == 0:
-            lines += [Line((Span(fit(shown, width), "strong"),)), Line()]
-            continue
         spans: list[Span] = []
         at = 0
         for match in _MARKS.finditer(shown):
             spans += [Span(shown[at : match.start()]), Span(match[0], _mark_style(match[0][0]))]
             at = match.end()
-        lines.append(Line((*spans, Span(shown[at:]))))
+        lines += indent(wrap([*spans, Span(shown[at:])], max(width - 1, 1)), margin, margin)
     return lines
 
 

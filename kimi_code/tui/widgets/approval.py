@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -16,6 +16,7 @@ from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Di
 from kimi_code.tui.hanging import hanging, in_lines
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.picks import Picks, picks_of
+from kimi_code.tui.strips.line import fit, padded, width_of
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.hunks import HunkList
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 GUARD = 0.3  # seconds; keys that follow each other faster, or follow the appearance, were meant for something else
 _PARTS_MOST = 8
+_BESIDE = 64  # cells for a part and what it would do beside each other
 
 Writing = Literal["", "words", "command"]
 
@@ -73,14 +75,18 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._whose = ""
         self._picks = Picks()
         self._writing: Writing = ""
+        self._high = 0  # lines of what is asked
         self.clock = time.monotonic
         self._quiet_since = 0.0
 
     def compose(self) -> ComposeResult:
-        yield Static("", id="approval-text", markup=False)
+        with VerticalScroll(id="approval-body", can_focus=False):
+            yield Static("", id="approval-text", markup=False)
         yield HunkList(id="approval-hunks")
-        yield Static("", id="approval-keys", markup=False)
-        yield Input(id="approval-words", compact=True, select_on_focus=False)
+        # Whatever stands above: what one can answer is seen.
+        with Vertical(id="approval-foot"):
+            yield Input(id="approval-words", compact=True, select_on_focus=False)
+            yield Static("", id="approval-keys", markup=False)
 
     def show(self, request_id: str, approval: Approval, number: int, count: int, whose: str = "") -> None:
         """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
@@ -128,17 +134,16 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _text(self, approval: Approval) -> Content:
         number, count = self._place
-        head = Content.assemble(
+        width = max(self._room - 1, 1)  # but the scroll bar
+        lead = Content.assemble(
             ("● ", "$text-warning"),
             (f"{clean(self._whose)} asks: " if self._whose else "", "$text-warning"),
             (f"{approval.tool or 'Review'}  ", "bold"),
-            clean(approval.title),
-            (f"   {number} of {count} waiting" if count > 1 else "", MUTED),
         )
+        waiting = Content.styled(f"   {number} of {count} waiting" if count > 1 else "", MUTED)
+        lines = hanging(lead, Content.assemble(clean(approval.title), waiting), width)
         if self.picking:
-            return head
-        width = self._room
-        lines = [head]
+            return Content("\n").join(lines)
         if len(approval.parts) > 1:
             lines += _part_lines(approval.parts, width)
         else:
@@ -147,6 +152,7 @@ class ApprovalPanel(Vertical, can_focus=True):
             rules = Content("\n").join(Content.styled(clean(rule), "$text-accent") for rule in approval.rules)
             which = " and ".join(keys_of(f"approval.{name}", self._keys).lower() for name in ("session", "always"))
             lines += hanging(Content.styled(f"  {which} allow from now on: ", MUTED), rules, width)
+        self._high = len(lines)
         return Content("\n").join(lines)
 
     @property
@@ -154,18 +160,27 @@ class ApprovalPanel(Vertical, can_focus=True):
         return self.size.width or self.app.size.width
 
     def _offer(self, approval: Approval) -> Content:
+        if self._writing:
+            named = (("Enter", "deny" if self._writing == "words" else "run it"), ("Esc", "back"))
+            keys = [Content.assemble((key, "bold $text-accent"), f" {what}") for key, what in named]
+            return in_lines(keys, self._room)
         if self.picking:
             taken = Content.styled(f"{self._picks.taken} of {len(self._picks.all)} taken", "bold")
             names = [("apply", "apply them"), ("take", "take or leave"), ("hunk_after", "next"), ("split", "split")]
             return in_lines([taken, *self._named([*names, ("edit", "edit"), ("deny", "deny")])], self._room)
         rules = [("session", "for this session"), ("always", "always")] if approval.rules else []
         hunks = [("hunk_after", "choose hunks")] if len(self._picks.all) > 1 or self._splits else []
-        what = "edit the command" if _command(approval) else "edit the plan" if _plan(approval) else "edit"
-        edit = [("edit", what)] if self._editable else []
+        edit = [("edit", "edit the plan" if _plan(approval) else "edit")] if self._editable else []
         walk = [("after", "next")] if self._place[1] > 1 else []
-        return in_lines(
-            self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk]), self._room
-        )
+        offered = self._named([("once", "allow once"), *rules, ("deny", "deny"), *hunks, *edit, *walk])
+        return in_lines([*offered, *self._scrolling(approval)], self._room)
+
+    def _scrolling(self, approval: Approval) -> list[Content]:
+        """How to see all of what stands above, where that may be long."""
+        if all(isinstance(block, Output) for block in approval.blocks) and self._high <= self.app.size.height // 2:
+            return []
+        keys = " ".join(keys_of(f"approval.scroll_{way}", self._keys) for way in ("up", "down"))
+        return [Content.assemble((keys, "bold $text-accent"), " scroll")]
 
     def _named(self, offered: list[tuple[str, str]]) -> list[Content]:
         named: list[Content] = []
@@ -230,8 +245,11 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._write("words")
 
     def action_scroll(self, by: int) -> None:
+        body = self.query_one("#approval-body", VerticalScroll)
         if self.picking:
             self._hunks.scroll_relative(y=by, animate=False)
+        elif 0 < body.scroll_y + by <= body.max_scroll_y or 0 <= body.scroll_y + by < body.max_scroll_y:
+            body.scroll_relative(y=by, animate=False)
         else:
             self.post_message(self.Scrolled(by))
 
@@ -293,6 +311,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         words.cursor_position = len(text)
         if what:
             words.focus()
+        self._redraw()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -322,13 +341,14 @@ def _part_lines(parts: tuple[CommandPart, ...], room: int) -> list[Content]:
     """Each part of a command line, and what it would do; those that are asked for stand out."""
     shown = parts[:_PARTS_MOST]
     texts = [" ".join(clean(part.text).split()) for part in shown]
-    width = min(max(map(len, texts), default=0), 48, max(room - 4, 1))
+    # What it would do stands beside it, or below where that leaves too little of it.
+    most = room // 2 - 6 if room >= _BESIDE else room - 4
+    width = min(max(map(width_of, texts), default=0), 48, max(most, 1))
     lines: list[Content] = []
     for part, text in zip(shown, texts, strict=True):
         asked = part.decision != "allow"
-        cut = text if len(text) <= width else text[: width - 1] + "…"
         sign = ("? ", "$text-warning") if asked else ("✓ ", MUTED)
-        lead = Content.assemble("  ", sign, cut.ljust(width), "  ")
+        lead = Content.assemble("  ", sign, padded(fit(text, width), width), "  ")
         lines += hanging(lead, Content.styled(f"{'asked: ' if asked else ''}{clean(part.reason)}", MUTED), room)
     if len(parts) > len(shown):
         lines.append(Content.styled(f"    and {len(parts) - len(shown)} more", MUTED))

@@ -7,6 +7,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from kimi_code.tui.input.completion import Suggestion
+from kimi_code.tui.strips.line import padded, width_of
 from kimi_code.tui.theme import MUTED
 
 
@@ -39,7 +40,7 @@ class Completions(OptionList, can_focus=False):
         self.display = bool(suggestions)
         if not suggestions:
             return
-        width = min(max(len(item.label or item.text) for item in suggestions) + 2, 44)
+        width = min(max(width_of(item.label or item.text) for item in suggestions) + 2, 44)
         self.add_options([Option(_row(item, width)) for item in suggestions])
         self.highlighted = 0
 
@@ -55,4 +56,4 @@ class Completions(OptionList, can_focus=False):
 
 
 def _row(item: Suggestion, width: int) -> Content:
-    return Content.assemble((item.label or item.text).rstrip().ljust(width), (item.detail, MUTED))
+    return Content.assemble(padded((item.label or item.text).rstrip(), width), (item.detail, MUTED))

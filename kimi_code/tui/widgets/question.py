@@ -15,6 +15,7 @@ from kimi_code.controls import clean
 from kimi_code.events import Answer, Deny, Question, Reply
 from kimi_code.tui.hanging import hanging, in_lines
 from kimi_code.tui.keys import actions, bindings, keys_of
+from kimi_code.tui.strips.line import padded, width_of
 from kimi_code.tui.theme import MUTED
 
 _MARGINS = 4  # cells beside the options
@@ -62,6 +63,7 @@ class QuestionPanel(Vertical):
         self._actions = actions("question", keys)
         self._request_id = ""
         self._question = Question("", "")
+        self._head = Content("")
         self._taken: set[int] = set()
         self.clock = time.monotonic
         self._shown_at = 0.0
@@ -71,21 +73,19 @@ class QuestionPanel(Vertical):
         options = OptionList(id="question-options", compact=True)
         options.can_focus = False
         yield options
-        yield Words(self, id="question-words")
-        yield Static("", id="question-hint", markup=False)
+        with Vertical(id="question-foot"):
+            yield Words(self, id="question-words")
+            yield Static("", id="question-hint", markup=False)
 
     def ask(self, request_id: str, question: Question, number: int, count: int, whose: str = "") -> None:
         """Ask this; number of count is waiting. `whose` names the sub-agent that asks."""
-        waiting = f"   {number} of {count} waiting" if count > 1 else ""
-        self.query_one("#question-text", Static).update(
-            Content.assemble(
-                ("? ", "bold $text-accent"),
-                (f"{clean(whose)} asks: " if whose else "", "$text-warning"),
-                clean(question.text),
-                (waiting, MUTED),
-            )
+        self._head = Content.assemble(
+            (f"{clean(whose)} asks: " if whose else "", "$text-warning"),
+            clean(question.text),
+            (f"   {number} of {count} waiting" if count > 1 else "", MUTED),
         )
         if request_id == self._request_id:
+            self._redraw_head()
             return
         self._request_id, self._question, self._taken = request_id, question, set()
         self._shown_at = self.clock()
@@ -123,16 +123,21 @@ class QuestionPanel(Vertical):
         if self._request_id:
             self._redraw(self._options.highlighted or 0)
 
+    def _redraw_head(self) -> None:
+        lines = hanging(Content.styled("? ", "bold $text-accent"), self._head, self._room)
+        self.query_one("#question-text", Static).update(Content("\n").join(lines))
+
     def _redraw(self, highlighted: int) -> None:
+        self._redraw_head()
         question, options = self._question, self._options
-        width = max((len(option) for option in question.options), default=0) + 2
+        width = max((width_of(clean(option)) for option in question.options), default=0) + 2
         details = question.details or ("",) * len(question.options)
         room = max(self._room - _MARGINS, 1)
         self.query_one("#question-hint", Static).update(self._hint())
         options.clear_options()
         for index, (label, detail) in enumerate(zip(question.options, details, strict=False)):
             mark = ("☑ " if index in self._taken else "☐ ") if question.several else ""
-            lead = Content(mark + clean(label).ljust(width if detail else 0))
+            lead = Content(mark + padded(clean(label), width if detail else 0))
             lines = hanging(lead, Content.styled(clean(detail), MUTED), room) if detail else [lead]
             options.add_option(Option(Content("\n").join(lines)))
         options.highlighted = highlighted if question.options else None

@@ -17,11 +17,13 @@ from kimi_code.events import (
     ToolEnded,
     TurnEnded,
 )
+from kimi_code.tui.hanging import hanging
+from kimi_code.tui.strips.line import FANCY, fit, fit_end
 from kimi_code.tui.theme import MUTED
 
 _CHECKPOINTS = 5  # the newest ones
-_LABEL = 22  # characters
-_MARKS = {"pending": "○", "in_progress": "●", "done": "✓"}
+_MARKS = {"pending": FANCY.unchecked, "in_progress": FANCY.agent, "done": FANCY.checked}
+_USUAL = 34  # cells, before it has a width
 
 
 class Sidebar(Static):
@@ -75,19 +77,25 @@ class Sidebar(Static):
         return True
 
     def _redraw(self) -> None:
+        room = max(self.size.width or _USUAL, 1)
         lines: list[Content] = [Content.styled("Plan", "bold")]
-        lines += [_todo(item) for item in self._plan] or [Content.styled("no plan yet", MUTED)]
+        lines += [line for item in self._plan for line in _todo(item, room)] or [Content.styled("no plan yet", MUTED)]
         lines += [Content(""), Content.styled("Changed", "bold")]
         changed = dict(self._settled)
         for path, (added, removed) in self._unsettled.items():
             before = changed.get(path, (0, 0))
             changed[path] = (before[0] + added, before[1] + removed)
-        lines += [_change(path, *counts) for path, counts in changed.items()] or [Content.styled("nothing", MUTED)]
+        changes = [_change(path, *counts, room) for path, counts in changed.items()]
+        lines += changes or [Content.styled("nothing", MUTED)]
         lines += [Content(""), Content.styled("Checkpoints", "bold")]
-        lines += [_checkpoint(record) for record in reversed(self._checkpoints)] or [Content.styled("none yet", MUTED)]
+        newest = [_checkpoint(record, room) for record in reversed(self._checkpoints)]
+        lines += newest or [Content.styled("none yet", MUTED)]
         self.update(Content("\n").join(lines))
 
     def on_mount(self) -> None:
+        self._redraw()
+
+    def on_resize(self) -> None:
         self._redraw()
 
 
@@ -96,20 +104,20 @@ def _add(into: dict[str, tuple[int, int]], change: Diff | FileChange) -> None:
     into[change.path] = (added + change.added, removed + change.removed)
 
 
-def _todo(item: TodoItem) -> Content:
+def _todo(item: TodoItem, room: int) -> list[Content]:
     style = {"pending": "", "in_progress": "bold", "done": MUTED}[item.status]
-    return Content.assemble((f"{_MARKS[item.status]} ", "$text-accent"), (clean(item.text), style))
+    mark = Content.styled(f"{_MARKS[item.status]} ", "$text-accent")
+    return hanging(mark, Content.styled(clean(item.text), style), room)
 
 
-def _change(path: str, added: int, removed: int) -> Content:
-    return Content.assemble(clean(path), (f"  +{added}", "$text-success"), (f" −{removed}", "$text-error"))
+def _change(path: str, added: int, removed: int, room: int) -> Content:
+    counts = Content.assemble((f"  +{added}", "$text-success"), (f" {FANCY.minus}{removed}", "$text-error"))
+    return Content.assemble(fit_end(clean(path), max(room - counts.cell_length, 1)), counts)
 
 
-def _checkpoint(record: Record) -> Content:
+def _checkpoint(record: Record, room: int) -> Content:
     assert isinstance(record.event, CheckpointCreated)
-    label = clean(record.event.label)
-    label = label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
-    count = len(record.event.files)
-    return Content.assemble(
-        (datetime.fromtimestamp(record.at).strftime("%H:%M  "), MUTED), label, (f"  ±{count}" * bool(count), "$accent")
-    )
+    at = datetime.fromtimestamp(record.at).strftime("%H:%M  ")
+    count = f"  ±{len(record.event.files)}" if record.event.files else ""
+    label = fit(clean(record.event.label), max(room - len(at) - len(count), 1))
+    return Content.assemble((at, MUTED), label, (count, "$accent"))

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from kimi_code.tui.host import Place
 from kimi_code.tui.strips.figures import money, short
-from kimi_code.tui.strips.line import fit_end
+from kimi_code.tui.strips.line import fit, fit_end
 from kimi_code.tui.theme import MUTED
 
 if TYPE_CHECKING:
@@ -157,8 +157,10 @@ class Activity(Static):
             clock = f" · {now - doing.since:.0f} s" if now - doing.since >= 1 else ""
         else:
             clock = f" in {max(doing.until - now, 0):.0f} s"
-        # One line high whatever it says: nothing else has to move.
-        self.update(
-            Content.assemble((f"{mark} ", "$text-accent"), doing.words, (f"{clock}  {doing.hint}".rstrip(), MUTED)),
-            layout=False,
-        )
+        after = f"{clock}  {doing.hint}".rstrip()
+        # One line high whatever it says: nothing else has to move. What one can do is never cut.
+        words = fit(doing.words, max((self.size.width or 80) - len(after) - 2, 8))
+        self.update(Content.assemble((f"{mark} ", "$text-accent"), words, (after, MUTED)), layout=False)
+
+    def on_resize(self) -> None:
+        self._redraw()

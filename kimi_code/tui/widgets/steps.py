@@ -13,6 +13,7 @@ from kimi_code.controls import clean
 from kimi_code.tui.hanging import hanging
 from kimi_code.tui.keys import bindings
 from kimi_code.tui.screens.picker import Row
+from kimi_code.tui.strips.line import padded, width_of
 from kimi_code.tui.theme import MUTED
 
 _MARGINS = 3  # cells beside the options
@@ -37,6 +38,10 @@ class Steps(Vertical):
         yield Static("", id="steps-hint", markup=False)
 
     @property
+    def _room(self) -> int:
+        return self.size.width or self.screen.size.width - 2
+
+    @property
     def asking(self) -> bool:
         """Whether an answer is waited for."""
         return self._answer is not None
@@ -46,15 +51,15 @@ class Steps(Vertical):
     ) -> str | None:
         """One of the rows' values; the first is highlighted. `seen` hears of what is highlighted."""
         self._rows, self._seen = tuple(rows), seen
-        self._ask(question, "↑ ↓ Enter   Esc: leave")
+        self._ask(question, "↑ ↓ choose   Enter take   Esc leave")
         self.query_one("#steps-words").display = False
         options = self.query_one("#steps-options", OptionList)
         options.display = True
-        width = max(len(row.label) for row in rows) + 3
+        width = max(width_of(clean(row.label)) for row in rows) + 3
         options.clear_options()
-        room = max((self.size.width or self.screen.size.width) - _MARGINS, 1)
+        room = max(self._room - _MARGINS, 1)
         for row in rows:
-            lead = Content(clean(row.label).ljust(width if row.detail else 0))
+            lead = Content(padded(clean(row.label), width if row.detail else 0))
             words = hanging(lead, Content.styled(clean(row.detail), MUTED), room) if row.detail else [lead]
             options.add_option(Option(Content("\n").join(words)))
         options.highlighted = 0
@@ -64,7 +69,7 @@ class Steps(Vertical):
     async def enter(self, question: str, *, hint: str = "", hidden: bool = False) -> str | None:
         """A line of text; with `hidden` nobody sees it."""
         self._rows = ()
-        self._ask(question, "Enter   Esc: back")
+        self._ask(question, "Enter go on   Esc back")
         self.query_one("#steps-options").display = False
         words = self.query_one("#steps-words", Input)
         words.display = True
@@ -76,9 +81,8 @@ class Steps(Vertical):
 
     def _ask(self, question: str, hint: str) -> None:
         self._close(None)
-        self.query_one("#steps-question", Static).update(
-            Content.assemble(("? ", "bold $text-accent"), clean(question).replace("\n", "\n  "))
-        )
+        lines = hanging(Content.styled("? ", "bold $text-accent"), Content(clean(question)), self._room)
+        self.query_one("#steps-question", Static).update(Content("\n").join(lines))
         self.query_one("#steps-hint", Static).update(Content.styled(hint, MUTED))
         self.display = True
 

@@ -9,7 +9,7 @@ from textual import events
 from kimi_code.session.swarm_board import Board, Row
 from kimi_code.session.swarms import Account
 from kimi_code.tui.keys import bindings, keys_of
-from kimi_code.tui.strips.line import FANCY, Line, Span, fit
+from kimi_code.tui.strips.line import FANCY, Line, Span, width_of
 from kimi_code.tui.strips.swarm import Place, columns, grid_lines, head_lines, places, urgent
 from kimi_code.tui.swarming import Deed, Left, Wanted
 from kimi_code.tui.timing import after
@@ -111,7 +111,7 @@ class SwarmPanel(LinesView, can_focus=True):
         head = head_lines(boards, width, now, account)
         if not self.has_focus:
             return [*head, *self._calm(rows, width, now)]
-        return [*head, *self._whole(rows, width, now), Line((Span(f" {fit(self._hint, width - 2)}", "muted"),))]
+        return [*head, *self._whole(rows, width, now), Line((Span(f" {_fitting(self._hint, width - 2)}", "muted"),))]
 
     def _calm(self, rows: dict[Place, Row], width: int, now: float) -> list[Line]:
         """Those that deserve a look, in few lines."""
@@ -172,6 +172,14 @@ class SwarmPanel(LinesView, can_focus=True):
         self.post_message(Left())
 
 
-def _hint(keys: Mapping[str, str]) -> str:
-    named = " · ".join(f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in HINTS)
-    return f"←↑↓→ choose · {named}  · {keys_of('swarm.back', keys)} back"
+def _hint(keys: Mapping[str, str]) -> tuple[str, ...]:
+    named = (f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in HINTS)
+    return (*named, f"{keys_of('swarm.back', keys)} back", "←↑↓→ choose")
+
+
+def _fitting(parts: Sequence[str], width: int) -> str:
+    """As many of them as there is room for; none is cut."""
+    count = len(parts)
+    while count > 1 and width_of("  ".join(parts[:count])) > width:
+        count -= 1
+    return "  ".join(parts[:count])
