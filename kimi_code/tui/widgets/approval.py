@@ -72,6 +72,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._place = (1, 1)
         self._whose = ""
         self._picks = Picks()
+        self._splits = False
         self._writing: Writing = ""
         self.clock = time.monotonic
         self._quiet_since = 0.0
@@ -90,6 +91,8 @@ class ApprovalPanel(Vertical, can_focus=True):
             self._quiet_since = self.clock()
             self._request_id, self._approval = request_id, approval
             self._picks = picks_of(approval.blocks)
+            # Asked once: it looks at every line of a hunk.
+            self._splits = bool(self._picks.all) and Picks(list(self._picks.all)).split()
             self._hunks.display = False
             self._write("")
         self._redraw()
@@ -175,10 +178,6 @@ class ApprovalPanel(Vertical, can_focus=True):
         return named
 
     @property
-    def _splits(self) -> bool:
-        return Picks(list(self._picks.all)).split() if self._picks.all else False
-
-    @property
     def _editable(self) -> bool:
         return self._approval is not None and bool(_command(self._approval) or _plan(self._approval) or self._path())
 
@@ -231,7 +230,7 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def action_scroll(self, by: int) -> None:
         if self.picking:
-            self._hunks.scroll_relative(y=by, animate=False)
+            self._hunks.scroll_on(by)
         else:
             self.post_message(self.Scrolled(by))
 
