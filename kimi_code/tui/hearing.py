@@ -47,10 +47,17 @@ class Hearing:
         self._screen.desk.say(text)
         self._note_first = f"{self._note_first}\n{text}".strip()
 
+    @property
+    def _gone(self) -> bool:
+        """What still ran when the screen closed ends after it, and is in the journal."""
+        return not self._screen.is_attached
+
     # --- Records ---
 
     def hear(self, record: Record) -> None:
         """Every record of the session; a mistake of the screen's must not end the turn that publishes it."""
+        if self._gone:
+            return
         try:
             self._show(record)
         except Exception as error:
@@ -111,6 +118,8 @@ class Hearing:
 
     def refresh(self) -> None:
         """The conversation's state or queue changed."""
+        if self._gone:
+            return
         screen, conversation = self._screen, self._screen.conversation
         if conversation.given_back:
             texts = [job.typed for job in conversation.given_back]
