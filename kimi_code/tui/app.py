@@ -55,6 +55,8 @@ class KimiApp(App[int], inherit_bindings=False):
         for made in theme.THEMES:
             self.register_theme(made)
         self.use_theme(host.preferences.theme)
+        if host.preferences.reduced_motion:
+            self.animation_level = "none"  # Textual's, and the marks of what runs
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
         self.set_keymap(dict(host.preferences.keys))
         self._host = host
