@@ -88,22 +88,33 @@ def _part_id(hunk: Hunk, number: int) -> str:
 
 def parts(hunk: Hunk) -> tuple[Hunk, ...]:
     """The hunk as one hunk for each run of changed lines, with ids that `pick` takes; () where it cannot be split."""
-    changed = [index for index, line in enumerate(hunk.lines) if line[:1] in "+-"]
-    ends = [index for index in changed if index + 1 not in changed]
-    starts = [index for index in changed if index - 1 not in changed]
-    if len(starts) < 2 or not hunk.id:
+    runs = _runs(hunk.lines)
+    if len(runs) < 2 or not hunk.id:
         return ()
-    edges = zip([0, *(end + 1 for end in ends)], starts, ends, [*starts[1:], len(hunk.lines)], strict=False)
-    return tuple(_part(hunk, number, *edge) for number, edge in enumerate(edges, 1))
+    found: list[Hunk] = []
+    at, old, new = 0, hunk.old_start, hunk.new_start
+    befores, afters = (0, *(end for _, end in runs)), (*(start for start, _ in runs[1:]), len(hunk.lines))
+    for number, ((start, end), before, after) in enumerate(zip(runs, befores, afters, strict=False), 1):
+        # The context reaches neither the run before nor the one after.
+        first, last = max(before, start - _CONTEXT), min(after, end + _CONTEXT)
+        skipped, at = hunk.lines[at:first], first
+        old += sum(line[:1] != "+" for line in skipped)
+        new += sum(line[:1] != "-" for line in skipped)
+        found.append(Hunk(old, new, hunk.lines[first:last], _part_id(hunk, number)))
+    return tuple(found)
 
 
-def _part(hunk: Hunk, number: int, after: int, start: int, end: int, before: int) -> Hunk:
-    """The lines from `start` to `end`, with context that reaches neither `after` nor `before`, its neighbours."""
-    first, last = max(after, start - _CONTEXT), min(before, end + 1 + _CONTEXT)
-    skipped = hunk.lines[:first]
-    old = sum(line[:1] != "+" for line in skipped)
-    new = sum(line[:1] != "-" for line in skipped)
-    return Hunk(hunk.old_start + old, hunk.new_start + new, hunk.lines[first:last], _part_id(hunk, number))
+def _runs(lines: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each run of changed lines begins and ends."""
+    runs: list[tuple[int, int]] = []
+    for index, line in enumerate(lines):
+        if line[:1] not in "+-":
+            continue
+        if runs and runs[-1][1] == index:
+            runs[-1] = runs[-1][0], index + 1
+        else:
+            runs.append((index, index + 1))
+    return runs
 
 
 def compare(path: str, old: str | None, new: str | None) -> Comparison:

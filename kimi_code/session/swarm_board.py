@@ -43,7 +43,7 @@ class Row:
     """A task now. `agent` is the path of who works on it, whose own transcript is its records; times are Unix time.
 
     `doing` is what the agent does, in a few words, `asks` what it asks the person for; `waits` for what: "rate limit",
-    "slow start", "core", "person", "place" (or a lock), "merge", "" when it does not. `requests` are those that wait for
+    "slow start", "core", "person", "place" (or a lock), "merge", "" when it does not. `requests` are those waiting for
     the person's reply. `tokens` and `tool_calls` are of all its attempts.
     """
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import events, on
 from textual.app import App
@@ -55,6 +55,8 @@ class KimiApp(App[int], inherit_bindings=False):
         for made in theme.THEMES:
             self.register_theme(made)
         self.use_theme(host.preferences.theme)
+        if host.preferences.reduced_motion:
+            self.animation_level = "none"  # Textual's, and the marks of what runs
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
         self.set_keymap(dict(host.preferences.keys))
         self._host = host
@@ -139,6 +141,12 @@ class KimiApp(App[int], inherit_bindings=False):
         from kimi_code.tui.errands import open_link
 
         self.run_worker(open_link(self, event.url), exclusive=True, group="opening")
+
+    def action_suspend_process(self) -> None:
+        """Stop, until the shell that the program was started from brings it back."""
+        stop_job: Callable[[], bool] | None = getattr(self._driver, "stop_job", None)
+        if stop_job is None or not stop_job():
+            self.notify("No shell here could bring the screen back: nothing is suspended.")
 
     # --- The way out ---
 

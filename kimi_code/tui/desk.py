@@ -47,7 +47,7 @@ class ScreenDesk:
 
     def _tell(self, notice: Notice) -> None:
         # For the person alone: not published, so that no journal keeps it.
-        self._screen.show_record(Record(0, "main", time.time(), notice))
+        self._screen.hearing.show_record(Record(0, "main", time.time(), notice))
 
     def read(self, title: str, text: Content | Callable[[int], Content]) -> None:
         from kimi_code.tui.screens.page import Page

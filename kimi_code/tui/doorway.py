@@ -76,7 +76,7 @@ class _Asker:
         return answer
 
     def say(self, text: str) -> None:
-        self._main.say_with_the_session(text)
+        self._main.hearing.say_first(text)
 
     def fail(self, error: Exception) -> None:
         self._main.desk.fail(error)

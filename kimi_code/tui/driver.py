@@ -1,7 +1,9 @@
-"""Textual's driver for a terminal that can go away: a window is closed, a connection is lost."""
+"""Textual's driver for a terminal that can go away, a window closed, a connection lost, or be a shell's for a while."""
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -24,6 +26,33 @@ class TerminalDriver(LinuxDriver):
             app = cast("KimiApp", self._app)
             self._file = cast("TextIO", _Outlet(self._file, app, asyncio.get_running_loop()))
         super().start_application_mode()
+
+    def stop_job(self) -> bool:
+        """Stop as Ctrl+Z stops other programs, until a shell goes on with the job.
+
+        False, and nothing stopped, where no shell could: on a terminal of its own the program would hang for ever.
+        Textual 8 stops this process and no other; what started it (`uv run`, `make`) would go on to hold the terminal.
+        """
+        self.suspend_application_mode()
+        stopped = _stop_group()
+        self.resume_application_mode()
+        return stopped
+
+
+def _stop_group() -> bool:
+    """Stop this process's group, ourselves last; returns whether somebody has continued us."""
+    continued: list[int] = []
+    before = signal.signal(signal.SIGCONT, lambda number, _: continued.append(number)), signal.getsignal(signal.SIGTSTP)
+    try:
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        # To this very thread: it stops before it returns. The system drops it where the group has no shell.
+        signal.raise_signal(signal.SIGTSTP)
+    finally:
+        signal.signal(signal.SIGCONT, before[0])
+        signal.signal(signal.SIGTSTP, before[1])
+    return bool(continued)
 
 
 class _Outlet:

@@ -19,6 +19,12 @@ class Pick:
     def id(self) -> str:
         return self.diff.id if self.hunk is None else self.hunk.id
 
+    @property
+    def length(self) -> int:
+        """How many lines it has."""
+        hunks = self.diff.hunks if self.hunk is None else (self.hunk,)
+        return sum(len(hunk.lines) for hunk in hunks)
+
 
 @dataclass(slots=True)
 class Picks:

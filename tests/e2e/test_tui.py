@@ -209,6 +209,7 @@ def test_a_bug_restores_the_terminal_and_leaves_a_report_without_secrets(program
         assert b"a bug of its own: RuntimeError" in terminal.raw
         terminal.wait_for("Go on with: kimi-code -r")
         assert "Traceback" not in terminal.text
+        assert b"Unclosed" not in terminal.raw
         assert KEY not in terminal.text
     (report,) = (program.data / "crashes").iterdir()
     assert "in files" in report.read_text()
@@ -267,6 +268,34 @@ def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
         assert file.read_text() == "one\n"
         assert terminal.leave() == 0
         assert terminal.modes == terminal.modes_before
+
+
+def test_undo_and_redo_after_a_kill_and_a_resume(program: Program) -> None:
+    file = program.project / "a.txt"
+    file.write_text("mine\n")
+    program.server.script(
+        call("Read", {"path": "a.txt"}),
+        call("Edit", {"path": "a.txt", "old_string": "mine", "new_string": "theirs"}, id="c2"),
+        hang(4000, say("Words that never end. " * 30)),
+        say("Here again."),
+    )
+    with Terminal(program, "-y", "change it") as terminal:
+        terminal.wait_for("Words that never")
+        terminal.process.send_signal(signal.SIGKILL)
+        assert terminal.end() == -signal.SIGKILL
+    assert file.read_text() == "theirs\n"
+    with Terminal(program, "-y", "-c") as terminal:
+        terminal.wait_for("❯ Ask for something")
+        for command, text in (("/undo", "mine\n"), ("/redo", "theirs\n"), ("/undo", "mine\n")):
+            terminal.type(f"{command}\r")
+            terminal.until(lambda: "Enter do it" in terminal.text, "what it would do")
+            terminal.wait_for("~ a.txt")
+            terminal.press("\r", lambda text=text: file.read_text() == text)
+            terminal.wait_for("❯ Ask for something")
+        terminal.type("and now?\r")
+        terminal.wait_for("Here again.")
+        assert terminal.leave() == 0
+    assert file.read_text() == "mine\n"
 
 
 TWENTY = "".join(f"{n}\n" for n in range(1, 21))

@@ -1,5 +1,6 @@
 """What the line above the prompt says is going on."""
 
+from tests.server import hang, say
 from tests.tui.conftest import Stage
 from tests.tui.test_swarm import Agents, task
 
@@ -22,3 +23,15 @@ async def test_it_waits_for_the_person_only_until_they_have_answered(stage: Stag
         await screen.until(lambda: activity.words == "Waiting for you")
         await screen.pilot.press("y")
         await screen.until(lambda: screen.shows("All is done."))
+
+
+async def test_with_reduced_motion_nothing_turns_while_it_works(stage: Stage) -> None:
+    stage.configure("[screen]\nreduced_motion = true\n")
+    stage.server.script(hang(900, say("A long answer. " * 30)))
+    async with stage.open() as screen:
+        await screen.say("hello")
+        await screen.until(lambda: screen.shows("A long answer."))
+        assert str(screen.main.activity.render()).startswith("● ")
+        assert screen.app.animation_level == "none"
+        await screen.pilot.press("escape")
+        await screen.until(lambda: screen.state == "idle")

@@ -5,15 +5,17 @@ from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from kimi_code.events import Diff, Hunk
+from kimi_code.events import Approval, Diff, Hunk
 from kimi_code.repo.diff import make_diff
 from kimi_code.session.timeline import Report
 from kimi_code.tui.screens.review import ReviewScreen
 from kimi_code.tui.screens.timeline import changed_lines
 from kimi_code.tui.strips.diffs import beginning, placed_lines
+from kimi_code.tui.widgets.approval import ApprovalPanel
+from kimi_code.tui.widgets.hunks import HunkList
 from kimi_code.tui.widgets.lines import LinesView
 
 
@@ -76,6 +78,65 @@ async def test_all_of_very_many_hunks_are_walked_there_and_back() -> None:
         assert f"- line {first_undrawn * 10 - 10}" in chosen(pilot)
         await pilot.press("r")
         assert f"- line {first_undrawn * 10}" in chosen(pilot)
+
+
+class Door(App[None]):
+    """Asks whether a change may be made."""
+
+    CSS_PATH = Path(__file__).parents[2] / "kimi_code/tui/app.tcss"
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__()
+        self._approval = Approval("c1", "Edit", "huge.txt", "asked", (make_diff("huge.txt", old, new),))
+
+    def compose(self) -> ComposeResult:
+        yield ApprovalPanel({}, id="approval")
+
+    def on_mount(self) -> None:
+        self.panel.show("r1", self._approval, 1, 1)
+        self.panel.clock = lambda: float("inf")
+        self.panel.display = True
+        self.panel.focus()
+
+    @property
+    def panel(self) -> ApprovalPanel:
+        return self.query_one(ApprovalPanel)
+
+    @property
+    def drawn(self) -> list[str]:
+        return [line.text for line in self.query_one(HunkList).lines]
+
+
+async def test_of_one_huge_hunk_to_approve_a_part_is_drawn_and_scrolling_on_draws_more() -> None:
+    app = Door(*("".join(f"{word} {n}\n" for n in range(50_000)) for word in ("old", "new")))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("j")
+        assert 200 < len(app.drawn) < 300
+        assert app.drawn[-1].strip("│ ") == "… 99,800 more lines of this hunk; scrolling on shows them"
+        hunks = app.query_one(HunkList)
+        hunks.scroll_to(y=hunks.max_scroll_y, animate=False)
+        await pilot.press("down")
+        assert 800 < len(app.drawn) < 900
+        assert hunks.scroll_offset.y == 200 + 2 - hunks.size.height + 1
+        await pilot.press("space")
+        assert app.panel.picks.taken == 0
+
+
+async def test_very_many_hunks_to_approve_are_walked_there_and_back() -> None:
+    old = [f"line {n}\n" for n in range(9_000)]
+    app = Door("".join(old), "".join(f"other {n}\n" if n % 10 == 0 else line for n, line in enumerate(old)))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("j")
+        assert len(app.drawn) < 250
+        undrawn = 900 - int(app.drawn[-1].split()[1])
+        app.panel.action_hunk(undrawn)
+        assert app.drawn[0] == f"… {undrawn} before"
+        assert f"{undrawn + 1} of 900" in app.drawn[1]
+        await pilot.press("k", "space")
+        assert not app.panel.picks.all[undrawn - 1].taken
+        assert any(f"{undrawn} of 900" in line for line in app.drawn)
+        app.panel.action_hunk(-900)
+        assert "1 of 900" in app.drawn[0]
 
 
 def test_a_page_of_changes_ends_somewhere_and_says_so() -> None:

@@ -8,7 +8,7 @@ from textual import events
 
 from kimi_code.tui.host import Which
 from kimi_code.tui.screens.page import Page
-from tests.server import call, error, say
+from tests.server import call, calls, error, say
 from tests.tui.conftest import Lookout, Stage
 
 EDIT = {"path": "a.txt", "old_string": "one", "new_string": "two"}
@@ -64,6 +64,22 @@ async def test_keys_pressed_while_an_approval_appears_approve_nothing_and_later_
         assert file.read_text() == "two\n"
         assert screen.main.prompt.has_focus
         assert not screen.approval.display
+        # Of several, each counts from when it came into sight.
+        outside = [stage.project.parent / name for name in ("a", "b")]
+        for path in outside:
+            path.write_text(path.name)
+        stage.server.script(calls(*(("Read", {"path": str(path)}) for path in outside)), say("Read."))
+        await screen.say("read both")
+        await screen.until(lambda: screen.main.requests.count == 2 and screen.approval.has_focus)
+        screen.approval.clock = lambda: 200.0
+        await screen.pilot.press("y")
+        await screen.until(lambda: screen.main.requests.count == 1)
+        screen.approval.clock = lambda: 200.2
+        await screen.pilot.press("y")
+        assert screen.main.requests.count == 1
+        screen.approval.clock = lambda: 200.6
+        await screen.pilot.press("y")
+        await screen.until(lambda: screen.shows("Read."))
 
 
 async def test_the_model_is_told_a_denials_words_and_another_mode_and_a_rule_for_the_session_is_not_asked_for_again(

@@ -1,6 +1,7 @@
 """Hunks as something to pick from: ids that hold, texts that are exact to the byte, and what the model is told."""
 
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -289,3 +290,15 @@ async def test_of_a_rename_too_only_the_approved_hunks_are_written(tmp_path: Pat
     assert (project / "b.py").read_text() == "from a import twice\n\nprint(twice(2))\n"
     assert "approved only part of this" in result.text
     assert "from a import twice" in result.text
+
+
+def test_a_hunk_of_a_hundred_thousand_lines_is_split_at_once() -> None:
+    whole = Hunk(1, 1, tuple(f"{mark}{n}" for n in range(50_000) for mark in "-+"), "h1")
+    every_other = Hunk(1, 1, tuple(f"{' +'[n % 2]}{n}" for n in range(100_000)), "h2")
+    started = time.process_time()
+    assert parts(whole) == ()
+    split = parts(every_other)
+    # Hundredths of a second; it was five minutes once, each time the approval was drawn.
+    assert time.process_time() - started < 5.0
+    assert len(split) == 50_000
+    assert (split[-1].old_start, split[-1].new_start) == (50_000, 99_999)

@@ -12,7 +12,7 @@ from kimi_code.tui.strips.cards import Fold, Look, card_lines, lasting, usual_fo
 from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.entries import Painter, tokens
 from kimi_code.tui.strips.heights import Heights
-from kimi_code.tui.strips.line import ASCII, Line
+from kimi_code.tui.strips.line import ASCII, FANCY, Line
 
 
 def card(
@@ -170,6 +170,13 @@ def test_what_runs_counts_the_seconds() -> None:
     assert lines[1].split()[1:] == ["Bash", "make", "·", "4", "s", "▾"]
     assert lines[2:4] == ["       cc a.c", "       cc b.c"]
     assert lines[4] == "   ↻ trying again in 5 s (attempt 3): 503"
+
+
+def test_the_mark_of_what_runs_turns_unless_motion_is_to_be_reduced() -> None:
+    running = card("Bash", "make", "running", began=6.0)
+    for moving, count in ((True, len(FANCY.working)), (False, 1)):
+        looks = [Look(60, now=10 + tick / 5, moving=moving) for tick in range(len(FANCY.working))]
+        assert len({card_lines(running, Fold.LINE, look)[0].text[:3] for look in looks}) == count
 
 
 def test_a_failed_turn_says_why_and_a_void_step_is_not_shown() -> None:

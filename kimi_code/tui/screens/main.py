@@ -1,4 +1,4 @@
-"""The main screen: transcript, prompt, status line, side bar. Passes what is typed down, and Records up."""
+"""The main screen: transcript, prompt, status line, side bar. Passes what is typed and pressed down to the session."""
 
 import asyncio
 import time
@@ -8,30 +8,20 @@ from typing import TYPE_CHECKING
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
 from kimi_code.errors import KimiError
-from kimi_code.events import (
-    Approval,
-    Record,
-    RequestClosed,
-    RequestOpened,
-    SessionOpened,
-    TurnEnded,
-)
+from kimi_code.events import Approval
 from kimi_code.tui.completer import Completer
 from kimi_code.tui.conversation import Conversation, Job
-from kimi_code.tui.desk import ScreenDesk, one_line
-from kimi_code.tui.doing import WAITING, Words, describe
+from kimi_code.tui.desk import ScreenDesk
 from kimi_code.tui.errands import Errands
-from kimi_code.tui.host import Host, Opened, Place, Which, short_folder
+from kimi_code.tui.hearing import Hearing
+from kimi_code.tui.host import Host, Place, Which, short_folder
 from kimi_code.tui.input import completion
 from kimi_code.tui.keys import bindings
-from kimi_code.tui.strips import markdown
-from kimi_code.tui.swarming import Left, Swarming, Wanted, name_of
-from kimi_code.tui.theme import MUTED
+from kimi_code.tui.swarming import Left, Swarming, Wanted
 from kimi_code.tui.widgets.approval import ApprovalPanel
 from kimi_code.tui.widgets.completions import Completions
 from kimi_code.tui.widgets.prompt import Prompt
@@ -64,12 +54,12 @@ class MainScreen(Screen[None]):
     def __init__(self, host: Host, which: Which, *, prompt: str = "", typed: str = "", note: str = "") -> None:
         """`prompt` is sent as soon as it can be, `typed` stands in the prompt, `note` is said first."""
         super().__init__()
-        self._host, self._which, self._typed, self._note_first = host, which, typed, note
-        self._doing = Words("")
+        self._host, self._which, self._typed = host, which, typed
         self.desk = ScreenDesk(self)
         self.errands = Errands(self)
         self.swarming = Swarming(self)
-        self.conversation = Conversation(host, self._hear, self._began, self._refresh, self.desk.fail)
+        self.hearing = hearing = Hearing(self, note)
+        self.conversation = Conversation(host, hearing.hear, hearing.begin, hearing.refresh, self.desk.fail)
         if prompt:
             self.conversation.queue.append(Job("prompt", prompt))
         self._left_at = self._escaped_at = float("-inf")
@@ -168,89 +158,14 @@ class MainScreen(Screen[None]):
     def sidebar(self) -> Sidebar:
         return self.query_one("#sidebar", Sidebar)
 
-    # --- Records come in ---
+    # --- What stands around the words ---
 
-    def _began(self, opened: Opened) -> None:
-        self.requests.clear()
-        self.transcript.clear()
-        if opened.history:
-            self.transcript.load(opened.history)
-        self.sidebar.load(opened.history)
-        self.swarming.load(opened.history)
-        self._greet(not opened.history)
-        if self._note_first:
-            self.desk.say(self._note_first)
-            self._note_first = ""
-        self.run_worker(asyncio.to_thread(markdown.prepare), exclusive=True, group="preparing")
-
-    def _hear(self, record: Record) -> None:
-        """Every record of the session; a mistake of the screen's must not end the turn that publishes it."""
-        try:
-            self._show(record)
-        except Exception as error:
-            self.app.report_bug(error)
-
-    def _show(self, record: Record) -> None:
-        event = record.event
-        self.swarming.hear(record)
-        if record.agent != "main":
-            self._show_request(record)
-            return
-        self.transcript.append(record)
-        self.sidebar.append(record)
-        self._show_request(record)
-        doing = describe(event)
-        if doing is not None:
-            self._doing = doing
-            self._show_doing()
-        match event:
-            case RequestOpened():
-                self.transcript.follow()
-            case TurnEnded():
-                self.app.call_for_attention("kimi-code is done")
-                self._look_around()
-                self._completer.forget_files()
-            case _:
-                pass
-        if event.__class__.__name__ not in ("TextDelta", "ThoughtDelta", "ToolProgressed"):
-            self.standing_changed()
-            if not isinstance(event, SessionOpened):
-                self._greet(False)
-
-    def _show_request(self, record: Record) -> None:
-        """What waits for the person, whoever asks."""
-        match record.event:
-            case RequestOpened(request_id=id, request=request):
-                self.completions.suggest(())
-                self.requests.add(id, request, name_of(record.agent))
-                self._show_doing()
-                self.app.call_for_attention("kimi-code waits for you")
-            case RequestClosed(request_id=id):
-                self.requests.drop(id)
-                self._show_doing()
-                self.app.call_for_attention("")
-            case _:
-                pass
-
-    def _show_doing(self) -> None:
-        doing = WAITING if self.requests.count else self._doing
-        self.activity.show(doing.words, hint=doing.hint, wait=doing.wait, rests=doing.rests)
-
-    def show_record(self, record: Record) -> None:
-        """Show what no session said."""
-        self.transcript.append(record)
-        self._greet(False)
-
-    def _greet(self, greet: bool) -> None:
+    def greet(self, greet: bool) -> None:
+        """Welcome who comes in, in the transcript's place."""
         greeting = self.query_one("#greeting")
         if greeting.display != greet:
             greeting.display = greet
             self.transcript.display = not greet
-
-    def say_with_the_session(self, text: str) -> None:
-        """A line now, and again once the next session is open, which begins with an empty transcript."""
-        self.desk.say(text)
-        self._note_first = f"{self._note_first}\n{text}".strip()
 
     def make_room(self, asking: bool) -> None:
         """While the program itself asks, its question stands in the prompt's place."""
@@ -261,35 +176,19 @@ class MainScreen(Screen[None]):
         else:
             self.prompt.focus()
 
-    def _refresh(self) -> None:
-        """The conversation's state or queue changed."""
-        conversation = self.conversation
-        if conversation.given_back:
-            texts = [job.typed for job in conversation.given_back]
-            conversation.given_back.clear()
-            self.prompt.replace_text("\n".join(text for text in (*texts, self.prompt.text) if text))
-        if conversation.state == "opening":
-            self.activity.show("Opening the session")
-        elif conversation.state == "working":
-            self.activity.show(self.activity.words or "Working", hint="Esc interrupts")
-        else:
-            self.activity.show("")
-        queue = self.query_one("#queue", Static)
-        waiting = conversation.queue if conversation.session is not None else conversation.queue[:]
-        queue.display = bool(waiting)
-        queue.update(Content("\n").join(Content.styled(f"↳ queued: {one_line(job.typed)}", MUTED) for job in waiting))
-        self.app.show_working(conversation.state == "working")
-        self.standing_changed()
-
     def standing_changed(self) -> None:
         session = self.conversation.session
         self.status.show_standing(None if session is None else session.standing)
 
     def files_changed(self) -> None:
         """Files or turns were put back: what the screen says of them is old."""
+        self.look_again()
+        self._count_changes()
+
+    def look_again(self) -> None:
+        """Files may have changed."""
         self._completer.forget_files()
         self._look_around()
-        self._count_changes()
 
     @work(exclusive=True, group="changes")
     async def _count_changes(self) -> None:
@@ -359,7 +258,7 @@ class MainScreen(Screen[None]):
         job = self.conversation.queue[0]
         if job.kind == "prompt" and not job.images and self.conversation.steer(job.text):
             self.conversation.queue.pop(0)
-            self._refresh()
+            self.hearing.refresh()
 
     @on(Prompt.Completing)
     def _complete(self, event: Prompt.Completing) -> None:

@@ -1,10 +1,12 @@
 """Source code to styled lines (only importer of pygments); a language that is not known stays plain."""
 
-from functools import lru_cache
+from fnmatch import fnmatchcase
+from functools import cache, lru_cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kimi_code.tui.strips.line import Span
+from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
@@ -76,18 +78,43 @@ def _lexer(language: str) -> "Lexer | None":
         return None
 
 
+@lru_cache(maxsize=512)
 def language_of(path: str) -> str:
-    """The language of a file by its name; "" when nobody knows."""
-    name = PurePosixPath(path.replace("\\", "/"))
-    return _language(name.suffix or name.name)
+    """The language of a file by its name; "" when nobody knows.
+
+    It is the one that pygments finds, which for that makes a thousand regular expressions at its first file.
+    """
+    name = PurePosixPath(path.replace("\\", "/")).name
+    found = [kind for kind in _kinds() if kind.holds(name)]
+    return max(found, key=_Kind.rank).language if found else ""
 
 
-@lru_cache(maxsize=128)
-def _language(suffix: str) -> str:
-    from pygments.lexers import find_lexer_class_for_filename
+@frozen
+class _Kind:
+    """Files of one language."""
 
-    try:
-        found = find_lexer_class_for_filename(f"x{suffix}" if suffix.startswith(".") else suffix)
-    except Exception:  # a name that is no name
-        return ""
-    return found.aliases[0] if found is not None and found.aliases else ""
+    lexer: str
+    language: str
+    pattern: str
+
+    def holds(self, name: str) -> bool:
+        """Whether a file of that name is one."""
+        end = self.pattern.removeprefix("*")
+        if "*" in end or "?" in end or "[" in end:
+            return fnmatchcase(name, self.pattern)
+        return name == end or (end != self.pattern and name.endswith(end))
+
+    def rank(self) -> tuple[float, str]:
+        """The highest is what a file is that is of several kinds: a whole name tells more than its end."""
+        from pygments.lexers import find_lexer_class
+
+        lexer = find_lexer_class(self.lexer)
+        return (lexer.priority + 0.5 * ("*" not in self.pattern), lexer.__name__) if lexer is not None else (-1.0, "")
+
+
+@cache
+def _kinds() -> tuple[_Kind, ...]:
+    from pygments.lexers import get_all_lexers
+
+    every = get_all_lexers(plugins=False)
+    return tuple(_Kind(name, known[0], pattern) for name, known, patterns, _ in every if known for pattern in patterns)

@@ -1,29 +1,51 @@
 """Hunks to pick from as lines: a head for each that says whether it is taken, its lines dim where it is not."""
 
-from kimi_code.events import Diff
+from dataclasses import replace
+
+from kimi_code.events import Diff, Hunk
 from kimi_code.tui.picks import Pick, Picks
 from kimi_code.tui.strips.code import language_of
-from kimi_code.tui.strips.diffs import diff_lines, hunk_lines
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit_end, indent, plain, width_of
+from kimi_code.tui.strips.diffs import beginning, diff_lines, hunk_lines
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, fit_end, indent, plain, width_of
 
 _DIGITS = 4
 
 
-def pick_lines(picks: Picks, number: int, width: int, *, marks: Marks = FANCY) -> list[Line]:
-    """The lines of the pick of that number, from 0."""
+HUNK_MOST = 200  # lines of one hunk, until more are asked for
+
+
+def pick_lines(
+    picks: Picks, number: int, width: int, *, most: int = HUNK_MOST, marks: Marks = FANCY
+) -> tuple[list[Line], int]:
+    """The lines of the pick of that number, from 0, about `most` of its hunk, and how many it has besides."""
     pick, chosen = picks.all[number], number == picks.at
     margin = (Span(f"{marks.bar if chosen else ' '} ", "accent"),)
-    body = _body(pick, max(width - 2, 1), marks)
+    body, rest = _body(pick, max(width - 2, 1), most, marks)
+    if rest:
+        body.append(note(f"{rest:,} more lines of this hunk; scrolling on shows them", max(width - 2, 1)))
     if not pick.taken:
         body = [Line(tuple(Span(span.text, "muted") for span in line.spans)) for line in body]
-    return [_head(picks, number, width, marks), *indent(body, margin, margin)]
+    return [_head(picks, number, width, marks), *indent(body, margin, margin)], rest
 
 
-def _body(pick: Pick, width: int, marks: Marks) -> list[Line]:
-    if pick.hunk is None:
-        words = [Line((Span(plain(pick.diff.detail), "muted"),))] if pick.diff.detail else []
-        return [*words, *diff_lines(pick.diff, width, marks=marks)]
-    return hunk_lines(pick.hunk, language_of(pick.diff.path), width, _DIGITS, marks=marks)
+def note(words: str, width: int) -> Line:
+    """Of something that is not shown."""
+    return Line((Span(fit(f"… {words}", width), "muted"),))
+
+
+def _body(pick: Pick, width: int, most: int, marks: Marks) -> tuple[list[Line], int]:
+    if pick.hunk is not None:
+        shown, rest = beginning(pick.hunk, most)
+        return hunk_lines(shown, language_of(pick.diff.path), width, _DIGITS, marks=marks), rest
+    words = [Line((Span(plain(pick.diff.detail), "muted"),))] if pick.diff.detail else []
+    hunks: list[Hunk] = []
+    rest = 0
+    for hunk in pick.diff.hunks:
+        shown, more = beginning(hunk, max(most - sum(len(each.lines) for each in hunks), 0))
+        hunks.append(shown)
+        rest += more
+    shown_diff = replace(pick.diff, hunks=tuple(hunk for hunk in hunks if hunk.lines))
+    return [*words, *diff_lines(shown_diff, width, marks=marks)], rest
 
 
 def _head(picks: Picks, number: int, width: int, marks: Marks) -> Line:

@@ -74,6 +74,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         self._place = (1, 1)
         self._whose = ""
         self._picks = Picks()
+        self._splits = False
         self._writing: Writing = ""
         self._high = 0  # lines of what is asked
         self.clock = time.monotonic
@@ -96,6 +97,8 @@ class ApprovalPanel(Vertical, can_focus=True):
             self._quiet_since = self.clock()
             self._request_id, self._approval = request_id, approval
             self._picks = picks_of(approval.blocks)
+            # Asked once: it looks at every line of a hunk.
+            self._splits = bool(self._picks.all) and Picks(list(self._picks.all)).split()
             self._hunks.display = False
             self._write("")
         self._redraw()
@@ -190,10 +193,6 @@ class ApprovalPanel(Vertical, can_focus=True):
         return named
 
     @property
-    def _splits(self) -> bool:
-        return Picks(list(self._picks.all)).split() if self._picks.all else False
-
-    @property
     def _editable(self) -> bool:
         return self._approval is not None and bool(_command(self._approval) or _plan(self._approval) or self._path())
 
@@ -247,7 +246,7 @@ class ApprovalPanel(Vertical, can_focus=True):
     def action_scroll(self, by: int) -> None:
         body = self.query_one("#approval-body", VerticalScroll)
         if self.picking:
-            self._hunks.scroll_relative(y=by, animate=False)
+            self._hunks.scroll_on(by)
         elif 0 < body.scroll_y + by <= body.max_scroll_y or 0 <= body.scroll_y + by < body.max_scroll_y:
             body.scroll_relative(y=by, animate=False)
         else:
