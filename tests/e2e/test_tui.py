@@ -135,12 +135,14 @@ def test_a_killed_session_is_resumed_with_all_it_said_and_what_was_being_typed(p
     assert program.server.requests[2].last["content"].endswith("go on")
 
 
-def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGQUIT"])
+def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, name: str) -> None:
+    number = signal.Signals[name]
     program.server.script(hang(4000, say("A long answer. " * 30)))
     with Terminal(program, "hello") as terminal:
         terminal.wait_for("A long answer.")
-        terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.end() == 128 + signal.SIGTERM
+        terminal.process.send_signal(number)
+        assert terminal.end() == 128 + number
         assert terminal.modes == terminal.modes_before
         assert "Traceback" not in terminal.text
     listed = program.run("sessions", "list")
