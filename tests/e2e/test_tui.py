@@ -71,6 +71,9 @@ def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_smal
 
         terminal.type("日本語 e\u0301 🙂 עברית")
         terminal.wait_for("עברית")
+        # Where an input method shows its candidates: behind the mark and 17 cells of words.
+        row = next(y for y, line in enumerate(terminal.screen) if line.startswith(" ❯ 日本語"))
+        terminal.until(lambda: terminal.cursor == (3 + 17, row), "the cursor at the caret")
         terminal.type("\r")
         terminal.wait_for("Verstanden.")
         terminal.until(lambda: terminal.text.count("✓ done") == 2)
@@ -381,6 +384,12 @@ def test_words_typed_ahead_an_edit_in_an_editor_a_denial_with_words_and_a_steere
         terminal.wait_for("Yours it is.")
         assert LIGHT in terminal.raw
         assert DARK not in terminal.raw
+        terminal.type("nothing but ")
+        terminal.wait_for("❯ nothing but")
+        terminal.type("\x07")
+        terminal.wait_for("❯ nothing but mine")
+        terminal.type("\x03")
+        terminal.wait_for("❯ Ask for something")
         assert leave(terminal) == 0
     expected = TWENTY.replace("2\n", "two\n", 1).removesuffix("20\n") + "xx\nmine\n"
     assert (program.project / "a.txt").read_text() == expected
