@@ -90,6 +90,11 @@ class Terminal:
         return "\n".join(self.screen)
 
     @property
+    def cursor(self) -> tuple[int, int]:
+        """The column and the row of the terminal's own cursor, from 0."""
+        return self._display.cursor.x, self._display.cursor.y
+
+    @property
     def modes(self) -> list[object]:
         """The terminal's settings now, as termios tells them."""
         import termios

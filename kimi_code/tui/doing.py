@@ -29,14 +29,15 @@ class Words:
 
 
 WAITING = Words("Waiting for you", rests=True)  # while a request is open, whatever else goes on
-_ASKING, _THINKING, _WRITING = Words("Asking the model"), Words("Thinking"), Words("Writing")
+ASKING = Words("Asking the model")
+_THINKING, _WRITING = Words("Thinking"), Words("Writing")
 
 
 def describe(event: Event) -> Words | None:
     """None when the event changes nothing about it."""
     match event:
         case StepStarted() | ToolEnded() | ContextCompacted():
-            return _ASKING
+            return ASKING
         case ThoughtDelta():
             return _THINKING
         case TextDelta():

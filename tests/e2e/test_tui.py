@@ -53,6 +53,9 @@ def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_smal
 
         terminal.type("日本語 e\u0301 🙂 עברית")
         terminal.wait_for("עברית")
+        # Where an input method shows its candidates: behind the mark and 17 cells of words.
+        row = next(y for y, line in enumerate(terminal.screen) if line.startswith(" ❯ 日本語"))
+        terminal.until(lambda: terminal.cursor == (3 + 17, row), "the cursor at the caret")
         terminal.type("\r")
         terminal.wait_for("Verstanden.")
         terminal.until(lambda: terminal.text.count("✓ done") == 2)
@@ -117,12 +120,14 @@ def test_a_killed_session_is_resumed_with_all_it_said_and_what_was_being_typed(p
     assert program.server.requests[2].last["content"].endswith("go on")
 
 
-def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGQUIT"])
+def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, name: str) -> None:
+    number = signal.Signals[name]
     program.server.script(hang(4000, say("A long answer. " * 30)))
     with Terminal(program, "hello") as terminal:
         terminal.wait_for("A long answer.")
-        terminal.process.send_signal(signal.SIGTERM)
-        assert terminal.end() == 128 + signal.SIGTERM
+        terminal.process.send_signal(number)
+        assert terminal.end() == 128 + number
         assert terminal.modes == terminal.modes_before
         assert "Traceback" not in terminal.text
     listed = program.run("sessions", "list")
@@ -361,6 +366,12 @@ def test_words_typed_ahead_an_edit_in_an_editor_a_denial_with_words_and_a_steere
         terminal.wait_for("Yours it is.")
         assert LIGHT in terminal.raw
         assert DARK not in terminal.raw
+        terminal.type("nothing but ")
+        terminal.wait_for("❯ nothing but")
+        terminal.type("\x07")
+        terminal.wait_for("❯ nothing but mine")
+        terminal.type("\x03")
+        terminal.wait_for("❯ Ask for something")
         assert terminal.leave() == 0
     expected = TWENTY.replace("2\n", "two\n", 1).removesuffix("20\n") + "xx\nmine\n"
     assert (program.project / "a.txt").read_text() == expected

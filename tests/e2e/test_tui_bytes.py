@@ -78,3 +78,20 @@ def test_title_progress_notifications_the_clipboard_and_links_are_told_to_the_te
         terminal.type("\x03")
         assert terminal.end() == 0
     server.assert_used_up()
+
+
+def test_with_no_color_there_is_black_and_white_and_what_lies_between(server: FakeServer, tmp_path: Path) -> None:
+    program = make_program(server, tmp_path)
+    server.script(call("Write", {"path": "a.py", "content": "x = 1\n"}), say("A **bold** word and `code`."))
+    with Terminal(program, "-y", "go", env={"NO_COLOR": "1"}) as terminal:
+        terminal.wait_for("✓ done")
+    sequences = [match.decode().split(";") for match in re.findall(rb"\x1b\[([0-9;]+)m", terminal.raw)]
+    colours = {
+        tuple(codes[at + 2 : at + 5])
+        for codes in sequences
+        for at in range(len(codes))
+        if codes[at : at + 2] in (["38", "2"], ["48", "2"])
+    }
+    assert colours
+    assert all(len(set(colour)) == 1 for colour in colours)
+    server.assert_used_up()

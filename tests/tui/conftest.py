@@ -135,9 +135,10 @@ class Stage:
         host = LocalHost(RunFlags(**flags), self.project, self.env if env is None else env)
         app = KimiApp(host, which or Which(), prompt=prompt, dark=True)
         async with app.run_test(size=size) as pilot:
-            lookout = Lookout(app, pilot)
-            yield lookout
-            await app.main.conversation.close()
+            try:
+                yield Lookout(app, pilot)
+            finally:
+                await app.main.conversation.close()
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from textual.widgets import Static
 
 from kimi_code.tui.screens.aside import Aside
 from kimi_code.tui.screens.page import Page
+from kimi_code.tui.screens.picker import Picker
 from kimi_code.tui.widgets.completions import Completions
+from kimi_code.tui.widgets.lines import LinesView
 from tests.server import call, error, hang, say
 from tests.tui.conftest import Lookout, Stage
 
@@ -21,7 +23,9 @@ def use() -> None:
 
 def page(screen: Lookout) -> str:
     """What the page above shows; nothing while it is being made."""
-    return "".join(str(text.render()) for text in screen.app.screen.query("#page-body Static").results(Static))
+    above = screen.app.screen
+    lines = (line.text for view in above.query("#lines-body").results(LinesView) for line in view.lines)
+    return "\n".join([*lines, *(str(text.render()) for text in above.query("#page-body Static").results(Static))])
 
 
 async def test_paths_and_symbols_after_an_at_sign_are_completed_and_the_map_and_the_doctor_are_pages(
@@ -107,3 +111,50 @@ async def test_init_asks_for_agents_md_and_for_an_update_where_there_is_one(stag
     assert "Write AGENTS.md at the root" in first
     assert first.endswith("The user adds: in German")
     assert "AGENTS.md exists here already" in second
+
+
+def shown(screen: Lookout) -> str:
+    """The id of the row that a list above has chosen."""
+    above = screen.app.screen
+    row = above.chosen if isinstance(above, Picker) and above.query("#picker-hint") else None
+    return row.value if row else ""
+
+
+async def test_all_commands_are_a_list_older_prompts_too_and_each_of_the_small_ones_does_what_it_says(
+    stage: Stage,
+) -> None:
+    stage.server.script(call("Write", {"path": "a.txt", "content": "one\n"}), say("The answer."))
+    async with stage.open(permission_mode="edits") as screen:
+        await screen.ready()
+        await screen.until(lambda: screen.main.prompt.remembers)
+        await screen.ask("write one")
+        # A list of all of them, filtered by what is typed.
+        await screen.pilot.press("ctrl+p")
+        await screen.until(lambda: shown(screen))
+        await screen.pilot.press(*"cost")
+        await screen.until(lambda: shown(screen) == "cost")
+        await screen.pilot.press("enter")
+        await screen.until(lambda: screen.shows("tokens ·"))
+        # An older prompt in the place of what is written.
+        await screen.pilot.press("ctrl+r")
+        await screen.until(lambda: shown(screen))
+        await screen.pilot.press(*"one", "enter")
+        await screen.until(lambda: screen.main.prompt.text == "write one")
+        await screen.pilot.press("ctrl+c")
+        await screen.say("/permissions plan")
+        await screen.until(lambda: screen.main.session.standing.permission_mode == "plan")
+        await screen.say("/permissions ask")
+        await screen.until(lambda: screen.main.session.standing.permission_mode == "ask")
+        await screen.say("/plan")
+        await screen.until(lambda: screen.main.session.standing.permission_mode == "plan")
+        await screen.say("/theme contrast")
+        await screen.until(lambda: screen.app.theme == "kimi-contrast")
+        await screen.say("/copy")
+        await screen.until(lambda: screen.app.clipboard == "The answer.")
+        for command, words in (("/diff", "+ one"), ("/keys", "Next permission mode"), ("/help", "/rename")):
+            await screen.say(command)
+            await screen.until(lambda words=words: words in page(screen))
+            await screen.pilot.press("escape")
+            await screen.until(lambda: screen.app.screen is screen.main)
+        await screen.say("/quit")
+        await screen.until(lambda: screen.app.return_value == 0)

@@ -1,5 +1,6 @@
 """Changes of very many lines: some are drawn, all can be gone to, and nothing waits for the rest."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from kimi_code.tui.strips.diffs import beginning, placed_lines
 from kimi_code.tui.widgets.approval import ApprovalPanel
 from kimi_code.tui.widgets.hunks import HunkList
 from kimi_code.tui.widgets.lines import LinesView
+from tests.tui.conftest import PATIENCE
 
 
 class Shelf(App[None]):
@@ -107,10 +109,18 @@ class Door(App[None]):
         return [line.text for line in self.query_one(HunkList).lines]
 
 
+async def walked(pilot: Pilot[None]) -> None:
+    """Until the hunks are in sight."""
+    await pilot.press("j")
+    async with asyncio.timeout(PATIENCE):
+        while not pilot.app.query_one(HunkList).lines:
+            await pilot.pause()
+
+
 async def test_of_one_huge_hunk_to_approve_a_part_is_drawn_and_scrolling_on_draws_more() -> None:
     app = Door(*("".join(f"{word} {n}\n" for n in range(50_000)) for word in ("old", "new")))
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("j")
+        await walked(pilot)
         assert 200 < len(app.drawn) < 300
         assert app.drawn[-1].strip("│ ") == "… 99,800 more lines of this hunk; scrolling on shows them"
         hunks = app.query_one(HunkList)
@@ -126,7 +136,7 @@ async def test_very_many_hunks_to_approve_are_walked_there_and_back() -> None:
     old = [f"line {n}\n" for n in range(9_000)]
     app = Door("".join(old), "".join(f"other {n}\n" if n % 10 == 0 else line for n, line in enumerate(old)))
     async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("j")
+        await walked(pilot)
         assert len(app.drawn) < 250
         undrawn = 900 - int(app.drawn[-1].split()[1])
         app.panel.action_hunk(undrawn)

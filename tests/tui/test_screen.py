@@ -8,7 +8,7 @@ from textual import events
 
 from kimi_code.tui.host import Which
 from kimi_code.tui.screens.page import Page
-from tests.server import call, calls, error, say
+from tests.server import call, calls, error, hang, say
 from tests.tui.conftest import Lookout, Stage
 
 EDIT = {"path": "a.txt", "old_string": "one", "new_string": "two"}
@@ -205,7 +205,15 @@ async def test_a_failing_provider_is_a_countdown_that_can_be_skipped(stage: Stag
         await screen.say("hello")
         await screen.until(lambda: screen.main.activity.words == "Try 2")
         await screen.pilot.press("ctrl+t")
-        await screen.until(lambda: screen.shows("Back."))
+        await screen.until(lambda: screen.shows("Back.") and screen.state == "idle")
+        # From then on it waits for the answer, and says so.
+        stage.server.script(error(503, message="overloaded"), hang())
+        await screen.say("and now?")
+        await screen.until(lambda: "try 2" in screen.main.activity.words)
+        await screen.pilot.press("ctrl+t")
+        await screen.until(lambda: screen.main.activity.words == "Asking the model")
+        await screen.pilot.press("escape")
+        await screen.until(lambda: screen.state == "idle")
 
 
 async def test_a_command_of_the_users_own_runs_and_is_told_and_a_note_goes_into_the_instructions(stage: Stage) -> None:

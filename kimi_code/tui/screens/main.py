@@ -360,6 +360,7 @@ class MainScreen(Screen[None]):
     def action_retry_now(self) -> None:
         if self.conversation.session is not None:
             self.conversation.session.retry_now()
+            self.activity.hurry()
 
     def action_page_up(self) -> None:
         self.transcript.scroll_page_up(animate=False)

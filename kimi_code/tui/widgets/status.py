@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
+from kimi_code.tui.doing import ASKING
 from kimi_code.tui.host import Place
 from kimi_code.tui.strips.figures import money, short
 from kimi_code.tui.strips.line import fit, fit_end
@@ -141,6 +142,12 @@ class Activity(Static):
             (self._ticking.pause if rests else self._ticking.resume)()
         self._redraw()
 
+    def hurry(self) -> None:
+        """What was waited for is done now."""
+        if self._doing is not None and self._doing.until is not None:
+            self._doing.until = time.monotonic()
+            self._redraw()
+
     def _tick(self) -> None:
         self._frame += 1
         self._redraw()
@@ -150,6 +157,8 @@ class Activity(Static):
         if doing is None:
             self.update("", layout=False)
             return
+        if doing.until is not None and doing.until <= now:
+            self._doing = doing = Doing(ASKING.words, doing.until, hint=ASKING.hint)
         mark = "●" if self._still or doing.rests else _FRAMES[self._frame % len(_FRAMES)]
         if doing.rests:
             clock = ""
