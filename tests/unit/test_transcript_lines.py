@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from kimi_code.tui.strips.line import Line, Span, copied, fit, fit_end, indent, plain, restyle, wrap
+from kimi_code.tui.strips.line import Line, Span, copied, exact, fit, fit_end, indent, plain, restyle, wrap
 from kimi_code.tui.strips.markdown import MarkdownFlow, render
 
 WORDS = st.lists(st.sampled_from([*"ab (,.）。你好あカ -שלום ", "👍🏽", "👩‍👩‍👧", "e\u0301"]), max_size=60).map("".join)
@@ -186,6 +186,11 @@ def test_text_is_made_to_fit_by_cells() -> None:
 
 def test_plain_text_has_no_tricks() -> None:
     assert plain("a\x1b[31mb\x1b]0;t\x07\tc\u202egnp.exe\u2069\ud800\u2028") == "ab  cgnp.exe\ufffd "
+
+
+def test_what_is_asked_about_hides_nothing() -> None:
+    assert exact("r\u200bm -rf ~ #\recho hi\x1b]0;x\x07") == "r‹U+200B›m -rf ~ #‹U+000D›echo hi‹U+001B›]0;x‹U+0007›"
+    assert exact("if x:\n\treturn 'où 你好 👩‍👩‍👧'  # \u202etxt") == "if x:\n    return 'où 你好 👩‍👩‍👧'  # ‹U+202E›txt"
 
 
 def test_a_style_is_laid_over_others() -> None:

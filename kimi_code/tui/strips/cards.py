@@ -11,7 +11,21 @@ from kimi_code.events import Block, Diff, Hunk, Output, Text
 from kimi_code.session.entries import Card, CardState
 from kimi_code.tui.strips.code import highlight, language_of
 from kimi_code.tui.strips.diffs import diff_lines
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, cut, fit, fit_end, head, indent, plain, width_of, wrap
+from kimi_code.tui.strips.line import (
+    FANCY,
+    Line,
+    Marks,
+    Span,
+    cut,
+    exact,
+    fit,
+    fit_end,
+    head,
+    indent,
+    plain,
+    width_of,
+    wrap,
+)
 from kimi_code.tui.strips.links import with_links
 from kimi_code.tui.strips.markdown import PROSE_MOST
 from kimi_code.values import frozen
@@ -166,7 +180,7 @@ def _mark(state: CardState, look: Look) -> tuple[str, str]:
 
 
 def _title(card: Card, width: int, look: Look) -> Span:
-    text = plain(card.title)
+    text = exact(card.title)
     path, line = _place(text)
     if not (card.tool in _ABOUT_FILES and path):
         return Span(fit(text, width))
@@ -279,7 +293,7 @@ def _command(card: Card) -> str:
 
 
 def _command_lines(command: str, width: int) -> list[Line]:
-    lines = highlight(plain(command), "bash")
+    lines = highlight(exact(command), "bash")
     wrapped = [line for spans in lines for line in wrap(spans, max(width - 2, 1), hard=True)]
     return indent(wrapped, (Span("$ ", "muted"),), (Span("  "),))
 

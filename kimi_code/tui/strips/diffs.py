@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kimi_code.events import Diff, Hunk
 from kimi_code.tui.strips.code import highlight, language_of
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, plain, restyle, width_of, wrap
+from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, exact, restyle, width_of, wrap
 from kimi_code.values import frozen
 
 SIDE_BY_SIDE_LEAST = 150  # cells
@@ -143,7 +143,9 @@ def _groups(hunk: Hunk, language: str) -> Iterator[tuple[Sequence[_Row], Sequenc
 
 def _coloured(hunk: Hunk, side: str, language: str) -> list[Spans]:
     """The lines of one side, coloured as one text, for strings and comments go over several lines."""
-    text = "\n".join(plain(line[1:]).replace("\n", " ") for line in hunk.lines if (line[:1] or " ") in side)
+    text = "\n".join(
+        exact(line[1:].removesuffix("\r")).replace("\n", " ") for line in hunk.lines if (line[:1] or " ") in side
+    )
     return highlight(text, language)
 
 

@@ -85,6 +85,22 @@ def plain(text: str) -> str:
     return text.expandtabs(TAB) if "\t" in text else text
 
 
+def exact(text: str) -> str:
+    """What is asked about, with nothing left out: a character that shows nothing is named, as in ‹U+200B›.
+
+    A command or a change that hides some of itself would be approved for what it seems to be.
+    """
+    if not text.isprintable():
+        text = "".join(map(_named, f" {text}", text, f"{text[1:]} "))
+    return text.expandtabs(TAB) if "\t" in text else text
+
+
+def _named(before: str, each: str, after: str) -> str:
+    # Emoji and some scripts are joined by characters without a width.
+    joins = each in "\u200c\u200d" and not before.isascii() and not after.isascii()
+    return each if each.isprintable() or each in "\n\t" or joins else f"‹U+{ord(each):04X}›"
+
+
 def _tame(match: re.Match[str]) -> str:
     character = match.group()
     return " " if character in "\u2028\u2029" else "\ufffd" if character >= "\ud800" and character != "\ufeff" else ""

@@ -11,12 +11,11 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from kimi_code.controls import clean
 from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Diff, Output, Reply, Text
 from kimi_code.tui.hanging import hanging, in_lines
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.picks import Picks, picks_of
-from kimi_code.tui.strips.line import fit, padded, width_of
+from kimi_code.tui.strips.line import exact, fit, padded, width_of
 from kimi_code.tui.theme import MUTED
 from kimi_code.tui.widgets.hunks import HunkList
 
@@ -140,19 +139,19 @@ class ApprovalPanel(Vertical, can_focus=True):
         width = max(self._room - 1, 1)  # but the scroll bar
         lead = Content.assemble(
             ("● ", "$text-warning"),
-            (f"{clean(self._whose)} asks: " if self._whose else "", "$text-warning"),
+            (f"{exact(self._whose)} asks: " if self._whose else "", "$text-warning"),
             (f"{approval.tool or 'Review'}  ", "bold"),
         )
         waiting = Content.styled(f"   {number} of {count} waiting" if count > 1 else "", MUTED)
-        lines = hanging(lead, Content.assemble(clean(approval.title), waiting), width)
+        lines = hanging(lead, Content.assemble(exact(approval.title), waiting), width)
         if self.picking:
             return Content("\n").join(lines)
         if len(approval.parts) > 1:
             lines += _part_lines(approval.parts, width)
         else:
-            lines += hanging(Content("  "), Content.styled(f"asked: {clean(approval.reason)}", MUTED), width)
+            lines += hanging(Content("  "), Content.styled(f"asked: {exact(approval.reason)}", MUTED), width)
         if approval.rules:
-            rules = Content("\n").join(Content.styled(clean(rule), "$text-accent") for rule in approval.rules)
+            rules = Content("\n").join(Content.styled(exact(rule), "$text-accent") for rule in approval.rules)
             which = " and ".join(keys_of(f"approval.{name}", self._keys).lower() for name in ("session", "always"))
             lines += hanging(Content.styled(f"  {which} allow from now on: ", MUTED), rules, width)
         self._high = len(lines)
@@ -339,7 +338,7 @@ def _command(approval: Approval) -> str:
 def _part_lines(parts: tuple[CommandPart, ...], room: int) -> list[Content]:
     """Each part of a command line, and what it would do; those that are asked for stand out."""
     shown = parts[:_PARTS_MOST]
-    texts = [" ".join(clean(part.text).split()) for part in shown]
+    texts = [" ".join(exact(part.text).split()) for part in shown]
     # What it would do stands beside it, or below where that leaves too little of it.
     most = room // 2 - 6 if room >= _BESIDE else room - 4
     width = min(max(map(width_of, texts), default=0), 48, max(most, 1))
@@ -348,7 +347,7 @@ def _part_lines(parts: tuple[CommandPart, ...], room: int) -> list[Content]:
         asked = part.decision != "allow"
         sign = ("? ", "$text-warning") if asked else ("✓ ", MUTED)
         lead = Content.assemble("  ", sign, padded(fit(text, width), width), "  ")
-        lines += hanging(lead, Content.styled(f"{'asked: ' if asked else ''}{clean(part.reason)}", MUTED), room)
+        lines += hanging(lead, Content.styled(f"{'asked: ' if asked else ''}{exact(part.reason)}", MUTED), room)
     if len(parts) > len(shown):
         lines.append(Content.styled(f"    and {len(parts) - len(shown)} more", MUTED))
     return lines
