@@ -65,6 +65,9 @@ from kimi_code.session.entries import (
 _OUTPUT_KEPT = 16_000  # characters of a running command's output; a screen shows its end
 _REVIEW = "Review"  # what is shown as the tool where the changes of a whole turn are asked about
 
+# What may happen while a request waits to be made again, and says nothing of it.
+_ASIDE = (Notice, ContextCompacted, ToolProgressed, CheckpointCreated, AgentWaiting, SessionRenamed)
+
 
 class Transcript:
     """The entries of one agent's conversation; records of other agents are left out.
@@ -233,7 +236,7 @@ class Transcript:
         return changed
 
     def _retried_no_more(self, event: Event) -> tuple[int, ...]:
-        if self._retry < 0 or isinstance(event, Notice | ContextCompacted | ToolProgressed):
+        if self._retry < 0 or isinstance(event, _ASIDE):
             return ()
         index, self._retry = self._retry, -1
         retry = self.entries[index]

@@ -164,7 +164,7 @@ def test_a_lost_connection_is_a_countdown_that_a_key_skips_then_it_streams_throu
     )
     with Terminal(program, "hello") as terminal:
         terminal.wait_for("Ctrl+T tries now")
-        terminal.wait_for("try 2")
+        terminal.wait_for("Try 2 in ")
         terminal.type("\x14")
         terminal.wait_for("Back again.")
         terminal.wait_for("✓ done")

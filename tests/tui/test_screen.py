@@ -209,7 +209,7 @@ async def test_a_failing_provider_is_a_countdown_that_can_be_skipped(stage: Stag
         # From then on it waits for the answer, and says so.
         stage.server.script(error(503, message="overloaded"), hang())
         await screen.say("and now?")
-        await screen.until(lambda: "try 2" in screen.main.activity.words)
+        await screen.until(lambda: "Try 2" in screen.main.activity.words)
         await screen.pilot.press("ctrl+t")
         await screen.until(lambda: screen.main.activity.words == "Asking the model")
         await screen.pilot.press("escape")

@@ -40,7 +40,7 @@ class Page(ModalScreen[None]):
 
     def _fit(self) -> None:
         if callable(self._text):
-            room = self.query_one("#page-body", VerticalScroll).scrollable_content_region.width
+            room = self.query_one("#page-body", VerticalScroll).size.width - 1  # but a scroll bar
             self.query_one("#page-text", Static).update(self._text(max(room, 1)))
 
     def action_move(self, by: int) -> None:

@@ -85,7 +85,7 @@ class Picker(ModalScreen[str | None]):
         """The rows in two columns, the words of the second below each other."""
         labels = [Content(row.label) for row in self._shown]
         width = max((label.cell_length for label in labels), default=0) + 2
-        room = options.scrollable_content_region.width or self.size.width
+        room = max((options.size.width or self.size.width) - 1, 1)  # but a scroll bar
         options.clear_options()
         for row, label in zip(self._shown, labels, strict=True):
             lead = label.pad_right(width - label.cell_length)
