@@ -35,6 +35,10 @@ class Desk(Protocol):
         """The open session. Raises KimiError while there is none."""
         ...
 
+    async def settled(self) -> None:
+        """Wait until a session is open, or could not be opened."""
+        ...
+
     def say(self, text: str) -> None:
         """A line among the transcript's, for the person only."""
         ...
@@ -91,13 +95,17 @@ Run = Callable[[Desk, str], Awaitable[None]]
 
 @frozen
 class Command:
-    """`argument` names what follows ("" for nothing); `choices` are what it can be, where that is known."""
+    """`argument` names what follows ("" for nothing); `choices` are what it can be, where that is known.
+
+    One that is `early` needs no session; the others wait until it is open.
+    """
 
     name: str
     what: str
     run: Run
     argument: str = ""
     choices: Callable[[Desk], Awaitable[Sequence[str]]] | None = None
+    early: bool = False
 
 
 def _fixed(*names: str) -> Callable[[Desk], Awaitable[Sequence[str]]]:
@@ -320,7 +328,7 @@ async def _theme_names(desk: Desk) -> Sequence[str]:
 _undo_words = _fixed("files", "conversation", "merge", "force")
 
 COMMANDS: tuple[Command, ...] = (
-    Command("help", "Commands and keys", _help),
+    Command("help", "Commands and keys", _help, early=True),
     Command("model", "Another model from the next request on", _model, "[NAME]", _model_names),
     Command("thinking", "How much the model thinks", _thinking, "[LEVEL]", _fixed(*LEVELS)),
     Command("permissions", "What runs without asking", _permissions, "[MODE]", _fixed(*MODES)),
@@ -350,11 +358,11 @@ COMMANDS: tuple[Command, ...] = (
     Command("btw", "A side question that leaves no trace", _btw, "[QUESTION]"),
     Command("init", "Write AGENTS.md from the repository, or bring it up to date", _init, "[WORDS]"),
     Command("map", "What matters in the repository", _map, "[FILES AND NAMES]"),
-    Command("login", "Another server or key: the set-up of the first start", _login),
-    Command("doctor", "Check what a run needs", _doctor),
-    Command("theme", "Other colours", _theme, "[NAME]", _theme_names),
-    Command("keys", "All keys", _keys),
-    Command("quit", "Leave; the session can be resumed", _quit),
+    Command("login", "Another server or key: the set-up of the first start", _login, early=True),
+    Command("doctor", "Check what a run needs", _doctor, early=True),
+    Command("theme", "Other colours", _theme, "[NAME]", _theme_names, early=True),
+    Command("keys", "All keys", _keys, early=True),
+    Command("quit", "Leave; the session can be resumed", _quit, early=True),
 )
 
 
@@ -373,6 +381,9 @@ async def run(desk: Desk, line: str) -> None:
     """Run `/name argument`; what goes wrong is said."""
     name, _, argument = line.removeprefix("/").partition(" ")
     try:
-        await find(name).run(desk, argument.strip())
+        command = find(name)
+        if not command.early:
+            await desk.settled()
+        await command.run(desk, argument.strip())
     except (KimiError, OSError) as error:
         desk.fail(error)

@@ -49,6 +49,7 @@ class Conversation:
     queue: list[Job] = field(default_factory=list[Job])
     given_back: list[Job] = field(default_factory=list[Job])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, which: Which) -> None:
         """Open the session and do what is queued, until cancelled; then close it."""
@@ -64,6 +65,17 @@ class Conversation:
 
     async def open(self, which: Which) -> bool:
         """Put a session in the place of the present one; False, with `failed` told, when it cannot be opened."""
+        self._settled.clear()
+        try:
+            return await self._open(which)
+        finally:
+            self._settled.set()
+
+    async def settled(self) -> None:
+        """Wait until a session is open, or could not be opened."""
+        await self._settled.wait()
+
+    async def _open(self, which: Which) -> bool:
         self.state = "opening"
         self.changed()
         try:

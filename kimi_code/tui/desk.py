@@ -36,6 +36,9 @@ class ScreenDesk:
     def session(self) -> "Session":
         return self._screen.session
 
+    async def settled(self) -> None:
+        await self._screen.conversation.settled()
+
     def submit(self, job: Job) -> None:
         self._screen.conversation.submit(job)
 

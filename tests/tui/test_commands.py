@@ -158,3 +158,11 @@ async def test_all_commands_are_a_list_older_prompts_too_and_each_of_the_small_o
             await screen.until(lambda: screen.app.screen is screen.main)
         await screen.say("/quit")
         await screen.until(lambda: screen.app.return_value == 0)
+
+
+async def test_a_command_given_before_the_session_is_open_waits_for_it(stage: Stage) -> None:
+    async with stage.open() as screen:
+        assert screen.state == "opening"
+        await screen.say("/permissions plan")
+        await screen.until(lambda: screen.state == "idle" and screen.main.session.standing.permission_mode == "plan")
+        assert not screen.shows("no open session")
