@@ -52,7 +52,7 @@ class CallScope:
     """What calls are run with; one per session. `policy` grows by what is remembered, `keep` remembers it for good.
 
     `each_edit` asks for every edit that no rule allows, also where the mode would let it pass.
-    `sees` says whether the model can be shown images.
+    `sees` says whether the model can be shown images. `before_asking` is the running turn's.
     """
 
     tools: Toolset
@@ -65,6 +65,14 @@ class CallScope:
     keep: Callable[[Sequence[str]], object] = lambda _: None
     each_edit: bool = False
     sees: Callable[[], Awaitable[bool]] = blind
+    before_asking: Callable[[str], Awaitable[None]] | None = None
+
+    async def put(self, request: Request) -> Reply:
+        """Ask the person, with a look at the files before: what they change until they answer is their own."""
+        if self.before_asking is not None:
+            what = request.tool if isinstance(request, Approval) else "a question"
+            await self.before_asking(f"before you were asked about {what}")
+        return await self.ask(request)
 
 
 @frozen
@@ -110,7 +118,7 @@ class _Front:
         self._scope.publish(ToolProgressed(self._call_id, self._scope.scrub(text)))
 
     async def ask(self, request: Request) -> Reply:
-        return await self._scope.ask(request)
+        return await self._scope.put(request)
 
     def plan(self, items: tuple[TodoItem, ...]) -> None:
         self._scope.publish(PlanUpdated(items))
@@ -346,7 +354,7 @@ async def _decide(prepared: Prepared, targets: Sequence[str], scope: CallScope) 
     rules = policy.suggest(tool.effect, targets)
     parts = tuple(CommandPart(scope.scrub(part.text), part.decision, part.reason) for part in verdict.parts)
     approval = Approval(call.id, tool.name, prepared.title, verdict.reason, tuple(blocks), rules, parts)
-    match await scope.ask(approval):
+    match await scope.put(approval):
         case Allow(remember=remember):
             if remember:
                 _remember(scope, rules, for_good=remember == "always")

@@ -32,7 +32,7 @@ class ChangeWatch:
         self._prompt = agent.scope.scrub(prompt)
         self._needed = asyncio.Event()
         self._first: asyncio.Task[None] | None = None
-        self._began = self._saved = self._fresh = self._over = False
+        self._began = self._saved = self._fresh = self._over = self._asked = False
         self._step = 0  # the last one before which a checkpoint was taken; 0 when nothing can have changed
         self._reported: list[Diff] = []
         self._failure: CheckpointError | None = None
@@ -43,9 +43,10 @@ class ChangeWatch:
             self._first = asyncio.create_task(self._take_first(self._agent.checkpoints))
 
     async def before_change(self, step: int, label: str) -> None:
-        """Call before anything of the step may change files; does its work once a step."""
-        if step == self._step:
+        """Call before anything of the step may change files; its work is done once a step, and after a question."""
+        if step == self._step and not self._asked:
             return
+        self._asked = False
         self._step = step
         await self._settle_first()
         # What the user edited while the model was thinking is not the turn's: the state is looked at again, but for
@@ -53,6 +54,12 @@ class ChangeWatch:
         if self._checkpoints is not None and self._began and not self._fresh:
             await self._attempt(self._take(self._checkpoints, label, changing=True))
         self._fresh = False
+
+    async def before_asking(self, label: str) -> None:
+        """Call before a person is asked: what they do to the files before they answer is not the turn's."""
+        if self._checkpoints is not None and self._saved:
+            self._asked = True
+            await self._attempt(self._checkpoints.pause(self._session, self._turn, self._agent.scope.scrub(label)))
 
     def report(self, diffs: Iterable[Diff]) -> None:
         """What a tool says it changed."""

@@ -63,6 +63,7 @@ class Turn:
         changes = ChangeWatch(agent, self.number, self.prompt)
         agent.budget = budget
         agent.before_change = lambda: self._before_change(changes, max(budget.steps, 1), "before a swarm's change")
+        agent.scope.before_asking = None if self._isolated else changes.before_asking
         before = tuple(agent.context.messages)
         agent.publish(TurnStarted(self.number, self.prompt))
         outcome, error = Outcome.DONE, ""
@@ -131,8 +132,12 @@ class Turn:
             closing.error = "\n".join(dict.fromkeys(part for part in (closing.error, error) if part))
 
     async def _before_change(self, changes: ChangeWatch, step: int, label: str) -> None:
-        if not any(stage.isolates for stage in self.agent.stages):
+        if not self._isolated:
             await changes.before_change(step, label)
+
+    @property
+    def _isolated(self) -> bool:
+        return any(stage.isolates for stage in self.agent.stages)
 
     async def _steps(self, asker: Asker, budget: Budget, changes: ChangeWatch) -> None:
         agent, failures = self.agent, Failures()
@@ -236,7 +241,7 @@ class Turn:
                 await self._before_change(changes, step, f"before {item.tool.name} {item.title}")
 
         outcome = await run_call(item, scope, before)
-        if not any(stage.isolates for stage in self.agent.stages):
+        if not self._isolated:
             changes.report(block for block in outcome.blocks if isinstance(block, Diff))
         return outcome
 

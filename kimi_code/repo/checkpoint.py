@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Literal
 
 from kimi_code.errors import CheckpointError
 from kimi_code.events import FileChange
-from kimi_code.repo.checkpoints.checkpoint_log import Began, Ended, Kept, Scope, Started, TurnState
+from kimi_code.repo.checkpoints.checkpoint_log import (
+    Began,
+    Ended,
+    Entry,
+    Kept,
+    Paused,
+    Resumed,
+    Scope,
+    Started,
+    TurnState,
+)
 from kimi_code.repo.checkpoints.ledger import Doorway, Ledger, new_id
+from kimi_code.repo.checkpoints.pauses import leave_out, while_paused
 from kimi_code.repo.checkpoints.report import Action, Conflict, Pruned, Report, Resolve
 from kimi_code.repo.checkpoints.states import Letters, letters, quiet_letters
 from kimi_code.repo.shadow import Shadow
@@ -104,15 +115,35 @@ class Checkpoints:
             # What a turn starts from, and what it ends with, is looked at thoroughly: undo depends on it.
             state, notes = await ledger.look(quick=bool(begun.before))
             kept, found = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
-            entries = [kept] if kept is not before else []
-            started = [Started(begun.id, kept.id)] if changing and not begun.before else []
-            if entries or started:
-                ledger.log.append(*entries, *started)
+            entries: list[Entry] = [kept] if kept is not before else []
+            if changing and not begun.before:
+                entries.append(Started(begun.id, kept.id))
+            if ledger.history.is_paused(begun.id):
+                entries.append(Resumed(begun.id, kept.id))
+            if entries:
+                ledger.log.append(*entries)
             if kept is before:
                 return None
             if before is None:
                 return _shown(kept)
             return _shown(kept, _named(ledger, found) if found else await self._changes(ledger, before, kept))
+
+    async def pause(self, session: str, turn: int, label: str) -> None:
+        """A person is about to be asked: what changes until the turn's next `take`, or its end, is not its own.
+
+        Without a look while nothing can have changed yet.
+        """
+        async with self._door.open() as ledger:
+            begun = ledger.history.turn(session, turn)
+            if begun is None or begun.ended or not begun.before:
+                return
+            newest = ledger.history.newest
+            state, notes = await ledger.look(quick=True)
+            kept, _ = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
+            entries: list[Entry] = [kept] if kept is not newest else []
+            if ledger.history.is_paused(begun.id):
+                entries.append(Resumed(begun.id, kept.id))
+            ledger.log.append(*entries, Paused(begun.id, kept.id))
 
     async def end_turn(self, session: str, turn: int) -> tuple[FileChange, ...]:
         """A turn is over, in whatever way: what it changed; empty, without a look, when it took no checkpoint."""
@@ -127,17 +158,31 @@ class Checkpoints:
             state, notes = await ledger.look()
             label = f"end of turn {turn}"
             kept, _ = await ledger.record(state, session=session, turn=turn, label=label, notes=notes)
-            ledger.log.append(*([kept] if kept is not newest else ()), Ended(begun.id, kept.id))
-            return await self._changes(ledger, ledger.find(begun.before), kept)
+            entries: list[Entry] = [kept] if kept is not newest else []
+            if ledger.history.is_paused(begun.id):
+                entries.append(Resumed(begun.id, kept.id))
+            ledger.log.append(*entries, Ended(begun.id, kept.id))
+            changes = await self._changes(ledger, ledger.find(begun.before), kept)
+            apart = await while_paused(ledger, begun, kept.tree)
+            theirs = {ledger.display(path) for path in apart.others}
+            return tuple(change for change in changes if change.path not in theirs)
 
     async def span(self, session: str, turn: int) -> Span | None:
-        """What the turn that is under way has changed so far; None when it took no checkpoint."""
+        """What the turn that is under way has changed so far; None when it took no checkpoint.
+
+        What changed only while it was paused is left out.
+        """
         async with self._door.open() as ledger:
             begun = ledger.history.turn(session, turn)
             if begun is None or not begun.before:
                 return None
-            state, _ = await ledger.look()
-            return Span(ledger.shadow, ledger.find(begun.before).tree, state.tree)
+            before, (state, _) = ledger.find(begun.before), await ledger.look()
+            apart = await while_paused(ledger, begun, state.tree)
+            if not apart.others:
+                return Span(ledger.shadow, before.tree, state.tree)
+            return Span(
+                ledger.shadow, before.tree, await leave_out(ledger.shadow, apart.others, ledger.state(before), state)
+            )
 
     @staticmethod
     def _begin(ledger: Ledger, session: str, turn: int, prompt: str) -> TurnState:

@@ -87,6 +87,22 @@ class Ended:
 
 
 @frozen
+class Paused:
+    """From this checkpoint on the turn waits for a person: what changes until it is `Resumed` is not its own."""
+
+    id: str
+    checkpoint: str
+
+
+@frozen
+class Resumed:
+    """The wait of a turn is over; this checkpoint is of what it found then."""
+
+    id: str
+    checkpoint: str
+
+
+@frozen
 class Undone:
     """Turn `id` was taken back: files went from checkpoint `before` to `after`; both empty when none was touched."""
 
@@ -128,13 +144,15 @@ class Landed:
     at: float
 
 
-Entry: TypeAlias = Kept | Began | Started | Ended | Undone | Redone | Restored | Landed
+Entry: TypeAlias = Kept | Began | Started | Ended | Paused | Resumed | Undone | Redone | Restored | Landed
 
 _KINDS: dict[str, type[Entry]] = {
     "checkpoint": Kept,
     "began": Began,
     "started": Started,
     "ended": Ended,
+    "paused": Paused,
+    "resumed": Resumed,
     "undone": Undone,
     "redone": Redone,
     "restored": Restored,
@@ -166,13 +184,17 @@ class TurnState:
 
 @dataclass(slots=True)
 class History:
-    """What the log says. `undone` are the operations that redo can take back, the next one last."""
+    """What the log says. `undone` are the operations that redo can take back, the next one last.
+
+    `pauses` are, by turn, the checkpoints from which and to which it waited for a person; the last may have no end yet.
+    """
 
     entries: list[Entry] = field(default_factory=list[Entry])
     checkpoints: dict[str, Kept] = field(default_factory=dict[str, Kept])
     turns: dict[str, TurnState] = field(default_factory=dict[str, TurnState])
     undone: list[Undone] = field(default_factory=list[Undone])
     operations: set[str] = field(default_factory=set[str])
+    pauses: dict[str, list[tuple[str, str]]] = field(default_factory=dict[str, list[tuple[str, str]]])
 
     def add(self, entry: Entry) -> None:
         """What comes after all that is known; entries about a turn that was pruned change nothing."""
@@ -186,6 +208,11 @@ class History:
                 self._update(id, before=checkpoint)
             case Ended(id, checkpoint):
                 self._update(id, after=checkpoint, ended=True)
+            case Paused(id, checkpoint):
+                self.pauses.setdefault(id, []).append((checkpoint, ""))
+            case Resumed(id, checkpoint):
+                if self.is_paused(id):
+                    self.pauses[id][-1] = (self.pauses[id][-1][0], checkpoint)
             case Undone():
                 if not entry.partial:
                     self._update(entry.id, undone=together(self._undone_of(entry.id), entry.scope))
@@ -210,6 +237,10 @@ class History:
             if not undone.partial:
                 self._update(undone.id, undone=without(self._undone_of(undone.id), undone.scope))
 
+    def is_paused(self, id: str) -> bool:
+        """Whether the turn waits for a person, or was killed when it did."""
+        return id in self.pauses and not self.pauses[id][-1][1]
+
     @property
     def newest(self) -> Kept | None:
         """The last known state of the files."""
@@ -233,6 +264,7 @@ class History:
 
     def by_hand(self, start: str) -> list[tuple[Kept, Kept]]:
         """The neighbouring checkpoints since `start` between which no turn and no operation of ours was at work."""
+        waits = {pair for pairs in self.pauses.values() for pair in pairs}
         ours = {(e.before, e.after) for e in self.entries if isinstance(e, Undone | Redone | Restored)}
         running: dict[str, TurnState] = {}
         found: list[tuple[Kept, Kept]] = []
@@ -241,7 +273,8 @@ class History:
         for entry in self.entries:
             match entry:
                 case Kept():
-                    if last is not None and seen and not running and (last.id, entry.id) not in ours:
+                    pair = (last.id, entry.id) if last is not None else ("", "")
+                    if last is not None and seen and pair not in ours and (not running or pair in waits):
                         found.append((last, entry))
                     last, seen = entry, seen or entry.id == start
                     # A killed turn has no end: whoever looks next finds what it left.

@@ -14,13 +14,15 @@ class Move:
     """A change from state `source`, as which the files are expected to be, to state `target`.
 
     `whole`: all files are to be as in `target`, also those that are no longer as in `source`. `by_hand` are paths that
-    the user changed on the way, with git's letter for how; what is there of them is not to be lost either.
+    the user changed on the way, with git's letter for how; what is there of them is not to be lost either. `apart` are
+    paths that are left as they are.
     """
 
     source: State
     target: State
     whole: bool = False
     by_hand: Mapping[str, str] = field(default_factory=dict[str, str])
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -79,6 +81,9 @@ class Plan:
         return "chmod" if (was.kind, was.blob) == (node.kind, node.blob) else "overwrite"
 
 
+_BY_HAND = {True: "was changed by hand between turns", False: "was also changed by hand, while the turn waited for you"}
+
+
 async def extend(
     plan: Plan, shadow: Shadow, now: State, move: Move, chosen: Callable[[str], bool], resolve: Resolve
 ) -> None:
@@ -90,7 +95,7 @@ async def extend(
             wishes.setdefault(path, (target, target))
     skipped = now.skipped | move.source.skipped | move.target.skipped
     for path, (source, target) in wishes.items():
-        if not chosen(path) or (path.endswith("/") and not (shadow.worktree / path).is_dir()):
+        if not chosen(path) or path in move.apart or (path.endswith("/") and not (shadow.worktree / path).is_dir()):
             continue  # a folder that is to come gets its mode when it is made
         if path in skipped:
             plan.skipped.add(path)
@@ -124,7 +129,7 @@ async def _decide(
             return result
         plan.conflicts[path] = "was changed since, and the changes clash"
         return is_now
-    plan.conflicts[path] = "was changed by hand between turns" if is_now == source else _reason(source, is_now, target)
+    plan.conflicts[path] = _BY_HAND[move.whole] if is_now == source else _reason(source, is_now, target)
     return is_now
 
 

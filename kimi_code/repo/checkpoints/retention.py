@@ -12,8 +12,10 @@ from kimi_code.repo.checkpoints.checkpoint_log import (
     History,
     Kept,
     Landed,
+    Paused,
     Redone,
     Restored,
+    Resumed,
     Started,
     Undone,
 )
@@ -85,6 +87,8 @@ def _without(history: History, gone: set[str]) -> list[Entry]:
                 keep = id not in gone
             case Began(id=id) | Started(id=id) | Ended(id=id):
                 keep = id not in lost
+            case Paused(id=id, checkpoint=checkpoint) | Resumed(id=id, checkpoint=checkpoint):
+                keep = id not in lost and checkpoint not in gone
             case Undone(operation=operation):
                 keep = operation not in operations
             case Redone(undone=undone):

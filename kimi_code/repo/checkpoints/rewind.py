@@ -20,6 +20,7 @@ from kimi_code.repo.checkpoints.checkpoint_log import (
     without,
 )
 from kimi_code.repo.checkpoints.ledger import Ledger, new_id
+from kimi_code.repo.checkpoints.pauses import while_paused
 from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
 from kimi_code.repo.checkpoints.reversal import Since, take_back
@@ -83,7 +84,8 @@ class Rewind:
     ) -> None:
         """An undo of paths in which nothing was done would be one more to redo."""
         for move in (leg.move for leg in legs if leg.move):
-            if any(map(chosen, await differences(self._shadow, move.source, move.target))):
+            differing = await differences(self._shadow, move.source, move.target)
+            if any(chosen(path) and path not in move.apart for path in differing):
                 return
         what = f"{legs[0].label.removeprefix('undo of ')} changed" if len(legs) == 1 else "these turns changed"
         raise CheckpointError(
@@ -99,7 +101,8 @@ class Rewind:
             return None
         end = self._ledger.history.end_of(turn)
         source = self._state(end) if end else now
-        return Move(source, self._state(turn.before))
+        apart = await while_paused(self._ledger, turn, source.tree)
+        return Move(source, self._state(turn.before), by_hand=apart.both, apart=apart.others)
 
     def _note_only(self, turns: Sequence[TurnState]) -> Report:
         done = tuple(replace(turn, undone=together(turn.undone, "conversation")) for turn in turns)
