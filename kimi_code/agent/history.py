@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kimi_code.agent.context import repair
 from kimi_code.events import (
+    CommitCreated,
     ContextCompacted,
     Event,
     FileChange,
@@ -39,6 +40,8 @@ class History:
 
     plan: tuple[TodoItem, ...] = ()
     prompts: dict[int, str] = field(default_factory=dict[int, str])  # of all turns that ever began
+    commits: dict[int, list[CommitCreated]] = field(default_factory=dict[int, list[CommitCreated]])  # by turn
+    _turn: int = 0
     _messages: list[Message] = field(default_factory=list[Message])
     _starts: dict[int, _Mark] = field(default_factory=dict[int, _Mark])
     _undone: list[tuple[int, _Mark]] = field(default_factory=list[tuple[int, _Mark]])
@@ -56,9 +59,13 @@ class History:
                 self.plan = items
             case TurnStarted(turn=turn, prompt=prompt):
                 self.prompts[turn] = prompt
+                self._turn = turn
+                self.commits.pop(turn, None)
                 self._starts[turn] = self._mark()
                 self._undone.clear()
                 self._news.clear()
+            case CommitCreated():
+                self.commits.setdefault(self._turn, []).append(event)
             case TurnUndone():
                 self._undo(event)
             case TurnRedone():

@@ -6,6 +6,7 @@ The checkpoints' log leads; a journal that was left behind by a kill is brought 
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Literal, TypedDict
 
 from kimi_code.agent.history import History
@@ -104,10 +105,10 @@ class Rewinder:
             if direction == "redo":
                 _check_redoable(planned, held)
             if idle:
-                return Rewound(planned, _turns(planned, held))
+                return Rewound(_with_commits(direction, planned, held), _turns(planned, held))
             done = await self._call(direction, wish, dry_run=False)
             _tell(direction, done, held)
-            return Rewound(done, _turns(done, held))
+            return Rewound(_with_commits(direction, done, held), _turns(done, held))
 
     async def _call(self, direction: Direction, wish: Wish, *, dry_run: bool) -> Report:
         how: _How = {"session": wish.session, "resolve": wish.resolve, "dry_run": dry_run}
@@ -204,6 +205,25 @@ def _tell(direction: Direction, report: Report, held: Mapping[str, Conversation 
 
 def _change(action: Action) -> FileChange:
     return FileChange(action.path, _CHANGES.get(action.verb, "modified"))
+
+
+def _with_commits(direction: Direction, report: Report, held: Mapping[str, Conversation | None]) -> Report:
+    """The report with a note on every commit of turns whose files were taken back: it stays."""
+    if direction == "redo":
+        return report
+    notes: list[str] = []
+    for state, scope in _scopes(report):
+        conversation = held.get(state.session)
+        for made in (
+            conversation.history.commits.get(state.turn, ()) if conversation and scope != "conversation" else ()
+        ):
+            short, where = made.commit[:10], f" on {made.branch}" if made.branch else ""
+            notes.append(
+                f"commit {short}{where} stays, for undo leaves the history of your repository alone: to take it back,"
+                f" `git reset {short}~1` drops it while it is the last and nobody else has it, `git revert {short}`"
+                " makes its reverse"
+            )
+    return replace(report, notes=(*report.notes, *notes)) if notes else report
 
 
 def _turns(report: Report, held: Mapping[str, Conversation | None]) -> tuple[RewoundTurn, ...]:

@@ -25,6 +25,7 @@ from kimi_code.session.rewind import Wish
 from kimi_code.session.session import Session
 from tests.harness import Lab, Ran
 from tests.program import Done
+from tests.repository import commit_all, git
 from tests.server import Received, Reply, call, calls, say
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes and shells")
@@ -250,6 +251,37 @@ def test_paths_in_which_a_turn_did_nothing_are_refused_and_leave_nothing_to_redo
     assert "Nothing that turn 1 changed is in elsewhere." in refused.stderr
     assert cli("redo").code == 0
     assert sorted(tree(lab.project)) == ["a", "b"]
+
+
+def test_paths_that_were_taken_back_already_are_refused_and_leave_nothing_more_to_redo(lab: Lab) -> None:
+    turn(lab, write("a", "a"), write("b", "b"))
+    assert cli("undo", "--paths", "a").code == 0
+    for words in (["undo", "--paths", "a", "--dry-run"], ["undo", "--paths", "a"]):
+        again = cli(*words)
+        assert (again.code, again.stdout) == (1, "")
+        assert "Nothing is left to be taken back in a: all is as before turn 1." in again.stderr
+    assert cli("redo").code == 0
+    assert "There is nothing to redo." in cli("redo").stderr
+    assert cli("undo").code == 0
+    assert tree(lab.project) == {}
+
+
+def test_undo_says_that_the_commit_of_the_turn_stays(lab: Lab) -> None:
+    git(lab.project, "init", "-q", "--template=", "-b", "main")
+    git(lab.project, "config", "user.name", "Ann")
+    git(lab.project, "config", "user.email", "ann@example.org")
+    (lab.project / "a").write_text("a\n")
+    commit_all(lab.project)
+    lab.configure(commit=True)
+    lab.server.script(write("b", "b\n"), say("Done."), say("Add b"))
+    made = asyncio.run(lab.run()).result["commit"]["id"][:10]
+    assert f"commit {made} on main stays" in cli("undo", "--dry-run").stdout
+    assert not [note for note in as_json("undo", "--conversation", "--dry-run")["notes"] if "commit" in note]
+    (note,) = as_json("undo")["notes"]
+    assert f"git reset {made}~1" in note
+    assert f"git revert {made}" in note
+    assert git(lab.project, "rev-parse", "HEAD").startswith(made)
+    assert as_json("redo")["notes"] == []
 
 
 def test_a_path_outside_is_refused_by_the_name_it_was_given(lab: Lab, tmp_path: Path) -> None:

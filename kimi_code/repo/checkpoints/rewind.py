@@ -72,9 +72,11 @@ class Rewind:
             if not turn.ended and move:
                 notes.append(f"turn {turn.turn} was cut off; what changed until now counts as its own")
             legs.append(_Leg(move, f"undo of turn {turn.turn}", turn.session, self._undone(turn, rest, bool(wanted))))
+        nothing = ""
         if wanted:
             await self._refuse_elsewhere(legs, _chooser(wanted), paths)
-        report = await self._go(now, saved, legs, _chooser(wanted))
+            nothing = f"Nothing is left to be taken back in {' or '.join(paths)}: all is as before {_named(turns)}."
+        report = await self._go(now, saved, legs, _chooser(wanted), nothing=nothing)
         marked = report.applied and not wanted
         after = tuple(replace(t, undone=together(t.undone, rest)) if marked else t for t, rest in turns)
         return replace(report, turns=after, scopes=tuple(rest for _, rest in turns), notes=(*notes, *report.notes))
@@ -218,8 +220,10 @@ class Rewind:
         saved, _ = await self._ledger.record(now, session=session, turn=0, label=label, notes=notes)
         return now, saved
 
-    async def _go(self, now: State, saved: Kept, legs: Sequence[_Leg], chosen: Callable[[str], bool]) -> Report:
-        """Plan all legs, then do them in one."""
+    async def _go(
+        self, now: State, saved: Kept, legs: Sequence[_Leg], chosen: Callable[[str], bool], *, nothing: str = ""
+    ) -> Report:
+        """Plan all legs, then do them in one. Raises CheckpointError with the words `nothing` where there is none."""
         plan = Plan(now)
         entries: list[Entry] = []
         last, target = saved, now
@@ -246,7 +250,7 @@ class Rewind:
             for path, blob in blobs.items()
             if blob in gone
         }
-        return await self._finish(plan, entries, saved, target)
+        return await self._finish(plan, entries, saved, target, nothing)
 
     async def _after(self, plan: Plan, leg: _Leg, last: Kept) -> Kept:
         """The checkpoint of how everything is after `leg`."""
@@ -258,7 +262,7 @@ class Rewind:
         await keep_difference(self._shadow, last.tree, state.tree)
         return self._ledger.write(state, session=leg.session, turn=0, label=leg.label)
 
-    async def _finish(self, plan: Plan, entries: Sequence[Entry], saved: Kept, target: State) -> Report:
+    async def _finish(self, plan: Plan, entries: Sequence[Entry], saved: Kept, target: State, nothing: str) -> Report:
         name = getattr(entries[-1], "operation", "") if entries else ""
         steps = swap.prepare(
             self._shadow.worktree,
@@ -278,6 +282,8 @@ class Rewind:
             conflicts=tuple(Conflict(display(path), reason) for path, reason in sorted(conflicts.items())),
             notes=(*self._ledger.notes, *self._notes(plan, target)),
         )
+        if nothing and not actions and not conflicts:
+            raise CheckpointError(nothing, hint=" ".join(f"{note}." for note in report.notes))
         if conflicts or self._dry_run:
             return report
         new = saved.id not in self._ledger.history.checkpoints
@@ -309,6 +315,10 @@ class Rewind:
         many = max(len(state.survey.ignored) for state in (plan.state, target)) >= IGNORED_AT_MOST
         more = f"of the ignored files only {IGNORED_AT_MOST:,} were looked at; others may have changed, and stay so"
         return [*said, *([more] if many else [])]
+
+
+def _named(turns: Sequence[tuple[TurnState, Scope]]) -> str:
+    return f"turn {turns[0][0].turn}" if len(turns) == 1 else "these turns"
 
 
 def _listed(names: Iterable[str]) -> str:
