@@ -3,7 +3,7 @@
 import sys
 import time
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,12 +14,16 @@ from kimi_code.cli.undo import DryRun, Force, Json, Merge, open_checkpoints, rel
 from kimi_code.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from kimi_code.events import FileChange
-    from kimi_code.repo.checkpoint import Checkpoint
+    from kimi_code.repo.checkpoint import Checkpoint, Checkpoints
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, help="List, compare, restore and prune saved states of the files."
 )
+
+T = TypeVar("T")
 
 CheckpointId = Annotated[str, typer.Argument(metavar="ID", help="The checkpoint's id, or the beginning of it.")]
 
@@ -29,7 +33,7 @@ _NAMED = 3  # files named in a line of the list
 @app.command("list")
 def list_checkpoints(ctx: typer.Context, as_json: Json = False) -> None:
     """The folder's checkpoints, oldest first, each with what had changed since the one before."""
-    found = run_now(open_checkpoints(ctx.find_root().obj).list())
+    found = _ask(ctx, lambda checkpoints: checkpoints.list())
     if as_json:
         say_json([_summary(checkpoint) for checkpoint in found])
     elif found:
@@ -37,6 +41,17 @@ def list_checkpoints(ctx: typer.Context, as_json: Json = False) -> None:
         say_table(header, [_cells(checkpoint, time.time()) for checkpoint in found])
     else:
         say("There are no checkpoints of this folder yet.", to=sys.stderr)
+
+
+def _ask(ctx: typer.Context, question: "Callable[[Checkpoints], Awaitable[T]]") -> T:
+    """The answer, after what a killed process left in the folder is gone."""
+    checkpoints = open_checkpoints(ctx.find_root().obj)
+
+    async def ask() -> T:
+        await checkpoints.tidy()
+        return await question(checkpoints)
+
+    return run_now(ask())
 
 
 def _summary(checkpoint: "Checkpoint") -> dict[str, Any]:
@@ -64,7 +79,7 @@ def _cells(checkpoint: "Checkpoint", now: float) -> tuple[str, ...]:
 @app.command()
 def show(ctx: typer.Context, checkpoint: CheckpointId, as_json: Json = False) -> None:
     """A checkpoint: when and why it was taken, what it changed, what it does not hold."""
-    found = run_now(open_checkpoints(ctx.find_root().obj).show(checkpoint))
+    found = _ask(ctx, lambda checkpoints: checkpoints.show(checkpoint))
     if as_json:
         say_json({**_summary(found), "notes": list(found.notes)})
         return
@@ -91,11 +106,10 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """What changed from A to B, as a patch that git apply takes at the top of the working tree."""
-    checkpoints = open_checkpoints(ctx.find_root().obj)
     if as_json:
-        say_json([asdict(change) for change in run_now(checkpoints.changes(a, b))])
+        say_json([asdict(change) for change in _ask(ctx, lambda checkpoints: checkpoints.changes(a, b))])
         return
-    patch = run_now(checkpoints.patch(a, b))
+    patch = _ask(ctx, lambda checkpoints: checkpoints.patch(a, b))
     sys.stdout.flush()
     # Bytes: what is no text must come through as it is.
     sys.stdout.buffer.write(patch)
@@ -151,6 +165,8 @@ def prune(
     for folder in folders:
         checkpoints = open_checkpoints(replace(flags, directory=str(folder)))
         try:
+            if not everywhere:
+                run_now(checkpoints.tidy())
             pruned = run_now(checkpoints.prune(keep.keep_days * 86_400, keep.keep_mb * 1_000_000))
         except CheckpointError:
             if not everywhere:

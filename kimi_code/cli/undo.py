@@ -114,6 +114,8 @@ async def _rewind(flags: RunFlags, direction: "Direction", asked: Asked) -> "Rew
     def to_line(record: Record) -> str:
         return scrub(encode(record))
 
+    if direction == "redo" or scope == "conversation":
+        await checkpoints.tidy()  # which an undo of files does by itself
     return await Rewinder(checkpoints, Store(settings.data_dir), to_line, {}).run(direction, wish)
 
 

@@ -3,6 +3,7 @@
 One store per working tree, shared by all sessions in it. The user's repository lends objects and is never written.
 """
 
+import asyncio
 import time
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -47,6 +48,7 @@ __all__ = [
     "TurnState",
 ]
 
+_TIDYING = 3.0  # seconds at most that a command waits for what it was not asked for
 _CHANGES: dict[str, Literal["created", "deleted"]] = {"A": "created", "D": "deleted"}
 
 
@@ -300,6 +302,16 @@ class Checkpoints:
             return await Rewind(ledger).revert(since, ids)
 
     # --- Retention
+
+    async def tidy(self) -> None:
+        """Remove the temporary files that a killed process of ours left in the tree; for commands that look at no file.
+
+        Gives up after a moment where the tree is huge.
+        """
+        async with self._door.open() as ledger:
+            with suppress(CheckpointError, TimeoutError):
+                async with asyncio.timeout(_TIDYING):
+                    await ledger.look(quick=True)
 
     async def prune(self, keep_seconds: float, keep_bytes: int) -> Pruned:
         """Drop checkpoints older than `keep_seconds`, then the oldest until the store is within `keep_bytes`.

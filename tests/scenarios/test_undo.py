@@ -284,6 +284,35 @@ def test_undo_says_that_the_commit_of_the_turn_stays(lab: Lab) -> None:
     assert as_json("redo")["notes"] == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["undo", "--dry-run"],
+        ["undo", "--conversation"],
+        ["redo"],
+        ["checkpoints", "list"],
+        ["checkpoints", "show", "ID"],
+        ["checkpoints", "diff", "ID", "ID", "--json"],
+        ["checkpoints", "restore", "ID"],
+        ["checkpoints", "prune"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_the_next_command_removes_what_a_kill_in_a_write_left(lab: Lab, command: list[str]) -> None:
+    turn(lab, write("a", "a"))
+    if command == ["redo"]:
+        cli("undo", "--conversation")
+    known = as_json("checkpoints", "list")[0]["id"]
+    litter = lab.project / ".0123456789ab.kimi-code.tmp"
+    litter.write_text("half")
+    if command:
+        assert cli(*(known if word == "ID" else word for word in command)).code == 0
+    else:
+        turn(lab, write("b", "b"))
+    assert not litter.exists()
+
+
 def test_a_path_outside_is_refused_by_the_name_it_was_given(lab: Lab, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", "--template="], cwd=lab.project, check=True)
     turn(lab, write("a", "a"), write("below/b", "b"))
