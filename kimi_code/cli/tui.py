@@ -169,13 +169,13 @@ class LocalHost:
         return self._places.data_dir / "projects" / name
 
     async def place(self) -> "Place":
-        from kimi_code.repo import git
+        from kimi_code.repo import git, git_state
         from kimi_code.tui.host import Place, short_folder
 
         folder = short_folder(self._folder)
         if git.find_root(self._folder) is None:
             return Place(folder)
-        state = await git.state(self._folder)
+        state = await git_state.state(self._folder)
         changed = state.staged + state.modified + state.untracked + state.conflicted
         return Place(folder, state.branch or state.head[:10], changed)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from kimi_code.errors import KimiError
-from kimi_code.repo import git
+from kimi_code.repo import git, git_state
 from kimi_code.repo.git import GitFolders, GitOutput
 from kimi_code.repo.hooks import Hooks
 from kimi_code.repo.publish import IndexChanged, PublishError, publish
@@ -109,7 +109,7 @@ async def open_repository(start: Path, *, branch: str = "") -> Repository:
     if top is None or folders is None:
         raise CommitError(f"There is no git repository around {start}.", hint="`git init` makes one.")
     repository = Repository(top, folders)
-    state = await git.state(top)
+    state = await git_state.state(top)
     if state.problem:
         raise CommitError(f"{top}: {state.problem}.")
     if state.in_progress or state.conflicted:

@@ -13,7 +13,7 @@ from kimi_code.agent.instructions import Instructions
 from kimi_code.agent.prompt import Surroundings, preface
 from kimi_code.permissions.policy import Policy
 from kimi_code.permissions.sandbox import Sandbox
-from kimi_code.repo import git
+from kimi_code.repo import git, git_state
 from kimi_code.repo.workspace import Workspace
 from kimi_code.tools.grep import quoted
 from kimi_code.wiring.models import model_ready
@@ -54,7 +54,7 @@ def describe_session(
         if prompt:
             ready, show = partial(model_ready, opening.settings), partial(_relative, opening.cwd)
             drawn = await first_map.take(prompt, ready, show, policy.may_read)
-        state = (await git.state(root)).describe() if root is not None else ""
+        state = (await git_state.state(root)).describe() if root is not None else ""
         return preface(
             Surroundings(
                 cwd=str(scope.workspace.root),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kimi_code.repo.git import describe, find_folders, find_root, run_git, state, version
+from kimi_code.repo.git import describe, find_folders, find_root, run_git, version
+from kimi_code.repo.git_state import state
 from tests.repository import git
 
 
@@ -231,7 +232,7 @@ def test_the_description_of_an_unborn_or_broken_repository_does_not_raise(tmp_pa
 
 def test_asking_for_the_state_does_not_import_gitpython(repository: Path) -> None:
     script = (
-        "import asyncio, sys, pathlib; from kimi_code.repo.git import state;"
+        "import asyncio, sys, pathlib; from kimi_code.repo.git_state import state;"
         f"asyncio.run(state(pathlib.Path({str(repository)!r}))); sys.exit('git' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
