@@ -193,7 +193,7 @@ async def open_session(opening: Opening) -> Assembled:
 async def _check_commit(opening: Opening) -> None:
     if not opening.settings.commit:
         return
-    from kimi_code.repo.commit import CommitError, open_repository
+    from kimi_code.repo.repository import CommitError, open_repository
 
     try:
         await open_repository(opening.cwd, branch=opening.branch)

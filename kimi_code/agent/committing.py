@@ -14,8 +14,10 @@ from kimi_code.errors import KimiError
 from kimi_code.events import CommitCreated, Notice, Outcome
 from kimi_code.llm.model import ModelRequest
 from kimi_code.messages import Message
-from kimi_code.repo.commit import CommitError, Plan, Repository, create, make_plan, open_repository
+from kimi_code.repo.commit import create
+from kimi_code.repo.commit_plan import Plan, make_plan
 from kimi_code.repo.git import says_no_room
+from kimi_code.repo.repository import CommitError, Repository, open_repository
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.trees import Trees
 from kimi_code.values import frozen
