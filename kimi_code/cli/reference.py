@@ -24,6 +24,7 @@ from kimi_code.config.file import (
     PriceTable,
     ProviderTable,
     ScreenTable,
+    add_descriptions,
 )
 from kimi_code.config.load import KEY_VARIABLES, PROJECT_LIMITS, PROJECT_LISTS, PROJECT_VALUES, URL_VARIABLES
 from kimi_code.config.settings import (
@@ -117,6 +118,7 @@ def _choices(value: Value | None) -> str:
 
 def settings() -> str:
     """config.toml, the environment, and who may set what."""
+    add_descriptions()
     providers = [
         (f"`{p.name}`", p.base_url, f"`{p.key_variable}`" if p.key_variable else "none needed")
         for p in builtin_providers().values()

@@ -6,7 +6,8 @@ A mistake names the file and the key; a key nobody knows is a warning with the n
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -22,11 +23,12 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # The model's Profile knows the same styles; this layer cannot import it, a test compares.
 ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
 FolderName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
+_SHOWN = 8  # known keys in the warning about an unknown one
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow", use_attribute_docstrings=True, defer_build=True)
+    model_config = ConfigDict(strict=True, extra="allow", defer_build=True)
 
 
 class PriceTable(_Table):
@@ -244,7 +246,9 @@ def _unknown_keys(table: _Table, prefix: str) -> Iterator[str]:
     known = list(type(table).model_fields)
     for key in table.model_extra or {}:
         near = difflib.get_close_matches(key, known, 1)
-        yield f"unknown key {prefix}{key}" + (f"; did you mean {near[0]}?" if near else ", ignored")
+        yield f"unknown key {prefix}{key}" + (
+            f"; did you mean {near[0]}?" if near else f", ignored; {_known(key, known)}"
+        )
     for name in known:
         value: object = getattr(table, name)
         if isinstance(value, _Table):
@@ -255,7 +259,36 @@ def _unknown_keys(table: _Table, prefix: str) -> Iterator[str]:
                     yield from _unknown_keys(entry, f"{prefix}{name}.{key}.")
 
 
+def _known(key: str, known: Sequence[str]) -> str:
+    """What could stand there, the most similar first."""
+    nearest = sorted(known, key=lambda name: -difflib.SequenceMatcher(None, key, name).ratio())
+    more = ", ..." if len(nearest) > _SHOWN else ""
+    return f"known here: {', '.join(nearest[:_SHOWN])}{more}"
+
+
+def add_descriptions() -> None:
+    """Give every field the text below it as its description.
+
+    Only the schema and the reference need them; pydantic's own way reads the source at every start (60 ms).
+    """
+    import ast
+    import inspect
+
+    for node in ast.parse(Path(__file__).read_text(encoding="utf-8")).body:
+        table = globals().get(node.name) if isinstance(node, ast.ClassDef) else None
+        if not isinstance(node, ast.ClassDef) or not isinstance(table, type) or not issubclass(table, _Table):
+            continue
+        for field, below in pairwise(node.body):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    table.model_fields[name].description = inspect.cleandoc(text)
+                case _:
+                    pass
+        table.model_rebuild(force=True)
+
+
 def schema() -> dict[str, Any]:
     """The JSON Schema of config.toml, for editors."""
+    add_descriptions()
     body = ConfigFile.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "kimi-code config.toml"}

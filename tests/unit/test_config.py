@@ -1,6 +1,8 @@
 """Precedence, provenance, what a project may say, and every kind of mistake in a configuration."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +15,8 @@ from kimi_code.config.settings import CheckoutSettings, CheckpointSettings
 from kimi_code.errors import AuthError, ConfigError, KimiError, UsageError
 from kimi_code.llm import model as llm
 from kimi_code.repo.checkout import LINKED
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -242,9 +246,29 @@ def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(home: Path, proj
     file = write_user(home, 'max_step = 3\nzzz = 1\n[providers.x]\nbase_url = "http://h/v1"\napikey = "k"')
     assert load(None, environment(home), project).warnings == (
         f"{file}: unknown key max_step; did you mean max_steps?",
-        f"{file}: unknown key zzz, ignored",
+        f"{file}: unknown key zzz, ignored; known here: model, provider, thinking, permission_mode, allow, ask, deny,"
+        " add_dirs, ...",
         f"{file}: unknown key providers.x.apikey; did you mean api_key?",
     )
+
+
+def test_an_unknown_key_that_is_like_none_is_told_the_nearest_of_its_table(home: Path, project: Path) -> None:
+    file = write_user(home, "[checkpoints]\nmonths = 3")
+    assert load(None, environment(home), project).warnings == (
+        f"{file}: unknown key checkpoints.months, ignored; known here: keep_mb, file_mb, keep_days",
+    )
+
+
+def test_a_start_with_a_configuration_does_not_read_what_its_fields_mean(home: Path, project: Path) -> None:
+    write_user(home, "max_steps = 3")
+    script = (
+        "import pathlib, sys; from kimi_code.config import load; from kimi_code.config.file import ConfigFile, schema;"
+        f"load(None, {environment(home)!r}, pathlib.Path({str(project)!r}));"
+        "print(ConfigFile.model_fields['max_steps'].description);"
+        "print(schema()['properties']['max_steps']['description'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["None", "The most requests to the model in a turn."]
 
 
 def test_the_first_of_the_two_key_variables_wins_and_blank_ones_do_not_count(home: Path, project: Path) -> None:
