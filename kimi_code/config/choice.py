@@ -1,11 +1,12 @@
 """Which server and which model a run uses, and whether it has the key for it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field, replace
 
 from kimi_code.config.keystore import Keystore
 from kimi_code.config.settings import DEFAULT_MODEL, DEFAULT_PROVIDER, ProviderSettings, Settings
-from kimi_code.errors import AuthError, UsageError
+from kimi_code.errors import AuthError, ConfigError, UsageError
 from kimi_code.values import frozen
 
 SCRIPTED = "scripted:"
@@ -31,17 +32,31 @@ def choose(settings: Settings) -> Choice:
 
     Raises:
         AuthError: the server needs a key and there is none; the hint says how to go on.
-        ConfigError: the key is in a keyring that does not give it.
+        ConfigError: the server's address can be none, or a proxy's; the key is in a keyring that does not give it.
         UsageError: no model is chosen and the provider has no default one.
     """
     choice = _resolve(settings)
     provider = choice.provider
+    if provider.kind != "scripted":
+        _check_addresses(settings, provider)
     if provider.kind != "scripted" and not provider.api_key:
         key = Keystore(settings.data_dir).find(provider.name, provider.base_url)
         choice = replace(choice, provider=replace(provider, api_key=key))
     if needs_key(choice.provider):
         raise _no_key(settings, choice.provider)
     return choice
+
+
+def _check_addresses(settings: Settings, provider: ProviderSettings) -> None:
+    """Refuse what would fail with the first request, while it is known where it stands."""
+    from kimi_code.addresses import proxy_problem, url_problem, without_password
+
+    if problem := url_problem(provider.base_url):
+        place = settings.origins.get(f"providers.{provider.name}.base_url", "configuration")
+        shown = without_password(provider.base_url)
+        raise ConfigError(f"{place}: providers.{provider.name}.base_url: {shown!r} {problem}.", hint="Mend it there.")
+    if problem := proxy_problem(os.environ):
+        raise ConfigError(f"environment {problem}.", hint="Mend or unset it.")
 
 
 def _resolve(settings: Settings) -> Choice:
@@ -80,7 +95,10 @@ def is_local(base_url: str) -> bool:
     from ipaddress import ip_address
     from urllib.parse import urlsplit
 
-    host = urlsplit(base_url).hostname or ""
+    try:
+        host = urlsplit(base_url).hostname or ""
+    except ValueError:
+        return False  # it is none at all
     if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
         return True
     try:

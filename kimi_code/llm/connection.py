@@ -10,8 +10,8 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
+from kimi_code.addresses import url_problem, without_password
 from kimi_code.errors import AuthError, BadRequest, ModelError, ModelUnavailable, NotAnApi
 from kimi_code.llm import kimi, sdk
 from kimi_code.llm.decoder import ProviderError
@@ -62,9 +62,7 @@ class Connection:
     @property
     def shown_url(self) -> str:
         """The base URL without a password in it."""
-        scheme, separator, rest = self._base_url.rpartition("://")
-        host, slash, path = rest.partition("/")
-        return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+        return without_password(self._base_url)
 
     def prepare(self) -> None:
         """Import the SDK and build the client; optional, and worth a thread while something else is done.
@@ -155,7 +153,8 @@ class Connection:
             return b"".join([piece async for piece in pieces])
 
     def _connect(self, names: "sdk.SDK") -> "AsyncOpenAI":
-        self._check_url()
+        if problem := url_problem(self._base_url):
+            raise BadRequest(f"The base URL {self.shown_url!r} {problem}.")
         if not (self._api_key.isascii() and self._api_key.isprintable()):
             raise AuthError("The API key has characters that no key has, such as a line break or a typographic quote.")
         for name, value in self._headers.items():
@@ -183,17 +182,6 @@ class Connection:
         if not self._own_account:  # the SDK takes these from the environment; they are nobody else's business
             client.organization = client.project = None
         return client
-
-    def _check_url(self) -> None:
-        try:
-            parts = urlsplit(self._base_url)
-            (parts.hostname or "").encode("idna")  # as it will be when the name is looked up
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadRequest(f"The base URL {self.shown_url!r} is none: it must look like https://host/v1.")
-        if parts.username or parts.password:
-            raise BadRequest(f"The base URL {self.shown_url!r} must not carry a password: use the key or a header.")
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""

@@ -29,6 +29,13 @@ as_root = pytest.mark.skipif(
 )
 
 
+@pytest.mark.parametrize("wrong", [{"KIMI_BASE_URL": "http://[broken/v1"}, {"ALL_PROXY": "junk://proxy"}], ids=str)
+def test_an_address_that_can_be_none_is_an_error_of_the_configuration(program: Program, wrong: dict[str, str]) -> None:
+    done = program.run("-p", "Hello.", "--output-format", "json", env=wrong)
+    assert (done.code, done.result["status"]) == (2, "usage_error")
+    assert f"environment {next(iter(wrong))}: " in str(done.result["error"])
+
+
 def test_the_key_is_in_no_child_no_journal_no_recording_and_no_output(program: Program, tmp_path: Path) -> None:
     real = shutil.which("git", path=program.env["PATH"])
     assert real is not None

@@ -8,6 +8,7 @@ from typing import get_args
 
 import pytest
 
+from kimi_code.addresses import proxy_problem
 from kimi_code.cli.run import RunFlags
 from kimi_code.config import choose, find_places, is_unconfigured, load
 from kimi_code.config.file import ThinkingStyle
@@ -240,6 +241,51 @@ def test_a_wrong_key_is_never_shown_in_the_error(home: Path, project: Path) -> N
     with pytest.raises(ConfigError) as error:
         load(None, environment(home), project)
     assert "sk-very-secret" not in message(error)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://[broken/v1", "'http://[broken/v1' is none: it must look like https://host/v1."),
+        ("http://host:port/v1", "'http://host:port/v1' is none: it must look like https://host/v1."),
+        (f"http://{'a' * 64}/v1", "is none: it must look like https://host/v1."),
+        ("http://me:hunter2@host/v1", "'http://host/v1' must not carry a password: use the key or a header."),
+    ],
+)
+def test_an_address_that_can_be_none_is_named_with_its_place(home: Path, project: Path, url: str, told: str) -> None:
+    file = write_user(home, f'model = "x/m"\n[providers.x]\nbase_url = "{url}"\napi_key = "sk-12345678"')
+    with pytest.raises(ConfigError) as error:
+        choose(load(None, environment(home), project))
+    assert message(error).startswith(f"{file}: providers.x.base_url: ")
+    assert told in message(error)
+    assert "hunter2" not in message(error)
+    with pytest.raises(ConfigError) as error:
+        choose(load(RunFlags(model="moonshot/m"), environment(home, KIMI_BASE_URL=url), project))
+    assert message(error).startswith("environment KIMI_BASE_URL: ")
+    # One that is not used hinders nobody.
+    assert choose(load(RunFlags(model="moonshot/m"), environment(home, KIMI_API_KEY="sk-12345678"), project))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost", "https://[::1]:8000/v1", "http://10.0.0.1./v1", "https://例え.jp/v1"]
+)
+def test_an_address_that_may_work_is_taken(home: Path, project: Path, url: str) -> None:
+    env = environment(home, KIMI_BASE_URL=url, KIMI_API_KEY="sk-12345678")
+    assert choose(load(None, env, project)).provider.base_url == url
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"ALL_PROXY": "junk://me:hunter2@proxy"}, "ALL_PROXY: 'junk://proxy' is no proxy"),
+        ({"https_proxy": "http://[proxy", "HTTPS_PROXY": "http://fine:1"}, "https_proxy: 'http://[proxy' is no proxy"),
+        ({"http_proxy": "", "HTTP_PROXY": "junk://proxy"}, ""),
+        ({"http_proxy": "proxy:8080", "all_proxy": "socks5h://10.0.0.1:1080"}, ""),
+    ],
+)
+def test_a_proxy_that_can_be_none_is_named_without_its_password(environment: dict[str, str], told: str) -> None:
+    assert proxy_problem(environment).startswith(told)
+    assert bool(proxy_problem(environment)) == bool(told)
 
 
 def test_an_unknown_key_is_a_warning_with_the_nearest_known_one(home: Path, project: Path) -> None:
