@@ -133,7 +133,8 @@ def query_text(language: str, part: str = "") -> str:
 def capture(language: str, content: bytes, limit_seconds: float, within: Sequence[Span] = ()) -> Captures | None:
     """The nodes that the queries of `language` capture in UTF-8 text, by capture name.
 
-    Those of one name are in order, but those that `top` captures come last. With `within`, only those parts are read, as one program. None without a grammar; raises TooSlowError.
+    Those of one name are in order, but those that `top` captures come last. With `within`, only those parts are read,
+    as one program. None without a grammar; raises TooSlowError.
     """
     grammar = grammar_for(language)
     if grammar is None:
