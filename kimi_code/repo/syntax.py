@@ -64,6 +64,7 @@ _QUERY_FILES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 
+_ERRORS = "\n(ERROR) @error"
 _SHORT = 64 * 1024  # bytes that parse in milliseconds whatever they are: no need to look at the clock meanwhile
 _CHUNK = 256 * 1024
 _MOST_LOOSE = 4_000  # tokens
@@ -78,10 +79,14 @@ class TooSlowError(Exception):
 
 @frozen
 class Grammar:
-    """A language's parser and its compiled query."""
+    """A language's parser and its compiled queries: `top` has the patterns that begin at a tree's root.
+
+    Such a pattern is tried at each node of the tree; apart, only at the root's children (of Python's query an eighth).
+    """
 
     parser: "Parser"
     query: "Query"
+    top: "Query | None"
 
 
 @cache
@@ -107,7 +112,8 @@ def grammar_for(language: str) -> Grammar | None:
     if found is None:
         return None
     try:
-        return Grammar(found[1], Query(found[0], query_text(language)))
+        top = query_text(language, "-top")
+        return Grammar(found[1], Query(found[0], query_text(language) + _ERRORS), Query(found[0], top) if top else None)
     except ValueError:  # nodes that are not known here
         return None
 
@@ -117,17 +123,18 @@ def missing_grammars() -> tuple[str, ...]:
     return tuple(language for language, (module, _) in _GRAMMARS.items() if find_spec(module) is None)
 
 
-def query_text(language: str) -> str:
-    """The queries of a language as they are compiled."""
+def query_text(language: str, part: str = "") -> str:
+    """The queries of a language, or a part of them, as they are written; "" where there are none."""
     folder = files("kimi_code.repo") / "queries"
-    names = _QUERY_FILES.get(language, (language,))
-    return "\n".join([*((folder / f"{name}.scm").read_text("utf-8") for name in names), "(ERROR) @error"])
+    found = (folder / f"{name}{part}.scm" for name in _QUERY_FILES.get(language, (language,)))
+    return "\n".join(each.read_text("utf-8") for each in found if each.is_file())
 
 
 def capture(language: str, content: bytes, limit_seconds: float, within: Sequence[Span] = ()) -> Captures | None:
-    """The nodes that the query of `language` captures in UTF-8 text, by capture name, those of one name in order.
+    """The nodes that the queries of `language` capture in UTF-8 text, by capture name.
 
-    With `within`, only those parts are read, as one program. None without a grammar; raises TooSlowError.
+    Those of one name are in order, but those that `top` captures come last. With `within`, only those parts are read,
+    as one program. None without a grammar; raises TooSlowError.
     """
     grammar = grammar_for(language)
     if grammar is None:
@@ -137,7 +144,13 @@ def capture(language: str, content: bytes, limit_seconds: float, within: Sequenc
     tree = _parse(grammar.parser, content, time.monotonic() + limit_seconds, within)
     if _is_wreck(tree.root_node) or _is_too_deep(tree, len(content)):
         raise TooSlowError
-    return QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(tree.root_node)
+    found = QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(tree.root_node)
+    if grammar.top is not None:
+        cursor = QueryCursor(grammar.top, match_limit=_MOST_STATES)
+        cursor.set_max_start_depth(0)
+        for name, nodes in cursor.captures(tree.root_node).items():
+            found.setdefault(name, []).extend(nodes)
+    return found
 
 
 def parse(language: str, content: bytes, limit_seconds: float) -> "Node | None":

@@ -31,6 +31,7 @@ _GENERATED = re.compile(
       | (?:this[ ]\w+[ ](?:is|was|has[ ]been)[ ]|code[ ])?generated[ ](?:by|from|with|using)\b)""",
     re.M | re.I | re.X,
 )
+_SAID_OF_GENERATED = (b"generated", b"do not ")  # one of which the pattern needs
 _SCRIPT = re.compile(rb"<script\b([^>]*)>(.*?)(?:</script\s*>|\Z)", re.S | re.I)
 _DATA_SCRIPT = re.compile(rb"""type\s*=\s*["']?(?!text/javascript|application/javascript|module|text/babel)\w""", re.I)
 _TYPED_SCRIPT = re.compile(rb"""lang\s*=\s*["']?(tsx?)\b""", re.I)
@@ -66,7 +67,9 @@ def analyse_file(path: str, content: bytes, limit_seconds: float) -> FileSymbols
 def _made_by_a_tool(language: str, content: bytes) -> Problem:
     if language not in _PROSE and len(content) > _MINIFIED_LINE * (content.count(b"\n") + 2):
         return "minified"
-    return "generated" if _GENERATED.search(content, 0, _HEAD) else ""
+    head = content[:_HEAD]
+    may_be = any(word in head.lower() for word in _SAID_OF_GENERATED)
+    return "generated" if may_be and _GENERATED.search(head) else ""
 
 
 def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Span, ...] = ()) -> Found | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, get_args
 
 from kimi_code.repo.indexing.answers import Definition
@@ -11,6 +12,10 @@ from kimi_code.values import frozen
 KINDS: tuple[str, ...] = get_args(Kind)
 KIND_LETTERS = frozenset(letter for n in range(len(KINDS)) for letter in (chr(ord("a") + n), chr(ord("A") + n)))
 _COUNT_MOST = 255
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_ROW = attrgetter(
+    *("name", "kind", "container", "signature", "doc", "line", "end_line", "start_byte", "end_byte", "exported")
+)
 _LETTERS = {(kind, up): chr(ord("A" if up else "a") + n) for n, kind in enumerate(KINDS) for up in (False, True)}
 
 
@@ -58,7 +63,9 @@ def read_kind(letter: str) -> tuple[str, bool]:
 
 def make_facts(path: str, size: int, mtime_ns: int, digest: str, found: FileSymbols) -> tuple[Facts, bytes]:
     """The facts and the encoded detail of a file that was parsed."""
-    references = {_one_line(name): lines for name, lines in found.references.items()}
+    references = found.references
+    if "\n" in "".join(references):
+        references = {_one_line(name): lines for name, lines in references.items()}
     facts = Facts(
         path,
         size,
@@ -66,20 +73,13 @@ def make_facts(path: str, size: int, mtime_ns: int, digest: str, found: FileSymb
         digest,
         found.language,
         found.problem,
-        defined="\n".join(_one_line(symbol.name) for symbol in found.symbols),
-        kinds="".join(kind_letter(symbol.kind, symbol.exported) for symbol in found.symbols),
+        defined="\n".join([_one_line(symbol.name) for symbol in found.symbols]),
+        kinds="".join([kind_letter(symbol.kind, symbol.exported) for symbol in found.symbols]),
         referenced="\n".join(references),
-        counts=bytes(min(len(lines), _COUNT_MOST) for lines in references.values()),
-        imports=json.dumps([[each.target, each.names, each.line] for each in found.imports], separators=(",", ":")),
+        counts=bytes([n if n < _COUNT_MOST else _COUNT_MOST for n in map(len, references.values())]),
+        imports=_ENCODER.encode([[each.target, each.names, each.line] for each in found.imports]),
     )
-    rows = [
-        (
-            *(symbol.name, symbol.kind, symbol.container, symbol.signature, symbol.doc),
-            *(symbol.line, symbol.end_line, symbol.start_byte, symbol.end_byte, symbol.exported),
-        )
-        for symbol in found.symbols
-    ]
-    return facts, json.dumps([rows, references], separators=(",", ":")).encode()
+    return facts, _ENCODER.encode([list(map(_ROW, found.symbols)), references]).encode()
 
 
 def read_detail(path: str, encoded: bytes) -> Detail:
