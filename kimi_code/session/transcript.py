@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from kimi_code.counting import counted
 from kimi_code.events import (
     AgentFinished,
     AgentSpawned,
@@ -149,7 +150,7 @@ class Transcript:
             case SessionOpened():
                 return self._settle(at)  # another process begins: nothing of the one before runs any more
             case SwarmPlanned(swarm_id=swarm, tasks=tasks):
-                return self._add(Note("info", f"Swarm {swarm}: {len(tasks)} tasks."))
+                return self._add(Note("info", f"Swarm {swarm}: {counted(len(tasks), 'task')}."))
             case SwarmEnded(swarm_id=swarm, outcome=outcome, metrics=metrics):
                 return self._add(Note("info", f"Swarm {swarm}: {outcome} after {metrics.wall_s:.0f} s."))
             case AgentSpawned() | AgentWaiting() | AgentFinished() | TaskStateChanged():

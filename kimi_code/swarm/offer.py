@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from kimi_code.counting import counted
 from kimi_code.errors import PlanError, ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
@@ -87,7 +88,7 @@ class Swarm:
         self._director = director
 
     def title(self, params: SwarmParams) -> str:
-        return f"{len(params.tasks) + len(params.items)} tasks: {_first(params.goal)}"
+        return f"{counted(len(params.tasks) + len(params.items), 'task')}: {_first(params.goal)}"
 
     def targets(self, params: SwarmParams) -> Sequence[str]:
         return ()
@@ -98,7 +99,7 @@ class Swarm:
     async def run(self, params: SwarmParams, ctx: ToolContext) -> ToolResult:
         plan = _plan(params.model_dump(exclude={"background"}))
         text = await self._director().run(plan, background=params.background)
-        return ToolResult(text, summary=f"{len(plan.tasks)} tasks")
+        return ToolResult(text, summary=counted(len(plan.tasks), "task"))
 
 
 def offered(director: "Callable[[], Director]") -> list[Tool]:
