@@ -47,6 +47,15 @@ def digest(
     return _json(whole)
 
 
+def in_short(text: str) -> str:
+    """How many tasks ended how, of a digest; of other words that the swarm runs on."""
+    try:
+        counts: dict[str, int] = json.loads(text)["counts"]
+    except (ValueError, TypeError, KeyError):
+        return "in the background"
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
 def _whole(
     swarm: Swarm,
     tasks: list[dict[str, Any]],

@@ -56,7 +56,7 @@ class Agent:
         fields = {"task", "agent", "mode", "model", "thinking", "check"}
         task = {"id": params.name, **params.model_dump(include=fields)}
         plan = _plan({"goal": _first(params.task), "tasks": [task], "budget": params.budget})
-        return ToolResult(await self._director().run(plan, background=params.background), summary=params.mode)
+        return await _result(self._director(), plan, params.background)
 
 
 class SwarmParams(Params):
@@ -98,13 +98,19 @@ class Swarm:
 
     async def run(self, params: SwarmParams, ctx: ToolContext) -> ToolResult:
         plan = _plan(params.model_dump(exclude={"background"}))
-        text = await self._director().run(plan, background=params.background)
-        return ToolResult(text, summary=counted(len(plan.tasks), "task"))
+        return await _result(self._director(), plan, params.background)
 
 
 def offered(director: "Callable[[], Director]") -> list[Tool]:
     """The tools of an agent that may have swarms."""
     return [Agent(director), Swarm(director)]
+
+
+async def _result(director: "Director", plan: "Plan", background: bool) -> ToolResult:
+    from kimi_code.swarm.digest import in_short
+
+    text = await director.run(plan, background=background)
+    return ToolResult(text, summary=in_short(text))
 
 
 def _plan(proposed: Json) -> "Plan":

@@ -82,7 +82,7 @@ def left_of(state: Swarm) -> str:
     alike = dict[tuple[str, str], list[str]]()  # tasks by how and why they ended
     for task, at in state.tasks.items():
         if at.state not in GOOD:
-            why = next(iter(at.reason.splitlines()), "").rstrip(".")
+            why = next(iter(at.reason.splitlines()), "").rstrip(".:")
             alike.setdefault((at.state.value, clip(why, _REASON)), []).append(task)
     groups = [f"{_named(tasks)} {how}" + (f" ({why})" if why else "") for (how, why), tasks in alike.items()]
     shown = "; ".join(groups[:_GROUPS]) + (f"; and {len(groups) - _GROUPS} more" if len(groups) > _GROUPS else "")
