@@ -8,7 +8,7 @@ function __kimi_code_at --description 'Whether the words so far lead to this com
             continue
         end
         switch "$path:$word"
-            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--image' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--timeout' ':--max-agents' ':--rollout' 'swarm run:--plan' 'swarm run:--max-agents' 'swarm run:--rollout' 'swarm run:--output-format' 'swarm resume:--max-agents' 'swarm resume:--rollout' 'swarm resume:--output-format' 'swarm report:--svg' 'swarm report:--html' 'swarm report:--rollout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
+            case ':-p' ':--prompt' ':--output-format' ':--output-schema' ':--image' ':--verify' ':-C' ':--directory' ':--add-dir' ':-m' ':--model' ':--thinking' ':-r' ':--resume' ':--permission-mode' ':--allow' ':--deny' ':--review' ':--patch-out' ':--branch' ':--max-steps' ':--max-tokens' ':--max-cost' ':--max-session-tokens' ':--max-session-cost' ':--timeout' ':--max-agents' ':--rollout' 'swarm run:--plan' 'swarm run:--max-agents' 'swarm run:--branch' 'swarm run:--rollout' 'swarm run:--output-format' 'swarm resume:--max-agents' 'swarm resume:--branch' 'swarm resume:--rollout' 'swarm resume:--output-format' 'swarm report:--svg' 'swarm report:--html' 'swarm report:--rollout' 'undo:--paths' 'undo:-r' 'undo:--resume' 'undo:-C' 'undo:--directory' 'redo:-r' 'redo:--resume' 'redo:-C' 'redo:--directory' 'map:--tokens' 'map:--focus' 'symbols:--kind' 'sessions export:--format' 'sessions export:-o' 'sessions export:--output' 'permissions test:--allow' 'permissions test:--ask' 'permissions test:--deny' 'permissions test:--permission-mode'
                 set pending 1
             case ':demo' ':swarm' 'swarm:run' 'swarm:resume' 'swarm:status' 'swarm:cancel' 'swarm:report' ':undo' ':redo' ':checkpoints' 'checkpoints:list' 'checkpoints:show' 'checkpoints:diff' 'checkpoints:restore' 'checkpoints:prune' ':map' ':symbols' ':login' ':logout' ':doctor' ':models' ':sessions' 'sessions:list' 'sessions:show' 'sessions:export' 'sessions:fork' 'sessions:delete' ':config' 'config:show' 'config:path' 'config:schema' ':trust' ':permissions' 'permissions:allow' 'permissions:test' ':schema' 'schema:events' ':completions' 'completions:show' 'completions:install'
                 set path (string trim "$path $word")
@@ -61,6 +61,8 @@ complete -c kimi-code -n __kimi_code_at -l trust -d 'Use the project\'s .kimi-co
 complete -c kimi-code -n __kimi_code_at -l max-steps -x -d 'At most N requests to the model.'
 complete -c kimi-code -n __kimi_code_at -l max-tokens -x -d 'At most N tokens, input and output.'
 complete -c kimi-code -n __kimi_code_at -l max-cost -x -d 'At most this much money.'
+complete -c kimi-code -n __kimi_code_at -l max-session-tokens -x -d 'As --max-tokens, for the whole session, -c included.'
+complete -c kimi-code -n __kimi_code_at -l max-session-cost -x -d 'As --max-cost, for the whole session, -c included.'
 complete -c kimi-code -n __kimi_code_at -l timeout -x -d 'At most this long.'
 complete -c kimi-code -n __kimi_code_at -l max-agents -x -d 'At most N sub-agents at once.'
 complete -c kimi-code -n __kimi_code_at -l plan-first -d 'Plans for sub-agents are approved first.'
@@ -82,12 +84,16 @@ complete -c kimi-code -n '__kimi_code_at swarm run' -s y -l yolo -d 'Nothing is 
 complete -c kimi-code -n '__kimi_code_at swarm run' -l apply -d 'Apply the change; else it is printed.'
 complete -c kimi-code -n '__kimi_code_at swarm run' -l max-agents -x -d 'At once; 100 unless given.'
 complete -c kimi-code -n '__kimi_code_at swarm run' -l plan-first -d 'The plan is approved before it runs.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -l commit -d 'Commit what was merged, each task by itself.'
+complete -c kimi-code -n '__kimi_code_at swarm run' -l branch -x -d 'With --commit: on this branch; yours stays checked out.'
 complete -c kimi-code -n '__kimi_code_at swarm run' -l rollout -r -F -d 'Write the episode with its rewards, as JSON lines.'
 complete -c kimi-code -n '__kimi_code_at swarm run' -l output-format -x -a 'text json jsonl' -d 'What standard output is.'
 complete -c kimi-code -n '__kimi_code_at swarm run' -s h -l help -d 'Show this message and exit.'
 complete -c kimi-code -n '__kimi_code_at swarm resume' -s y -l yolo -d 'Nothing is asked; the change is applied.'
 complete -c kimi-code -n '__kimi_code_at swarm resume' -l apply -d 'Apply the change; else it is printed.'
 complete -c kimi-code -n '__kimi_code_at swarm resume' -l max-agents -x -d 'At once; 100 unless given.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -l commit -d 'Commit what was merged, each task by itself.'
+complete -c kimi-code -n '__kimi_code_at swarm resume' -l branch -x -d 'With --commit: on this branch; yours stays checked out.'
 complete -c kimi-code -n '__kimi_code_at swarm resume' -l rollout -r -F -d 'Write the episode with its rewards, as JSON lines.'
 complete -c kimi-code -n '__kimi_code_at swarm resume' -l output-format -x -a 'text json jsonl' -d 'What standard output is.'
 complete -c kimi-code -n '__kimi_code_at swarm resume' -s h -l help -d 'Show this message and exit.'

@@ -38,6 +38,8 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['']['--max-steps'] = @()
     $flags['']['--max-tokens'] = @()
     $flags['']['--max-cost'] = @()
+    $flags['']['--max-session-tokens'] = @()
+    $flags['']['--max-session-cost'] = @()
     $flags['']['--timeout'] = @()
     $flags['']['--max-agents'] = @()
     $flags['']['--plan-first'] = $null
@@ -65,6 +67,8 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['swarm run']['--apply'] = $null
     $flags['swarm run']['--max-agents'] = @()
     $flags['swarm run']['--plan-first'] = $null
+    $flags['swarm run']['--commit'] = $null
+    $flags['swarm run']['--branch'] = @()
     $flags['swarm run']['--rollout'] = @()
     $flags['swarm run']['--output-format'] = @('text', 'json', 'jsonl')
     $flags['swarm run']['-h'] = $null
@@ -75,6 +79,8 @@ Register-ArgumentCompleter -Native -CommandName kimi-code -ScriptBlock {
     $flags['swarm resume']['--yolo'] = $null
     $flags['swarm resume']['--apply'] = $null
     $flags['swarm resume']['--max-agents'] = @()
+    $flags['swarm resume']['--commit'] = $null
+    $flags['swarm resume']['--branch'] = @()
     $flags['swarm resume']['--rollout'] = @()
     $flags['swarm resume']['--output-format'] = @('text', 'json', 'jsonl')
     $flags['swarm resume']['-h'] = $null

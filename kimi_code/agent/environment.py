@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kimi_code.agent.budget import Budget, Limits
+from kimi_code.agent.budget import Budget, Limits, Spent
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.events import Event, TodoItem
@@ -30,7 +30,7 @@ class Agent:
     `stages` are what a turn goes through before its first step and after its last one, in order.
     `checkpoints` opens those of the folder, once; None where there are none.
     `said` are notices that need no repeating. `forget` makes the tools forget what the model has read.
-    `check` raises KimiError when the session cannot go on (its journal cannot be written).
+    `check` raises KimiError when the session cannot go on (its journal cannot be written). `spent`: what it has spent.
     `budget` is that of the running turn, and `before_change` is to be called before anything changes the user's files.
     `retry_base` is the first wait in seconds; each further one doubles. Setting `hurry` ends the present wait.
     `linger`, where something runs in the background, waits for its end and tells what the model must hear of it ("" for
@@ -52,6 +52,7 @@ class Agent:
     said: set[str] = field(default_factory=set[str])
     forget: Callable[[], None] = lambda: None
     check: Callable[[], None] = lambda: None
+    spent: Callable[[], Spent] = Spent
     crash_file: Path | None = None
     stages: "tuple[Stage, ...]" = ()
     budget: Budget | None = None
@@ -61,6 +62,10 @@ class Agent:
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     linger: Callable[[], Awaitable[str]] | None = None
     spoken_to: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def new_budget(self) -> Budget:
+        """For a turn, or for a request outside of turns."""
+        return Budget(self.limits, self.model.profile.price, self.spent())
 
     @property
     def publish(self) -> Callable[[Event], object]:

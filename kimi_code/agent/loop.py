@@ -58,7 +58,7 @@ class Turn:
     async def run(self) -> TurnEnded:
         """The whole turn; ends in TurnEnded whatever happens, cancellation included."""
         agent = self.agent
-        budget = Budget(agent.limits, agent.model.profile.price)
+        budget = agent.new_budget()
         asker = Asker(agent, budget)
         changes = ChangeWatch(agent, self.number, self.prompt)
         agent.budget = budget

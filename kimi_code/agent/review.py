@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.stages import Closing
+from kimi_code.counting import counted
 from kimi_code.errors import CheckpointError, KimiError
 from kimi_code.events import (
     Allow,
@@ -152,7 +153,9 @@ class TurnReview:
             self._tell("Nothing of what you changed in that turn is in the user's tree, as it did not come to its end.")
             return
         selection = await select(trees, checkouts.base, made)
-        approval = Approval("", "", f"{len(files)} files changed", "the turn's changes are reviewed", selection.diffs())
+        approval = Approval(
+            "", "", f"{counted(len(files), 'file')} changed", "the turn's changes are reviewed", selection.diffs()
+        )
         picked, words = decide(selection, approval, await self.agent.scope.ask(approval))
         if picked is None:
             self._over("declined", files, patch)

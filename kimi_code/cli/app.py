@@ -216,6 +216,18 @@ def root(
         float | None,
         typer.Option(min=0, metavar="USD", help="At most this much money.", rich_help_panel="Limits"),
     ] = None,
+    max_session_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="As --max-tokens, for the whole session, -c included.", rich_help_panel="Limits"
+        ),
+    ] = None,
+    max_session_cost: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="USD", help="As --max-cost, for the whole session, -c included.", rich_help_panel="Limits"
+        ),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(min=0, metavar="SECONDS", help="At most this long.", rich_help_panel="Limits"),
@@ -267,6 +279,8 @@ def root(
         max_steps=max_steps,
         max_tokens=max_tokens,
         max_cost=max_cost,
+        max_session_tokens=max_session_tokens,
+        max_session_cost=max_session_cost,
         timeout=timeout,
         verify=verify,
         output_schema=output_schema,

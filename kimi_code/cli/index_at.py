@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kimi_code.cli.output import warn
 from kimi_code.config import find_places
+from kimi_code.counting import counted
 
 if TYPE_CHECKING:
     from kimi_code.repo.index import Index
@@ -37,5 +38,7 @@ def warn_if_partial(index: "Index") -> None:
     for note in status.notes:
         warn(note)
     if status.partial:
-        left = f"{status.pending:,} files are still to be read" if status.pending else "files are still being listed"
+        left = (
+            f"still to be read: {counted(status.pending, 'file')}" if status.pending else "files are still being listed"
+        )
         warn(f"the index is not complete: {left}")

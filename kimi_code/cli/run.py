@@ -41,6 +41,8 @@ class RunFlags:
     max_steps: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
+    max_session_tokens: int | None = None
+    max_session_cost: float | None = None
     timeout: float | None = None
     verify: str | None = None
     output_schema: str | None = None

@@ -11,6 +11,7 @@ import typer
 from kimi_code.cli.folder import load_settings, working_folder
 from kimi_code.cli.output import say, say_json, say_table
 from kimi_code.cli.run import RunFlags
+from kimi_code.counting import counted
 from kimi_code.errors import UsageError
 from kimi_code.values import frozen
 
@@ -30,6 +31,11 @@ PlanFirst = Annotated[bool, typer.Option("--plan-first", help="The plan is appro
 Rollout = Annotated[
     str | None, typer.Option("--rollout", metavar="FILE", help="Write the episode with its rewards, as JSON lines.")
 ]
+Commit = Annotated[bool, typer.Option("--commit", help="Commit what was merged, each task by itself.")]
+Branch = Annotated[
+    str | None,
+    typer.Option("--branch", metavar="NAME", help="With --commit: on this branch; yours stays checked out."),
+]
 MostAgents = Annotated[int | None, typer.Option("--max-agents", min=1, max=100, help="At once; 100 unless given.")]
 
 _PLAN = (
@@ -47,6 +53,8 @@ def run(
     apply: Apply = False,
     max_agents: MostAgents = None,
     plan_first: PlanFirst = False,
+    commit: Commit = False,
+    branch: Branch = None,
     rollout: Rollout = None,
     output_format: Format = None,
 ) -> int:
@@ -56,7 +64,7 @@ def run(
     from kimi_code.session.swarms import prompt_for
 
     prompt = prompt_for(goal) if goal else _PLAN.format(name=plan)
-    given = _Given(yolo, apply, max_agents, output_format, plan_first, rollout)
+    given = _Given(yolo, apply, max_agents, output_format, commit, branch, rollout, plan_first)
     return _run(ctx, prompt, given, swarm_plan=plan)
 
 
@@ -69,11 +77,14 @@ def resume(
     yolo: Yolo = False,
     apply: Apply = False,
     max_agents: MostAgents = None,
+    commit: Commit = False,
+    branch: Branch = None,
     rollout: Rollout = None,
     output_format: Format = None,
 ) -> int:
     """Go on with a swarm that was interrupted; what is finished is not done again."""
-    return _run(ctx, _RESUMED, _Given(yolo, apply, max_agents, output_format, rollout=rollout), swarm_resume=id)
+    given = _Given(yolo, apply, max_agents, output_format, commit, branch, rollout)
+    return _run(ctx, _RESUMED, given, swarm_resume=id)
 
 
 @frozen
@@ -84,8 +95,10 @@ class _Given:
     apply: bool
     max_agents: int | None
     output_format: str | None
+    commit: bool
+    branch: str | None
+    rollout: str | None
     plan_first: bool = False
-    rollout: str | None = None
 
 
 def _run(
@@ -103,6 +116,8 @@ def _run(
             output_format=given.output_format or flags.output_format,
             max_agents=given.max_agents or flags.max_agents,
             plan_first=given.plan_first or flags.plan_first,
+            commit=flags.commit or given.commit,
+            branch=given.branch or flags.branch,
             rollout=given.rollout or flags.rollout,
             swarm_plan=swarm_plan,
             swarm_resume=swarm_resume,
@@ -175,7 +190,7 @@ def cancel(ctx: typer.Context, id: SwarmId) -> None:
             journal.write(Moved(time.time(), task, TaskState.CANCELLED, "cancelled by the user"))
     journal.write(Ended(time.time(), "cancelled by the user"))
     journal.close()
-    say(f"Cancelled {len(open_ones)} tasks of {kept.id}.")
+    say(f"Cancelled {counted(len(open_ones), 'task')} of {kept.id}.")
 
 
 def _find(ctx: typer.Context, id: str) -> "Kept":

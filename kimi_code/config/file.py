@@ -162,6 +162,10 @@ class ConfigFile(_Table):
     """The most tokens, input and output, in a turn."""
     max_cost: Amount | None = None
     """The most a turn may cost, in US dollars."""
+    max_session_tokens: Count | None = None
+    """The most tokens, input and output, in all turns of a session, those of earlier processes included."""
+    max_session_cost: Amount | None = None
+    """The most all turns of a session may cost, in US dollars."""
     timeout: Amount | None = None
     """The longest a turn may take, in seconds."""
     silence_timeout: Seconds | None = None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # What a repository may say about its own work. It may never name servers or keys, nor allow anything.
 PROJECT_LISTS = ("ask", "deny")
-PROJECT_LIMITS = ("max_steps", "max_tokens", "max_cost", "timeout")
+PROJECT_LIMITS = ("max_steps", "max_tokens", "max_cost", "max_session_tokens", "max_session_cost", "timeout")
 PROJECT_VALUES = ("model", "thinking", "permission_mode", "command_timeout", "instructions_limit", "map_tokens")
 
 _CHECKPOINT_KEYS = {field.name for field in fields(CheckpointSettings)}

@@ -108,6 +108,8 @@ class Settings:
     max_steps: int | None = None
     max_tokens: int | None = None
     max_cost: float | None = None
+    max_session_tokens: int | None = None
+    max_session_cost: float | None = None
     timeout: float | None = None
     silence_timeout: float = 120.0
     max_retries: int = 5
@@ -155,6 +157,10 @@ class Flags(Protocol):
     def max_tokens(self) -> int | None: ...
     @property
     def max_cost(self) -> float | None: ...
+    @property
+    def max_session_tokens(self) -> int | None: ...
+    @property
+    def max_session_cost(self) -> float | None: ...
     @property
     def timeout(self) -> float | None: ...
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from kimi_code.controls import clean
+from kimi_code.counting import counted
 from kimi_code.events import (
     CallStatus,
     CommitCreated,
@@ -60,7 +61,7 @@ class TextProgress:
             return  # of a hundred sub-agents nobody reads every step
         match record.event:
             case SwarmPlanned(swarm_id=id, tasks=tasks, warnings=warnings):
-                self._line(self._paint(f"… swarm {id}: {len(tasks)} tasks", "2"))
+                self._line(self._paint(f"… swarm {id}: {counted(len(tasks), 'task')}", "2"))
                 for warning in warnings:
                     self._line(self._paint(f"  {_fit(warning, 160)}", "33"))
             case TaskStateChanged(task_id=task, state=state, attempt=attempt, reason=reason) if state in _TOLD:

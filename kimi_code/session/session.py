@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kimi_code.agent.asking import Asker
-from kimi_code.agent.budget import Budget
+from kimi_code.agent.budget import Spent
 from kimi_code.agent.checks import Checks
 from kimi_code.agent.context import repair
 from kimi_code.agent.environment import Agent
@@ -94,7 +94,7 @@ class Session:
         self._at_rest.set()
         self._shells = 0
         self._turns = meta.turns
-        agent.check = self._chronicle.check
+        agent.check, agent.spent = self._chronicle.check, self._spent
         bus.subscribe(self._hear)
 
     @property
@@ -183,7 +183,8 @@ class Session:
         """Replace the history by a summary now. Raises KimiError when the model cannot, CancelledError on interrupt."""
         self._be_idle()
         agent = self._agent
-        budget = Budget(agent.limits, agent.model.profile.price)
+        budget = agent.new_budget()
+        budget.check()
         try:
             await self._run(Asker(agent, budget).compact(agent.model.profile.context))
         finally:
@@ -195,7 +196,8 @@ class Session:
         It may be asked while a turn runs. `heard` gets the words as they come. Raises KimiError when there is none.
         """
         agent, context = self._agent, self._agent.context
-        budget = Budget(agent.limits, agent.model.profile.price)
+        budget = agent.new_budget()
+        budget.check()
         asked = Message("user", f"{question}\n\n{_ASIDE}", source="notice")
         messages = [*repair(context.messages), asked]
         # The tools as in any other request: without them the provider's cache of the conversation would not fit.
@@ -322,6 +324,10 @@ class Session:
             meta.tokens + spent.total,
             cost,
         )
+
+    def _spent(self) -> Spent:
+        standing = self.standing
+        return Spent(standing.tokens, standing.cost_usd or 0.0)
 
     def context_parts(self) -> tuple[ContextPart, ...]:
         """What fills the model's window."""

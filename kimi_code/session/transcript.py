@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from kimi_code.counting import counted
 from kimi_code.events import (
     AgentFinished,
     AgentSpawned,
@@ -63,6 +64,7 @@ from kimi_code.session.entries import (
 )
 
 _OUTPUT_KEPT = 16_000  # characters of a running command's output; a screen shows its end
+_DELEGATING = ("Agent", "Swarm")
 _REVIEW = "Review"  # what is shown as the tool where the changes of a whole turn are asked about
 
 # What may happen while a request waits to be made again, and says nothing of it.
@@ -149,7 +151,9 @@ class Transcript:
             case SessionOpened():
                 return self._settle(at)  # another process begins: nothing of the one before runs any more
             case SwarmPlanned(swarm_id=swarm, tasks=tasks):
-                return self._add(Note("info", f"Swarm {swarm}: {len(tasks)} tasks."))
+                if self._delegating():  # the card of the call says it
+                    return ()
+                return self._add(Note("info", f"Swarm {swarm}: {counted(len(tasks), 'task')}."))
             case SwarmEnded(swarm_id=swarm, outcome=outcome, metrics=metrics):
                 return self._add(Note("info", f"Swarm {swarm}: {outcome} after {metrics.wall_s:.0f} s."))
             case AgentSpawned() | AgentWaiting() | AgentFinished() | TaskStateChanged():
@@ -300,17 +304,28 @@ class Transcript:
         return (index,)
 
     def _ask(self, request_id: str, request: Approval | Question, at: float) -> tuple[int, ...]:
-        self._asked[request_id] = request.call_id
+        call_id = self._asked[request_id] = request.call_id or self._plan_of(request)
         if isinstance(request, Question):
             running = self._cards.get(request.call_id)
             if running is None or self._at(running).over:
                 return ()
             self._at(running).state = "asked"
             return (running,)
-        index = self._open(request.call_id, request.tool or _REVIEW, request.title, at)
+        index = self._open(call_id, request.tool or _REVIEW, request.title, at)
         card = self._at(index)
         card.state, card.reason, card.blocks = "asked", request.reason, request.blocks
         return (index,)
+
+    def _plan_of(self, request: Approval | Question) -> str:
+        """The call whose plan is asked for; "" where it is none, or the user's own."""
+        first = next(iter(request.title.strip().splitlines()), "") if isinstance(request, Approval) else ""
+        named = isinstance(request, Approval) and request.tool == "Swarm"
+        return next((card.call_id for card in self._delegating() if named and card.title.endswith(first.strip())), "")
+
+    def _delegating(self) -> list[Card]:
+        """The calls under way that have sub-agents work, the newest first."""
+        open_ones = (self._at(index) for index in reversed(self._cards.values()) if not self._at(index).over)
+        return [card for card in open_ones if card.tool in _DELEGATING and card.call_id]
 
     def _answered(self, request_id: str, reply: Reply) -> tuple[int, ...]:
         """Whatever the answer: the call's start or its end follows, or that of the review."""
@@ -321,7 +336,9 @@ class Transcript:
         card = self._at(index)
         if call_id or card.tool == _REVIEW:
             card.state = "running"
-        else:  # a plan, or a command of a swarm's: nothing more is heard of the question
+            if card.tool in _DELEGATING and not isinstance(reply, Deny):
+                card.blocks = ()  # from now on the swarm itself is to be seen
+        else:  # a plan of the user's own, or a command of a swarm's: nothing more is heard of the question
             card.state, card.summary = ("denied", "") if isinstance(reply, Deny) else ("done", "approved")
         return (index,)
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
+from kimi_code.counting import counted
 from kimi_code.errors import PlanError, ToolError
 from kimi_code.events import Allow, AllowEdited, Approval, Reply, Request, Text
 from kimi_code.swarm.plan import Plan, check
@@ -26,7 +27,9 @@ async def approve(
     text = proposed_text = written(plan)
     while True:
         told = "".join(f"\n{_WARNING}{warning}" for warning in warnings)
-        request = Approval("", "Swarm", plan.goal, f"a swarm of {len(plan.tasks)} tasks", (Text(text + told),))
+        request = Approval(
+            "", "Swarm", plan.goal, f"a swarm of {counted(len(plan.tasks), 'task')}", (Text(text + told),)
+        )
         match await ask(request):
             case Allow() if text == proposed_text:
                 return plan, warnings

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from kimi_code.agent.review import decide, left_out
+from kimi_code.counting import counted
 from kimi_code.events import Approval, Event, FileChange, Reply, Request, TurnReviewed
 from kimi_code.repo.checkout import Checkout, Checkouts
 from kimi_code.repo.merge import Applied, apply, merge
@@ -125,7 +126,7 @@ class Delivery:
         if self.asks and self.home.is_users:
             selection = await select(trees, base, result)
             request = Approval(
-                "", "", f"{len(files)} files changed", "the swarm's change is reviewed", selection.diffs()
+                "", "", f"{counted(len(files), 'file')} changed", "the swarm's change is reviewed", selection.diffs()
             )
             picked, words = decide(selection, request, await self.ask(request))
             if picked is None:
@@ -141,7 +142,9 @@ class Delivery:
         problems = applied.reasons or tuple(f"{conflict.path}: {conflict.kind}" for conflict in applied.conflicts)
         self._over(applied.status, files, patch, problems)
         if applied.status == "applied":
-            return Delivered("applied", words or f"All of it is in the tree now: {len(files)} files.", patch, not words)
+            return Delivered(
+                "applied", words or f"All of it is in the tree now: {counted(len(files), 'file')}.", patch, not words
+            )
         why = "the files changed meanwhile" if applied.status == "conflict" else "it is not possible"
         listed = "\n".join(f"- {problem}" for problem in problems[:20])
         return Delivered(applied.status, f"Nothing was applied, as {why}:\n{listed}\nThe change is in {patch}.", patch)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kimi_code.counting import counted
 from kimi_code.events import FileChange, SwarmMetrics, TaskState
 from kimi_code.swarm.plan import Task
 from kimi_code.swarm.states import GOOD, Check, Progress, Result, Swarm
@@ -44,6 +45,15 @@ def digest(
         room = limit - len(_json(whole))
     _share(swarm, tasks, room)
     return _json(whole)
+
+
+def in_short(text: str) -> str:
+    """How many tasks ended how, of a digest; of other words that the swarm runs on."""
+    try:
+        counts: dict[str, int] = json.loads(text)["counts"]
+    except (ValueError, TypeError, KeyError):
+        return "in the background"
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def _whole(
@@ -101,7 +111,7 @@ def _evidence(result: Result, files: int) -> dict[str, Any]:
 
 def _changes(changes: Sequence[FileChange], files: int) -> str | dict[str, Any]:
     added, removed = sum(change.added for change in changes), sum(change.removed for change in changes)
-    stat = f"{len(changes)} {'file' if len(changes) == 1 else 'files'} +{added} -{removed}"
+    stat = f"{counted(len(changes), 'file')} +{added} -{removed}"
     return {"stat": stat, "files": [clip(change.path, _SHORT) for change in changes[:files]]} if files else stat
 
 
@@ -120,7 +130,7 @@ def _broken(culprit: str, broken: Sequence[str]) -> dict[str, Any]:
 
 
 def _usage(tokens: int, calls: int, cost: float | None) -> str:
-    return f"{tokens} tokens, {calls} calls" + ("" if cost is None else f", ${cost:.4f}")
+    return f"{tokens} tokens, {counted(calls, 'call')}" + ("" if cost is None else f", ${cost:.4f}")
 
 
 def _few(texts: Sequence[str]) -> list[str]:

@@ -126,7 +126,8 @@ class Ledger:
 
     def _limit(self, budget: str, wanted: float, limit: float | None, words: str) -> None:
         if limit is not None and wanted > limit:
-            raise BudgetExceeded(f"{self.owner} may use {limit:,g} {words}, which are used up.", budget=budget)
+            used_up = f"1 {words.removesuffix('s')}, which is" if limit == 1 else f"{limit:,g} {words}, which are"
+            raise BudgetExceeded(f"{self.owner} may use {used_up} used up.", budget=budget)
 
 
 class Metered:

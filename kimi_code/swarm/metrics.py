@@ -5,6 +5,7 @@ from dataclasses import field
 from itertools import pairwise
 from typing import get_args
 
+from kimi_code.counting import counted
 from kimi_code.events import SwarmMetrics, TaskState, Waiting
 from kimi_code.swarm.plan import Plan
 from kimi_code.swarm.states import (
@@ -302,12 +303,12 @@ def _spurious(swarm: Swarm, started: Sequence[str]) -> Iterator[str]:
         cost = sum((swarm.tasks[task].effort for task in useless), Effort())
         yield (
             f"Spurious parallelism: of {len(over)} tasks {len(useless)} left nothing in the result ({names}); "
-            f"they took {cost.steps} steps and {cost.usage.total:,} tokens."
+            f"they took {counted(cost.steps, 'step')} and {cost.usage.total:,} tokens."
         )
 
 
 def _repeated(swarm: Swarm) -> Iterator[str]:
     again = [task for task, progress in swarm.tasks.items() if progress.attempt > 1]
     if again and len(again) >= len(swarm.tasks) * 0.25:
-        many = f"{len(again)} of {len(swarm.tasks)}"
-        yield f"{many} tasks needed more than one attempt: say more in each, and let no two change the same file."
+        many = f"{len(again)} of {counted(len(swarm.tasks), 'task')}"
+        yield f"{many} needed more than one attempt: say more in each, and let no two change the same file."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from kimi_code.counting import counted
 from kimi_code.errors import PlanError, ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.tools.tool import Params, Tool, ToolContext, ToolResult
@@ -55,7 +56,7 @@ class Agent:
         fields = {"task", "agent", "mode", "model", "thinking", "check"}
         task = {"id": params.name, **params.model_dump(include=fields)}
         plan = _plan({"goal": _first(params.task), "tasks": [task], "budget": params.budget})
-        return ToolResult(await self._director().run(plan, background=params.background), summary=params.mode)
+        return await _result(self._director(), plan, params.background)
 
 
 class SwarmParams(Params):
@@ -87,7 +88,7 @@ class Swarm:
         self._director = director
 
     def title(self, params: SwarmParams) -> str:
-        return f"{len(params.tasks) + len(params.items)} tasks: {_first(params.goal)}"
+        return f"{counted(len(params.tasks) + len(params.items), 'task')}: {_first(params.goal)}"
 
     def targets(self, params: SwarmParams) -> Sequence[str]:
         return ()
@@ -97,13 +98,19 @@ class Swarm:
 
     async def run(self, params: SwarmParams, ctx: ToolContext) -> ToolResult:
         plan = _plan(params.model_dump(exclude={"background"}))
-        text = await self._director().run(plan, background=params.background)
-        return ToolResult(text, summary=f"{len(plan.tasks)} tasks")
+        return await _result(self._director(), plan, params.background)
 
 
 def offered(director: "Callable[[], Director]") -> list[Tool]:
     """The tools of an agent that may have swarms."""
     return [Agent(director), Swarm(director)]
+
+
+async def _result(director: "Director", plan: "Plan", background: bool) -> ToolResult:
+    from kimi_code.swarm.digest import in_short
+
+    text = await director.run(plan, background=background)
+    return ToolResult(text, summary=in_short(text))
 
 
 def _plan(proposed: Json) -> "Plan":

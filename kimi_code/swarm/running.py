@@ -11,6 +11,7 @@ from kimi_code.repo.checkout import Checkouts
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.repo.trees import Trees
 from kimi_code.swarm.delivery import Delivered
+from kimi_code.swarm.digest import clip
 from kimi_code.swarm.integrate import Queue, recall
 from kimi_code.swarm.journal import Kept, SwarmJournal
 from kimi_code.swarm.scheduler import Scheduler
@@ -18,6 +19,7 @@ from kimi_code.swarm.states import GOOD, Effort, Entry, Moved, Reported, Result,
 
 SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
 _LISTEN_EVERY = 0.5  # seconds
+_NAMES, _GROUPS, _REASON = 10, 5, 160  # of what is left: tasks of a kind, kinds, characters of a reason
 
 
 @dataclass(slots=True)
@@ -77,13 +79,23 @@ def exit_of(scheduler: Scheduler) -> Outcome:
 
 def left_of(state: Swarm) -> str:
     """What is not done of it, in words."""
-    open_ones = [f"{task} {at.state.value}" for task, at in state.tasks.items() if at.state not in GOOD]
-    shown = ", ".join(open_ones[:10]) + (f" and {len(open_ones) - 10} more" if len(open_ones) > 10 else "")
+    alike = dict[tuple[str, str], list[str]]()  # tasks by how and why they ended
+    for task, at in state.tasks.items():
+        if at.state not in GOOD:
+            why = next(iter(at.reason.splitlines()), "").rstrip(".:")
+            alike.setdefault((at.state.value, clip(why, _REASON)), []).append(task)
+    groups = [f"{_named(tasks)} {how}" + (f" ({why})" if why else "") for (how, why), tasks in alike.items()]
+    shown = "; ".join(groups[:_GROUPS]) + (f"; and {len(groups) - _GROUPS} more" if len(groups) > _GROUPS else "")
     if state.verified is not None and state.verified.check.exit_code != 0:
         shown = "; ".join(
             part for part in (shown, f"`{state.verified.check.command}` fails on the merged tree") if part
         )
     return f"{shown or 'not all came to something'}."
+
+
+def _named(tasks: Sequence[str]) -> str:
+    more = len(tasks) - _NAMES
+    return ", ".join(tasks[:_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | None]:

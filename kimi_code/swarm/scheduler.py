@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from kimi_code.counting import counted
 from kimi_code.errors import KimiError, SwarmError
 from kimi_code.events import Event, Outcome, TaskState, TaskStateChanged
 from kimi_code.repo.shadow import ShadowError
@@ -136,7 +137,8 @@ class Scheduler:
                 # Each of them has tried several times by itself.
                 failing = len(self._failing)
                 if failing >= min(_FAILING, max(len(self._tasks), 1)):
-                    self.fatal = f"The provider failed {failing} agents in a row, each of them several times."
+                    several = "several times" if failing == 1 else "in a row, each of them several times"
+                    self.fatal = f"The provider failed {counted(failing, 'agent')} {several}."
                     self.given_up = outcome
             case _:
                 pass

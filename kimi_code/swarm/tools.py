@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from kimi_code.counting import counted
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.swarm.proposal import TasksProposal
@@ -150,7 +151,7 @@ class Note:
         if len(params.text) > _NOTE:
             raise ToolError(f"A note may have {_NOTE:,} characters, this one has {len(params.text):,}. Say it shorter.")
         heard = self._tell(" ".join(params.topic.split())[:80], params.text)
-        return ToolResult(f"Told {heard} agents.", summary=f"to {heard}")
+        return ToolResult(f"Told {counted(heard, 'agent')}.", summary=f"to {heard}")
 
 
 def steering(director: "Callable[[], Director]") -> list[Tool]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from kimi_code.controls import clean
+from kimi_code.counting import counted
 from kimi_code.errors import ToolError
 from kimi_code.events import Block, Effect
 from kimi_code.repo.indexing.indexes import Indexes
@@ -117,5 +118,5 @@ def note_partial(index: "Index") -> str:
     status = index.status
     if status.notes and not status.partial:
         return f"[incomplete: {'; '.join(status.notes)}]"
-    left = f"{status.pending:,} files are still to be read" if status.pending else "files are still being listed"
+    left = f"still to be read: {counted(status.pending, 'file')}" if status.pending else "files are still being listed"
     return f"[incomplete: {left}; ask again, or use Grep]"

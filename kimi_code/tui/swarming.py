@@ -110,9 +110,15 @@ class Swarming:
         if self._known.boards and (panel := self.panel) is not None:
             panel.touch()
 
-    def enter(self) -> bool:
-        """Give the panel the keyboard, or open the newest swarm's timeline; False where there never was a swarm."""
+    def enter(self, *, asked: bool = False) -> bool:
+        """Give the panel the keyboard, or open the newest swarm's timeline; False where there never was a swarm.
+
+        Where the person is `asked` something, which has the keyboard, a swarm that runs is shown as its graph.
+        """
         panel = self.panel
+        if self.boards and asked:
+            self.look("graph", self.boards[-1].id)
+            return True
         if self.boards and panel is not None and panel.display:
             panel.focus()
             return True

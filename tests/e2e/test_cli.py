@@ -191,6 +191,8 @@ def test_every_setting_that_has_a_flag_takes_it_and_says_so(cli: Cli) -> None:
         "--max-steps": ("max_steps", "7", 7),
         "--max-tokens": ("max_tokens", "8", 8),
         "--max-cost": ("max_cost", "1.5", 1.5),
+        "--max-session-tokens": ("max_session_tokens", "9", 9),
+        "--max-session-cost": ("max_session_cost", "2.5", 2.5),
         "--timeout": ("timeout", "9", 9.0),
     }
     flags = [word for flag, (_, word, _) in given.items() for word in (flag, word)]

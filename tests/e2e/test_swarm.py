@@ -161,7 +161,7 @@ def test_a_plan_that_was_run_before_the_first_step_can_be_committed_by_task_and_
     Stage(program.server)
     git(program.project, "config", "user.name", "Ann")
     git(program.project, "config", "user.email", "ann@example.org")
-    done = program.run("--commit", "--branch", "made", "swarm", "run", "--plan", "plan.yaml", "-y")
+    done = program.run("swarm", "run", "--plan", "plan.yaml", "-y", "--commit", "--branch", "made")
     assert done.code == 0, done.stderr
     subjects = git(program.project, "log", "--format=%s", "made").decode().splitlines()
     assert sorted(subjects) == ["First", "a: Better a", "b: Better b", "c: Better c"]
@@ -177,7 +177,7 @@ def test_an_interrupted_swarm_is_cancelled_then_reported_as_numbers_pictures_and
     killed(program, 6, "swarm", "run", "--plan", "plan.yaml", "-y")
     (listed,) = json.loads(program.run("swarm", "status", "--json").stdout)
     assert (listed["state"], listed["tasks"]) == ("unfinished", {"a": "merged", "b": "merged", "c": "running"})
-    assert "Cancelled 1 tasks" in program.run("swarm", "cancel", listed["id"]).stdout
+    assert "Cancelled 1 task of" in program.run("swarm", "cancel", listed["id"]).stdout
     again = program.run("swarm", "cancel", listed["id"])
     assert (again.code, "nothing to cancel" in again.stderr) == (2, True)
     pictures = ("--svg", "t.svg", "--html", "t.html", "--rollout", "t.jsonl", "--json")

@@ -219,7 +219,7 @@ async def test_an_agent_that_does_the_same_again_and_again_is_told_so_then_stopp
     [
         ({"tokens": 11_000}, "11,000 tokens"),
         ({"tool_calls": 2}, "2 tool calls"),
-        ({"agents": 1}, "1 agents"),
+        ({"agents": 1}, "1 agent, which is"),
         ({"cost": 0.011}, "$0.0110"),
     ],
 )
@@ -249,6 +249,8 @@ async def test_a_budget_that_runs_out_half_way_keeps_what_is_done_and_stops_the_
     stops = [move for move in ran.events(TaskStateChanged) if move.state is TaskState.STOPPED]
     assert {move.task_id for move in stops} == {"b", "c"}
     assert all(words in move.reason for move in stops)
+    # The last word says why as well.
+    assert f"b, c stopped ({stops[0].reason.removesuffix('.')})" in ran.result["error"]
 
 
 async def test_a_budget_of_nothing_starts_nobody_and_says_so(lab: Lab, project: Path) -> None:

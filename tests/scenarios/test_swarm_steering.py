@@ -197,6 +197,12 @@ async def test_every_agent_has_a_temporary_folder_and_ports_of_its_own(lab: Lab,
         line = next(line for line in cast.told[id].splitlines() if line.startswith("2") and "/" in line)
         assert "writable" in cast.told[id]
         places.append(line.split())
+    first, second = (range(int(port), int(ports.partition("-")[2]) + 1) for port, ports, *_ in places)
+    assert len(first) == len(second) == 20
+    assert not set(first) & set(second)
+    assert [ports for _, ports, *_ in places] == [f"{first[0]}-{first[-1]}", f"{second[0]}-{second[-1]}"]
+    for _, _, temporary, targets in places:
+        assert targets == f"{temporary}/target"
     assert not set(places[0]) & set(places[1])
 
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from kimi_code.errors import BudgetExceeded
 from kimi_code.events import (
     ContextCompacted,
     MessageCompleted,
+    Outcome,
     StepRetried,
     TextDelta,
     ToolEnded,
@@ -357,6 +359,38 @@ async def test_what_a_turn_costs_is_told_and_the_limit_ends_it(lab: Lab) -> None
     ran = await lab.run()
     assert (ran.exit_code, ran.result["cost_usd"]) == (4, 1.6)
     assert "1.2" in ran.result["error"]
+
+
+async def test_the_budget_of_a_session_holds_over_its_turns_and_processes_together(lab: Lab) -> None:
+    lab.configure(max_session_tokens=5_000)
+    much = usage_of(2_000, 1_000)
+    lab.server.script(say("one", usage=much), say("two", usage=much))
+    first = await lab.run()
+    assert first.exit_code == 0
+    assert (await lab.run(continue_last=True)).exit_code == 0  # something was left for it to begin with
+    third = await lab.run(continue_last=True)
+    assert (third.exit_code, third.result["status"], third.result["steps"]) == (4, "budget_exceeded", 0)
+    assert "The session's budget is used up: 6,000 of 5,000 tokens." in third.result["error"]
+    assert "--max-session-tokens" in third.result["error"]
+    lab.configure(max_session_tokens=7_000)
+    lab.server.script(say("three", usage=much))
+    assert (await lab.run(continue_last=True)).exit_code == 0
+    lab.server.script(say("another one", usage=much))
+    assert (await lab.run()).exit_code == 0  # another session has one of its own
+
+
+async def test_the_money_of_a_session_holds_over_its_turns_and_what_is_asked_between_them(lab: Lab) -> None:
+    lab.configure(model="fake/kimi-k2.5", max_session_cost=1.0)
+    lab.server.script(say("one", usage=usage_of(1_000_000, 0)), say("aside", usage=usage_of(1_000_000, 0)))
+    opened = await lab.open()
+    assert (await opened.session.prompt("one")).outcome is Outcome.DONE
+    assert await opened.session.aside("and?") == "aside"
+    with pytest.raises(BudgetExceeded, match=r"\$1\.2000 of \$1\.0000"):
+        await opened.session.aside("once more?")
+    ended = await opened.session.prompt("two")
+    assert (ended.outcome, ended.steps) == (Outcome.BUDGET, 0)
+    await opened.session.close()
+    assert len(lab.server.requests) == 2
 
 
 async def test_the_time_limit_ends_a_silent_turn_with_4_and_a_failing_one_with_75(lab: Lab) -> None:

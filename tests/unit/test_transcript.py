@@ -14,6 +14,7 @@ from kimi_code.events import (
     Notice,
     Outcome,
     Output,
+    PlannedTask,
     PlanUpdated,
     Record,
     RequestClosed,
@@ -21,6 +22,8 @@ from kimi_code.events import (
     SessionOpened,
     StepRetried,
     StepStarted,
+    SwarmPlanned,
+    Text,
     TextDelta,
     ThoughtDelta,
     TodoItem,
@@ -142,6 +145,26 @@ def test_a_question_that_belongs_to_no_call_is_over_when_it_is_answered() -> Non
     (first, second) = entries(*approved, *again)
     assert isinstance(first, Card) and isinstance(second, Card)
     assert (first.state, first.summary, second.state) == ("done", "approved", "denied")
+
+
+def test_the_plan_of_a_call_is_asked_for_in_its_card_and_what_runs_needs_no_note() -> None:
+    start = ToolStarted("c1", "Swarm", "2 tasks: Make it better", Effect.DELEGATE, {})
+    plan = Approval("", "Swarm", "Make it better", "a swarm of 2 tasks", (Text("tasks: []"),))
+    asked = card(start, RequestOpened("r1", plan))
+    assert (asked.state, asked.title, asked.blocks) == ("asked", "2 tasks: Make it better", plan.blocks)
+    task = PlannedTask("a", "Better a", "coder", "write", (), ())
+    planned = SwarmPlanned("s-1", "Make it better", (task,), 2, ())
+    running = card(start, RequestOpened("r1", plan), RequestClosed("r1", Allow()), planned)
+    assert (running.state, running.blocks) == ("running", ())
+    denied = card(
+        start,
+        RequestOpened("r1", plan),
+        RequestClosed("r1", Deny("too many")),
+        ToolEnded("c1", "Swarm", "2 tasks: Make it better", "denied", "too many"),
+    )
+    assert (denied.state, denied.blocks) == ("denied", plan.blocks)
+    (own,) = entries(planned)
+    assert own == Note("info", "Swarm s-1: 1 task.")
 
 
 def test_the_review_of_a_turn_goes_on_until_it_was_carried_out() -> None:

@@ -333,7 +333,7 @@ class MainScreen(Screen[None]):
             sidebar.display = not sidebar.display
 
     def action_swarm(self) -> None:
-        if not self.waits and not self.swarming.enter():
+        if not self.swarming.enter(asked=self.waits):
             self.app.notify("There was no swarm in this session. /swarm GOAL has a goal reached by many at once.")
 
     @on(Left)

@@ -14,7 +14,7 @@ from kimi_code.tui.strips.swarm import Place, graph, graph_lines, head_lines, ti
 from kimi_code.tui.swarming import Deed
 from kimi_code.tui.widgets.hint import Hint
 from kimi_code.tui.widgets.lines import LinesView
-from kimi_code.tui.widgets.swarm import HINTS
+from kimi_code.tui.widgets.swarm import HINTS, LOOKS
 
 if TYPE_CHECKING:
     from kimi_code.session.swarm_board import Board
@@ -75,7 +75,8 @@ class SwarmScreen(Screen[None]):
         at = order.index(self._wanted) if self._wanted in order else 0
         self._body.show(self._lines, cursor=at if view == "graph" else -1)
         self._made_at = time.monotonic()
-        deeds = [(deed, words) for deed, words in HINTS if view == "graph" or deed in ("graph", "timeline")]
+        hints = LOOKS if all(row.over for row in self._board.rows.values()) else HINTS
+        deeds = [(deed, words) for deed, words in hints if view == "graph" or deed in ("graph", "timeline")]
         named = "   ".join(f"{keys_of(f'agent.{deed}', self._keys).split(',')[0]} {words}" for deed, words in deeds)
         self.query_one("#swarm-hint", Hint).say(f"{named}   Esc close")
 

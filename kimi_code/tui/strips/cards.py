@@ -352,6 +352,11 @@ def _result_lines(card: Card, width: int, look: Look) -> list[Line]:
     """What the model was told; the lines of a file with their numbers and colours."""
     if card.tool == "Read" and card.state == "done":
         return _file_lines(clean(card.result).split("\n"), language_of(_place(card.title)[0]), width)
+    if card.tool in ("Agent", "Swarm", "SwarmUpdate"):
+        from kimi_code.tui.strips.digest import digest_lines
+
+        if (lines := digest_lines(card.result, min(width, PROSE_MOST))) is not None:
+            return lines
     return _plain_lines(card.result, width, look)
 
 

@@ -34,6 +34,9 @@ HINTS: tuple[tuple[Deed, str], ...] = (
 )
 
 
+LOOKS = tuple(hint for hint in HINTS if hint[0] in ("open", "graph", "timeline"))  # when all tasks are over
+
+
 class SwarmPanel(LinesView, can_focus=True):
     """Shows `boards()`, those that run; hidden where there are none. `touch` says that something changed."""
 
@@ -58,7 +61,6 @@ class SwarmPanel(LinesView, can_focus=True):
         self._next = 0.0
         self.repaints = 0  # for measuring
         self._shown: list[Place] = []
-        self._hint = _hint(keys)
 
     def on_mount(self) -> None:
         self._ticking = self.set_interval(_TICK, self.touch, pause=True)
@@ -111,7 +113,9 @@ class SwarmPanel(LinesView, can_focus=True):
         head = head_lines(boards, width, now, account)
         if not self.has_focus:
             return [*head, *self._calm(rows, width, now)]
-        return [*head, *self._whole(rows, width, now), Line((Span(f" {_fitting(self._hint, width - 2)}", "muted"),))]
+        over = all(row.over for row in rows.values())
+        hint = _fitting(_hint(self._keys, LOOKS if over else HINTS), width - 2)
+        return [*head, *self._whole(rows, width, now), Line((Span(f" {hint}", "muted"),))]
 
     def _calm(self, rows: dict[Place, Row], width: int, now: float) -> list[Line]:
         """Those that deserve a look, in few lines."""
@@ -120,7 +124,9 @@ class SwarmPanel(LinesView, can_focus=True):
         self._shown = found if len(found) <= most else found[: most - 1]
         lines = grid_lines(rows, self._shown, width, now)
         more = f"{FANCY.more} {len(found) - len(self._shown)} more · " if len(found) > len(self._shown) else ""
-        hint = Span(f" {more}{keys_of('screen.swarm', self._keys).split(',')[0]} to steer", "muted")
+        # Where all tasks are over, and only the user is waited for, nobody is left to be steered.
+        purpose = "look" if all(row.over for row in rows.values()) else "steer"
+        hint = Span(f" {more}{keys_of('screen.swarm', self._keys).split(',')[0]} to {purpose}", "muted")
         used = len(self._shown) % columns(width)
         if lines and used:
             return [*lines[:-1], Line((*lines[-1].spans, hint))]
@@ -172,8 +178,8 @@ class SwarmPanel(LinesView, can_focus=True):
         self.post_message(Left())
 
 
-def _hint(keys: Mapping[str, str]) -> tuple[str, ...]:
-    named = (f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in HINTS)
+def _hint(keys: Mapping[str, str], hints: Sequence[tuple[Deed, str]]) -> tuple[str, ...]:
+    named = (f"{keys_of(f'agent.{deed}', keys).split(',')[0]} {words}" for deed, words in hints)
     return (*named, f"{keys_of('swarm.back', keys)} back", "←↑↓→ choose")
 
 
