@@ -12,7 +12,7 @@ from kimi_code.tui.strips.cards import Fold, Look, card_lines, lasting, usual_fo
 from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.entries import Painter, tokens
 from kimi_code.tui.strips.heights import Heights
-from kimi_code.tui.strips.line import ASCII, FANCY, Line
+from kimi_code.tui.strips.line import FANCY, Line
 
 
 def card(
@@ -225,11 +225,6 @@ def test_the_contents_of_a_file_have_numbers_and_colours() -> None:
 def test_the_plan_is_in_its_card() -> None:
     todo = card("Todo", "b", items=(TodoItem("a", "done"), TodoItem("b", "in_progress"), TodoItem("c")))
     assert texts(card_lines(todo, Fold.ALL, Look(60)))[1:] == ["    ☑ a", "    ● b", "    ☐ c"]
-
-
-def test_signs_of_every_font() -> None:
-    line = card_lines(card(state="failed", summary="exit 2"), Fold.LINE, Look(40, marks=ASCII))[0]
-    assert line.text.startswith("x Bash    make")
 
 
 def test_titles_that_are_too_long_are_cut_where_it_hurts_least() -> None:

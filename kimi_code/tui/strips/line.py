@@ -72,9 +72,6 @@ class Marks:
 
 
 FANCY = Marks()
-ASCII = Marks(
-    ">", "*", "o", ">", "v", "+", "x", "-", "?", "~", "*", "|", "-", "|", "~", "o", "x", "-", tuple("|/-\\")
-)  # fmt: skip
 
 
 def plain(text: str) -> str:

@@ -22,7 +22,7 @@ from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
-from kimi_code.tui.strips.line import ASCII, FANCY, Line, restyle, width_of
+from kimi_code.tui.strips.line import FANCY, Line, restyle, width_of
 from kimi_code.tui.strips.links import FileLinks
 from kimi_code.tui.timing import after
 
@@ -78,20 +78,18 @@ class TranscriptView(ScrollView):
         agent: str = "main",
         cwd: str = "",
         link: Callable[[str, int], str] | None = None,
-        ascii_only: bool = False,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         """`cwd` is what relative paths are relative to; `link(path, line)` makes the URL of a file (line 0: none).
 
-        Without `link`, file:// URLs. `ascii_only` uses marks that every font has.
+        Without `link`, file:// URLs.
         """
         super().__init__(name=name, id=id, classes=classes)
         self._agent = agent
         self._link = link or FileLinks(cwd)
-        self._marks = ASCII if ascii_only else FANCY
-        self._palette = Palette(self, ascii_only=ascii_only)
+        self._palette = Palette(self)
         self._strips: dict[int, tuple[Line, Strip]] = {}
         self._drawn_width = 0
         self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
@@ -285,7 +283,7 @@ class TranscriptView(ScrollView):
 
     def _look(self) -> Look:
         moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]  (no types)
-        return Look(self._drawn_width or 80, time.time(), self._marks, self._link, moving)
+        return Look(self._drawn_width or 80, time.time(), FANCY, self._link, moving)
 
     def _flush(self) -> None:
         began, worked = time.monotonic(), time.thread_time()
