@@ -100,6 +100,7 @@ class TranscriptView(ScrollView):
         self._next_flush = 0.0
         self._ticker: Timer | None = None
         self._following = True
+        self._asked = -1
         self._placing = False
         self._cursor = -1
         self._found = -1
@@ -128,7 +129,7 @@ class TranscriptView(ScrollView):
         self._painter.forget()
         self._canvas = Canvas(self._transcript.entries, self._look, self._painter)
         self._dirty.clear()
-        self._cursor = self._found = -1
+        self._cursor = self._found = self._asked = -1
         self._set_following(True)
         self._show()
 
@@ -146,7 +147,15 @@ class TranscriptView(ScrollView):
 
     def follow(self) -> None:
         """Go to the end and keep there."""
+        self._asked = -1
         self._set_following(True)
+        self._show()
+
+    def show_asked(self, call_id: str) -> None:
+        """While the end is followed, keep the beginning of the call's card in sight, until the user scrolls; "" for
+        none any more."""
+        asked = self._transcript.card(call_id)
+        self._asked = -1 if asked is None else asked
         self._show()
 
     def _set_following(self, following: bool) -> None:
@@ -300,7 +309,7 @@ class TranscriptView(ScrollView):
             return
         before = self.virtual_size.height
         selected = self._selected_places()
-        top = self._canvas.settle(self.size.height, at_end=self._following)
+        top = self._canvas.settle(self.size.height, at_end=self._following, asked=self._asked)
         if selected is not None:
             self._keep_selected(selected)
         height = self._canvas.height
@@ -346,6 +355,7 @@ class TranscriptView(ScrollView):
         super().watch_scroll_y(old_value, new_value)
         if self._placing or not self.is_attached or round(old_value) == round(new_value):
             return
+        self._asked = -1
         self._set_following(new_value >= self.max_scroll_y)
         self._canvas.place(round(new_value))
         self._show()
