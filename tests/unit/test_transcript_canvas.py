@@ -251,10 +251,15 @@ HUNK = Hunk(3, 3, (" def f():", "-    return one", "+    return two", "+    # mo
 CHANGE = Diff("a.py", "modified", 2, 1, (HUNK,))
 
 
+def test_where_nothing_but_removed_lines_is_left_they_have_their_old_numbers() -> None:
+    gone = Diff("a.py", "deleted", 0, 2, (Hunk(1, 0, ("-one", "-two")),))
+    assert texts(diff_lines(gone, 60)) == ["   1 │ - one", "   2 │ - two"]
+
+
 def test_a_diff_is_numbered_and_marked() -> None:
     assert texts(diff_lines(CHANGE, 60)) == [
         "   3 │   def f():",
-        "   4 │ -     return one",
+        "     │ -     return one",
         "   4 │ +     return two",
         "   5 │ +     # more",
         "   6 │   x = 1",

@@ -68,6 +68,7 @@ class Marks:
     unchecked: str = "☐"
     checked: str = "☑"
     minus: str = "−"
+    wrapped: str = "↳"
     working: tuple[str, ...] = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 
