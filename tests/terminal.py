@@ -90,6 +90,12 @@ class Terminal:
         return "\n".join(self.screen)
 
     @property
+    def reversed(self) -> str:
+        """What of the screen is shown in reverse."""
+        columns, lines = range(self._display.columns), self._display.buffer
+        return "".join(lines[y][x].data for y in range(self._display.lines) for x in columns if lines[y][x].reverse)
+
+    @property
     def cursor(self) -> tuple[int, int]:
         """The column and the row of the terminal's own cursor, from 0."""
         return self._display.cursor.x, self._display.cursor.y

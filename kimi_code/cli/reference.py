@@ -213,6 +213,10 @@ def _variables() -> Iterator[tuple[str, str]]:
         "a file into which the model's answers are recorded, to be played with `-m scripted:FILE`",
     )
     yield "`NO_COLOR`", "no colours"
+    yield (
+        "`LC_ALL`, `LC_CTYPE`, `LANG`, `TERM`",
+        "where the first that is set names no UTF-8, or `TERM` is `linux`, the screen's signs are plain ASCII",
+    )
 
 
 # --- Tools, events, exit codes --------------------------------------------------------------------------------------

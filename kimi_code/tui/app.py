@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from textual import events, on
 from textual.app import App
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.worker import WorkerFailed
 
 from kimi_code.tui import terminal, theme
+from kimi_code.tui.filters import NoColours, PlainSigns
 from kimi_code.tui.host import Host, Which
 from kimi_code.tui.screens.main import MainScreen
 from kimi_code.tui.stylesheet import SharedStylesheet
@@ -46,6 +48,7 @@ class KimiApp(App[int], inherit_bindings=False):
         """
         super().__init__()
         self._dark = dark
+        self._speaks_unicode = terminal.speaks_unicode(os.environ)
         self._left_at: float | None = None  # None while somebody looks
         self._calling: asyncio.TimerHandle | None = None
         self.clock = time.monotonic
@@ -85,6 +88,11 @@ class KimiApp(App[int], inherit_bindings=False):
         if not self.is_headless and event.size != (now := shutil.get_terminal_size()):
             event.prevent_default()
             self.post_message(events.Resize.from_dimensions(now, None))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's would make greys of colours where none are wanted."""
+        usual = (NoColours(),) if self.no_color else super().get_line_filters()
+        return usual if self._speaks_unicode else (*usual, PlainSigns())
 
     # --- Themes ---
 

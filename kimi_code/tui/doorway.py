@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 async def come_in(main: "MainScreen") -> bool:
     """Ask what must be known before a session can be opened; False when the screen closes instead."""
+    asker = _Asker(main)
     try:
         household = main.host.household()
-        if await household.is_new() and await _set_up(main, household) is None:
+        if await household.is_new() and await _set_up(asker, household) is None:
             return False
-        await welcome.ask_for_trust(_Asker(main), household)
+        await welcome.ask_for_trust(asker, household)
     except KimiError as error:
         main.desk.fail(error)  # opening the session says what follows from it
+    finally:
+        asker.leave()
     return True
 
 
@@ -31,12 +34,17 @@ async def set_up_again(main: "MainScreen") -> None:
     """The set-up at the user's wish, then a new session with what was chosen. Raises KimiError while a turn runs."""
     if main.conversation.state == "working":
         raise KimiError("A turn is running.", hint="Interrupt it with Esc first.")
-    if await _set_up(main, main.host.household()):
+    asker = _Asker(main)
+    try:
+        done = await _set_up(asker, main.host.household())
+    finally:
+        asker.leave()
+    if done:
         await main.desk.open(Which())
 
 
-async def _set_up(main: "MainScreen", household: "welcome.Household") -> bool | None:
-    done = await welcome.set_up(_Asker(main), household)
+async def _set_up(asker: "_Asker", household: "welcome.Household") -> bool | None:
+    main, done = asker.main, await welcome.set_up(asker, household)
     if done is None:
         main.app.wants_demo = True
         main.desk.leave()
@@ -49,46 +57,47 @@ class _Asker:
     """The person at this screen."""
 
     def __init__(self, main: "MainScreen") -> None:
-        self._main = main
+        self.main = main
+        self._came = False
+
+    def leave(self) -> None:
+        """Nothing more is asked: the prompt has its place again."""
+        if self._came:
+            self.main.make_room(False)
 
     async def _steps(self) -> Steps:
-        found = self._main.query(Steps)
+        # From the first question to the last: meanwhile a server may be asked, and nobody can be answered.
+        self._came = True
+        self.main.make_room(True)
+        found = self.main.query(Steps)
         if found:
             return found.first()
         made = Steps(id="steps")
-        await self._main.query_one("#column").mount(made, before="#completions")
+        await self.main.query_one("#column").mount(made, before="#completions")
         return made
 
     async def choose(
         self, question: str, rows: "Sequence[Row]", seen: Callable[[str], None] = lambda _: None
     ) -> str | None:
-        steps = await self._steps()
-        self._main.make_room(True)
-        answer = await steps.choose(question, rows, seen)
-        self._main.make_room(False)
-        return answer
+        return await (await self._steps()).choose(question, rows, seen)
 
     async def enter(self, question: str, *, hint: str = "", hidden: bool = False) -> str | None:
-        steps = await self._steps()
-        self._main.make_room(True)
-        answer = await steps.enter(question, hint=hint, hidden=hidden)
-        self._main.make_room(False)
-        return answer
+        return await (await self._steps()).enter(question, hint=hint, hidden=hidden)
 
     def say(self, text: str) -> None:
-        self._main.hearing.say_first(text)
+        self.main.hearing.say_first(text)
 
     def fail(self, error: Exception) -> None:
-        self._main.desk.fail(error)
+        self.main.desk.fail(error)
 
     def doing(self, words: str) -> None:
-        self._main.activity.show(words)
+        self.main.activity.show(words)
 
     def show(self, title: str, text: str) -> None:
-        self._main.desk.read(title, Content(text))
+        self.main.desk.read(title, Content(text))
 
     def themes(self) -> Sequence[str]:
-        return self._main.desk.themes()
+        return self.main.desk.themes()
 
     def use_theme(self, name: str) -> None:
-        self._main.desk.use_theme(name)
+        self.main.desk.use_theme(name)

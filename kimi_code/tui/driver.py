@@ -3,18 +3,25 @@
 import asyncio
 import contextlib
 import os
+import selectors
 import signal
+from codecs import getincrementaldecoder
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TextIO, cast
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from kimi_code.tui.input.keyboard import Keyboard
+
 if TYPE_CHECKING:
     from kimi_code.tui.app import KimiApp
 
+_READ = 65_536
+_LOOK = 0.1  # seconds until the end is noticed, and an Esc that nothing follows
+
 
 class TerminalDriver(LinuxDriver):
-    """Ends the program when nothing can be written any more.
+    """Ends the program when nothing can be written any more, and reads a paste in one piece.
 
     Textual 8 lets its writing thread die then; the next thirty writes fill a queue, and the event loop waits for
     room in it for ever, deaf to SIGHUP too.
@@ -26,6 +33,23 @@ class TerminalDriver(LinuxDriver):
             app = cast("KimiApp", self._app)
             self._file = cast("TextIO", _Outlet(self._file, app, asyncio.get_running_loop()))
         super().start_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Read until the application ends; as Textual's, with a parser of our own."""
+        keyboard = Keyboard()
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if not selector.select(_LOOK):
+                    messages = keyboard.rest()
+                elif data := os.read(self.fileno, _READ):
+                    text = decode(data)  # "" for a part of a character
+                    messages = keyboard.feed(text) if text else ()
+                else:
+                    return
+                for message in messages:
+                    self.process_message(message)
 
     def stop_job(self) -> bool:
         """Stop as Ctrl+Z stops other programs, until a shell goes on with the job.

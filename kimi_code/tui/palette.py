@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from textual.css.styles import RenderStyles
 
 PREFIX = "transcript--"
-# What stands among words, besides the marks; the same cells wide.
-_STAND_INS = str.maketrans("·…│", "-~|")
 
 # The look of every style, as a theme's colours. Meaning never hangs on colour alone: signs and words say the same.
 STYLES: dict[str, str] = {
@@ -55,6 +53,14 @@ STYLES: dict[str, str] = {
     "removed-count": "color: $error;",
     "chosen": "background: $accent 20%;",
 }
+# What only a colour would tell.
+_WITHOUT_COLOURS = {
+    "muted": "text-style: dim;",
+    "output": "text-style: dim;",
+    "chosen": "background: $foreground; color: $background;",
+    "removed-word": "text-style: bold underline;",
+    "added-word": "text-style: bold underline;",
+}
 
 CLASSES = {f"{PREFIX}{name}" for name in STYLES}
 
@@ -76,7 +82,9 @@ _SCROLLED = """
 
 def stylesheet(widget: str) -> str:
     """The CSS of the styles for a widget's class."""
-    return "\n".join(f"{widget} > .{PREFIX}{name} {{ {rules} }}" for name, rules in STYLES.items())
+    styles = [f"{widget} > .{PREFIX}{name} {{ {rules} }}" for name, rules in STYLES.items()]
+    colourless = [f"{widget}:nocolor > .{PREFIX}{name} {{ {rules} }}" for name, rules in _WITHOUT_COLOURS.items()]
+    return "\n".join((*styles, *colourless))
 
 
 def scrolled(widget: str) -> str:
@@ -87,9 +95,8 @@ def scrolled(widget: str) -> str:
 class Palette:
     """The styles of one widget in the theme of now."""
 
-    def __init__(self, widget: Widget, *, ascii_only: bool = False) -> None:
+    def __init__(self, widget: Widget) -> None:
         self._widget = widget
-        self._ascii_only = ascii_only
         self._tell = as_opened_in(os.environ)
         self._styles: dict[str, Style] = {}
         self._linked: dict[tuple[str, str], Style] = {}
@@ -101,15 +108,12 @@ class Palette:
 
     def strip(self, line: Line, width: int) -> Strip:
         """The line as Textual draws it, exactly `width` cells."""
-        segments = [Segment(self._signs(span.text), self.style(span.style, span.link)) for span in line.spans]
+        segments = [Segment(span.text, self.style(span.style, span.link)) for span in line.spans]
         cells = sum(width_of(span.text) for span in line.spans)
         if cells < width:
             segments.append(Segment(" " * (width - cells), self.style(line.fill)))
         strip = Strip(segments, max(cells, width))
         return strip if cells <= width else strip.crop(0, width)
-
-    def _signs(self, text: str) -> str:
-        return text.translate(_STAND_INS) if self._ascii_only else text
 
     def style(self, names: str, link: str = "") -> Style:
         """The style of names parted by blanks, later ones over earlier ones, on the widget's ground."""

@@ -36,9 +36,12 @@ def _is_terminal(fd: int) -> bool:
 
 
 def speaks_unicode(env: Mapping[str, str]) -> bool:
-    """Whether the locale can show marks beyond ASCII."""
-    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or ""
-    return sys.platform == "win32" or "utf" in locale.lower()
+    """Whether signs beyond ASCII can be shown: not where the locale says no, nor by the console of Linux, whose fonts
+    have 256 signs. A locale that is not set says nothing: so it is in many containers."""
+    if sys.platform == "win32":
+        return True
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "utf"
+    return env.get("TERM") != "linux" and "utf" in locale.lower()
 
 
 @dataclass(slots=True)

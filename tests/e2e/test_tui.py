@@ -120,6 +120,24 @@ def test_a_killed_session_is_resumed_with_all_it_said_and_what_was_being_typed(p
     assert program.server.requests[2].last["content"].endswith("go on")
 
 
+def test_flags_open_the_screen_with_an_older_session_and_the_wheel_scrolls_it(program: Program) -> None:
+    program.server.models = [{"id": "kimi-k3", "supports_reasoning": True}]
+    program.server.script(say("".join(f"{number}. point\n" for number in range(1, 81))), say("Thought through."))
+    done = program.run("-p", "list them", "--output-format", "json")
+    with Terminal(program, "-r", done.result["session_id"], "--thinking", "high") as terminal:
+        terminal.wait_for("80. point")
+        assert " 1. point" not in terminal.text
+        terminal.type("\x1b[<64;10;10M" * 40)
+        terminal.wait_for(" 1. point")
+        terminal.type("\x1b[<65;10;10M" * 60)
+        terminal.wait_for("80. point")
+        terminal.wait_for("thinking high")
+        terminal.type("and?\r")
+        terminal.wait_for("Thought through.")
+        assert terminal.leave() == 0
+    assert len(program.server.requests[1].messages) > 3
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGQUIT"])
 def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, name: str) -> None:
     number = signal.Signals[name]

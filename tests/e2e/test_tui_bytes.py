@@ -80,18 +80,32 @@ def test_title_progress_notifications_the_clipboard_and_links_are_told_to_the_te
     server.assert_used_up()
 
 
-def test_with_no_color_there_is_black_and_white_and_what_lies_between(server: FakeServer, tmp_path: Path) -> None:
+def test_with_no_color_no_colour_reaches_the_terminal_and_what_is_chosen_is_reversed(
+    server: FakeServer, tmp_path: Path
+) -> None:
     program = make_program(server, tmp_path)
     server.script(call("Write", {"path": "a.py", "content": "x = 1\n"}), say("A **bold** word and `code`."))
     with Terminal(program, "-y", "go", env={"NO_COLOR": "1"}) as terminal:
         terminal.wait_for("✓ done")
-    sequences = [match.decode().split(";") for match in re.findall(rb"\x1b\[([0-9;]+)m", terminal.raw)]
-    colours = {
-        tuple(codes[at + 2 : at + 5])
-        for codes in sequences
-        for at in range(len(codes))
-        if codes[at : at + 2] in (["38", "2"], ["48", "2"])
-    }
-    assert colours
-    assert all(len(set(colour)) == 1 for colour in colours)
+        terminal.type("\x10")  # all commands
+        terminal.wait_for("/help")
+        terminal.until(lambda: "/help" in terminal.reversed, "a highlighted command")
+    looks = {code for match in re.findall(rb"\x1b\[([0-9;]*)m", terminal.raw) for code in match.decode().split(";")}
+    assert looks <= {"", "0", "1", "2", "3", "4", "7", "9"}
+    assert {"1", "2", "7"} <= looks
+    server.assert_used_up()
+
+
+@pytest.mark.parametrize("env", [{"LC_ALL": "C"}, {"TERM": "linux"}])
+def test_a_terminal_without_signs_gets_plain_ones(server: FakeServer, tmp_path: Path, env: dict[str, str]) -> None:
+    program = make_program(server, tmp_path)
+    (program.project / "a.py").write_text("x = 1\n")
+    server.script(call("Read", {"path": "a.py"}), say("- a\n\n> b\n\n| c | d |\n|---|---|\n| 1 | 2 |"))
+    with Terminal(program, "-y", "go", env={"LC_ALL": "", "LANG": "en_US.UTF-8", **env}) as terminal:
+        terminal.wait_for("+ done")
+        assert terminal.text.isascii()
+        assert "+ Read" in terminal.text
+        terminal.type("\x10")
+        terminal.wait_for("/help")
+        assert terminal.text.isascii()
     server.assert_used_up()

@@ -1,6 +1,7 @@
-"""Images pasted into the program on a real terminal, by their paths as terminals paste dropped files."""
+"""Pastes on a real terminal: long texts, and images by their paths as terminals paste dropped files."""
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -35,4 +36,20 @@ def test_a_dropped_image_is_a_chip_and_sent_to_a_model_whose_server_says_that_it
         terminal.type("\r")
         terminal.wait_for("Still grey.")
     assert [request.last["content"][-1]["type"] for request in server.requests] == ["image_url"] * 2
+    server.assert_used_up()
+
+
+def test_a_large_paste_is_a_chip_at_once_and_is_sent_whole(server: FakeServer, tmp_path: Path) -> None:
+    program = make_program(server, tmp_path)
+    server.script(say("Long."))
+    text = "\r".join(f"línea {number}" for number in range(5_000))
+    with Terminal(program) as terminal:
+        terminal.wait_for("Ask for something")
+        typing = threading.Thread(target=terminal.type, args=(f"read \x1b[200~{text}\x1b[201~",))
+        typing.start()  # waits while the program reads
+        terminal.wait_for("read [pasted #1: 5000 lines]")
+        typing.join()
+        terminal.type("!\r")
+        terminal.wait_for("Long.")
+    assert server.requests[0].last["content"].endswith("read " + text.replace("\r", "\n") + "!")
     server.assert_used_up()

@@ -46,6 +46,35 @@ def last_result(stage: Stage) -> str:
     return next(m["content"] for m in reversed(stage.server.requests[-1].messages) if m["role"] == "tool")
 
 
+async def test_what_is_asked_about_begins_in_sight_however_tall_it_is(stage: Stage) -> None:
+    content = "".join(f"line {n}\n" for n in range(1, 101))
+    stage.server.script(call("Write", {"path": "tall.txt", "content": content}), say("Written."))
+    async with stage.open(permission_mode="ask") as screen:
+        await screen.ready()
+        view = screen.main.transcript
+        await screen.say("write it")
+        await screen.asked()
+        await screen.until(lambda: "tall.txt" in view.render_line(0).text)
+        assert "line 1" in view.render_line(1).text
+        assert view.following
+        await screen.pilot.press("y")
+        await ended(screen, "Written.")
+    # Once the person went elsewhere, the view stays there.
+    stage.server.script(call("Write", {"path": "more.txt", "content": content}), say("Written."))
+    async with stage.open(permission_mode="ask") as screen:
+        await screen.ready()
+        view = screen.main.transcript
+        await screen.say("write it")
+        await screen.asked()
+        await screen.until(lambda: "more.txt" in view.render_line(0).text)
+        await screen.pilot.press("down")
+        await screen.until(lambda: "line 1" in view.render_line(0).text)
+        view.follow()
+        assert "line 100" in view.render_line(view.size.height - 1).text
+        screen.main.conversation.interrupt()
+        await screen.until(lambda: screen.state == "idle")
+
+
 async def test_hunks_are_taken_one_by_one_split_left_all_or_left_to_be_decided_as_one(stage: Stage) -> None:
     file = stage.project / "a.txt"
     async with stage.open(permission_mode="ask") as screen:

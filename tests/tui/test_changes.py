@@ -17,6 +17,14 @@ from tests.tui.conftest import Lookout, Stage
 
 LINES = "".join(f"line {number}\n" for number in range(1, 41))
 
+PLAN = {
+    "items": [
+        {"text": "make a", "status": "done"},
+        {"text": "make b", "status": "in_progress"},
+        {"text": "look", "status": "pending"},
+    ]
+}
+
 
 def write(path: str, content: str, id: str = "c1") -> Reply:
     return call("Write", {"path": path, "content": content}, id=id)
@@ -66,8 +74,9 @@ async def test_undo_shows_what_it_would_do_then_does_it_and_redo_brings_it_back_
         await screen.until(lambda: screen.shows("'everything' is no number"))
         await screen.say("/review")
         await screen.until(lambda: screen.shows("Nothing has changed since this session began"))
-        await turn(stage, screen, "make it", write("a", "one\n"), write("b", "two\n", id="c2"))
+        await turn(stage, screen, "make it", write("a", "one\n"), write("b", "two\n", id="c2"), call("Todo", PLAN))
         await screen.pilot.press("ctrl+b")
+        await shown(screen, "sidebar", "☑ make a\n● make b\n☐ look")
         await shown(screen, "sidebar", "before Write b")
         await shown(screen, "sidebar", "a  +1 −0")
         pilot = await begin(screen, "/undo", RewindScreen)

@@ -1,6 +1,7 @@
 """The first start: a server, a key, a theme; and the question whether a folder's own files count."""
 
 import json
+import threading
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from kimi_code.tui.screens.page import Page
 from kimi_code.tui.screens.picker import Row
 from kimi_code.tui.welcome import ProjectFiles, Server, ask_for_trust, set_up
 from kimi_code.tui.widgets.steps import Steps
-from tests.server import error, say
-from tests.tui.conftest import Lookout, Stage
+from tests.server import Received, Reply, error, say
+from tests.tui.conftest import PATIENCE, Lookout, Stage
 
 KEY = "sk-the-secret-key-0123456789"
 AI = Server("moonshot", "Kimi", "https://api.moonshot.ai/v1")
@@ -68,6 +69,31 @@ async def test_four_keystrokes_lead_from_nothing_to_a_first_answer_by_a_local_se
     # It is not asked again.
     async with stage.open(env=without_key(stage)) as screen:
         await screen.ready()
+
+
+async def test_while_the_server_is_asked_nothing_but_that_is_said(stage: Stage) -> None:
+    stage.configure(f'sandbox = "off"\nlocal_servers = ["{stage.server.url}"]\n')
+    stage.server.models = [{"id": "qwen3-coder"}]
+    held = threading.Event()
+
+    def late(_: Received) -> Reply:
+        held.wait(PATIENCE)
+        return say("ready")
+
+    stage.server.script(late)
+    async with stage.open(env=without_key(stage)) as screen:
+        await asked(screen, "Which model")
+        await screen.pilot.press("enter")
+        await screen.until(lambda: screen.main.activity.words == "Trying qwen3-coder")
+        assert not screen.main.query_one("#prompt-row").display
+        assert "What shall we do" not in str(screen.main.query_one("#greeting").render())
+        held.set()
+        await asked(screen, "Which colours")
+        assert not screen.main.query_one("#prompt-row").display
+        await screen.pilot.press("enter")
+        await screen.ready()
+        assert screen.main.query_one("#prompt-row").display
+        assert screen.main.prompt.has_focus
 
 
 async def test_a_server_of_ones_own_with_its_key_which_is_asked_for_again_when_it_is_refused(stage: Stage) -> None:

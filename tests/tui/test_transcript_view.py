@@ -29,13 +29,13 @@ from kimi_code.tui.widgets.transcript import TranscriptView
 class Stage(App[None]):
     """Nothing but the transcript, and what it says."""
 
-    def __init__(self, link: Callable[[str, int], str] | None = None, *, ascii_only: bool = False) -> None:
+    def __init__(self, link: Callable[[str, int], str] | None = None) -> None:
         super().__init__()
-        self._link, self._ascii_only = link, ascii_only
+        self._link = link
         self.heard: list[object] = []
 
     def compose(self) -> ComposeResult:
-        yield TranscriptView(cwd="/project", link=self._link, ascii_only=self._ascii_only)
+        yield TranscriptView(cwd="/project", link=self._link)
 
     @property
     def view(self) -> TranscriptView:
@@ -275,17 +275,6 @@ async def test_what_cannot_be_drawn_leaves_the_rest_as_it_is() -> None:
         await feed(pilot, app.view, *READ, said("next"))
         assert screen(app.view)[:3] == ["   (this part cannot be shown: RuntimeError)", "", " ● next"]
         assert app.heard == ["no link to src/a.py"]
-
-
-async def test_a_terminal_without_signs_gets_plain_ones() -> None:
-    app = Stage(ascii_only=True)
-    async with app.run_test(size=(60, 10)) as pilot:
-        view = app.view
-        await feed(
-            pilot, view, record(TurnStarted(1, "go")), *READ, said("- a\n\n> b"), record(TurnEnded(1, Outcome.FAILED))
-        )
-        assert "".join(screen(view)).isascii()
-        assert screen(view)[2].split() == ["+", "Read", "src/a.py", "-", "2", "lines", ">"]
 
 
 async def test_an_open_link_reaches_the_terminal_as_a_link() -> None:

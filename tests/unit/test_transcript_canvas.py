@@ -12,7 +12,7 @@ from kimi_code.tui.strips.cards import Fold, Look, card_lines, lasting, usual_fo
 from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.entries import Painter, tokens
 from kimi_code.tui.strips.heights import Heights
-from kimi_code.tui.strips.line import ASCII, FANCY, Line
+from kimi_code.tui.strips.line import FANCY, Line
 
 
 def card(
@@ -227,11 +227,6 @@ def test_the_plan_is_in_its_card() -> None:
     assert texts(card_lines(todo, Fold.ALL, Look(60)))[1:] == ["    ☑ a", "    ● b", "    ☐ c"]
 
 
-def test_signs_of_every_font() -> None:
-    line = card_lines(card(state="failed", summary="exit 2"), Fold.LINE, Look(40, marks=ASCII))[0]
-    assert line.text.startswith("x Bash    make")
-
-
 def test_titles_that_are_too_long_are_cut_where_it_hurts_least() -> None:
     path = card("Read", "kimi_code/very/long/folder/of/modules/transcript.py", summary="10 lines")
     command = card("Bash", "echo " + "x" * 80, summary="exit 1")
@@ -256,10 +251,15 @@ HUNK = Hunk(3, 3, (" def f():", "-    return one", "+    return two", "+    # mo
 CHANGE = Diff("a.py", "modified", 2, 1, (HUNK,))
 
 
+def test_where_nothing_but_removed_lines_is_left_they_have_their_old_numbers() -> None:
+    gone = Diff("a.py", "deleted", 0, 2, (Hunk(1, 0, ("-one", "-two")),))
+    assert texts(diff_lines(gone, 60)) == ["   1 │ - one", "   2 │ - two"]
+
+
 def test_a_diff_is_numbered_and_marked() -> None:
     assert texts(diff_lines(CHANGE, 60)) == [
         "   3 │   def f():",
-        "   4 │ -     return one",
+        "     │ -     return one",
         "   4 │ +     return two",
         "   5 │ +     # more",
         "   6 │   x = 1",

@@ -150,6 +150,12 @@ def test_code_keeps_its_blanks_and_has_colours() -> None:
     assert styles(lines, "# why") == "comment"
 
 
+def test_code_too_long_for_a_line_goes_on_behind_a_sign_that_is_not_copied() -> None:
+    lines = render("```\nabcdefghijkl\nm\n```", 8)
+    assert shown(lines) == ["  abcdef", "↳ ghijkl", "  m"]
+    assert copied(lines) == "abcdefghijkl\nm"
+
+
 def test_a_fence_that_is_being_written_is_shown_without_its_closing_mark() -> None:
     flow = MarkdownFlow(40)
     flow.feed("```py\nx = 1\ny")

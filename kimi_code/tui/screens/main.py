@@ -223,6 +223,10 @@ class MainScreen(Screen[None]):
     def _scroll(self, event: ApprovalPanel.Scrolled) -> None:
         self.transcript.scroll_relative(y=event.by, animate=False)
 
+    @on(Requests.Shown)
+    def _show_asked(self, event: Requests.Shown) -> None:
+        self.transcript.show_asked(event.call_id)
+
     @on(Requests.Emptied)
     def _answered(self) -> None:
         if not self.waits:  # the next one may have come since

@@ -99,8 +99,11 @@ class Canvas:
         if len(self._heights):
             self._anchor = self._heights.find(y)
 
-    def settle(self, height: int, *, at_end: bool) -> int:
-        """Make what is in sight, and a screen beyond it each way; returns the line at the top of the view."""
+    def settle(self, height: int, *, at_end: bool, asked: int = -1) -> int:
+        """Make what is in sight, and a screen beyond it each way; returns the line at the top of the view.
+
+        At the end, the entry that is `asked` about begins in sight: there one begins to judge it.
+        """
         count = len(self._heights)
         if not count or height <= 0:
             return 0
@@ -116,6 +119,9 @@ class Canvas:
                 return top
         self._measure_up(count, 2 * height)
         top = max(self.height - height, 0)
+        if 0 <= asked < count and (head := self._heights.above(asked) + self.head_of(asked)) < top:
+            self._anchor = self._heights.find(head)
+            return self.settle(height, at_end=False)
         self._anchor = self._heights.find(top)
         return top
 

@@ -75,6 +75,7 @@ def placed_lines(
 ) -> list[tuple[Line, Place]]:
     """The same, each with its place in the file; side by side, the new one where there is one."""
     lines: list[tuple[Line, Place]] = []
+    gone = all(line[:1] == "-" for line in hunk.lines)
     for old, new in _groups(hunk, language):
         if width >= SIDE_BY_SIDE_LEAST:
             lines += _side_by_side(old, new, width, digits, marks)
@@ -82,7 +83,7 @@ def placed_lines(
         unchanged = bool(new) and new[0].mark == " "
         for row in new if unchanged else (*old, *new):
             place = row.place
-            lines += [(line, place) for line in _unified(row, width, digits, marks)]
+            lines += [(line, place) for line in _unified(row, width, digits, marks, gone=gone)]
     return lines
 
 
@@ -184,13 +185,14 @@ def _style(mark: str) -> str:
     return {"-": "removed", "+": "added"}.get(mark, "")
 
 
-def _unified(row: _Row, width: int, digits: int, marks: Marks) -> list[Line]:
-    """`  118 │ + text`: a removed line with its old number, all others with their new one."""
+def _unified(row: _Row, width: int, digits: int, marks: Marks, *, gone: bool) -> list[Line]:
+    """`  118 │ + text`: numbers are those of the new file, so that they count up; removed lines have none in it, but
+    where nothing else is there (`gone`) their old one."""
     style = _style(row.mark)
     wrapped = wrap(row.spans, max(width - digits - 5, 1), hard=True)
     lines: list[Line] = []
     for index, line in enumerate(wrapped):
-        label = str(row.number) if index == 0 else ""
+        label = str(row.number) if index == 0 and (gone or row.mark != "-") else ""
         prefix = (
             Span(f"{label:>{digits}} {marks.bar} ", "muted"),
             Span(f"{row.mark if index == 0 else ' '} ", f"{style} sign".strip()),

@@ -68,13 +68,11 @@ class Marks:
     unchecked: str = "☐"
     checked: str = "☑"
     minus: str = "−"
+    wrapped: str = "↳"
     working: tuple[str, ...] = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 
 FANCY = Marks()
-ASCII = Marks(
-    ">", "*", "o", ">", "v", "+", "x", "-", "?", "~", "*", "|", "-", "|", "~", "o", "x", "-", tuple("|/-\\")
-)  # fmt: skip
 
 
 def plain(text: str) -> str:

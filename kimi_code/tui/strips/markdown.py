@@ -89,13 +89,13 @@ def render(text: str, width: int, *, marks: Marks = FANCY, link: MakeLink = no_l
 
 
 def code_lines(text: str, language: str, width: int) -> list[Line]:
-    """Lines of code, coloured, wrapped where they are too long, a little to the right."""
+    """Lines of code, coloured, wrapped with a sign where they are too long, a little to the right."""
     return [line for spans in highlight(plain(text), language) for line in _code_line(spans, width)]
 
 
 def _code_line(spans: tuple[Span, ...], width: int) -> list[Line]:
-    margin = (Span(" " * _CODE_INDENT),)
-    return indent(wrap(spans, max(width - _CODE_INDENT, 1), hard=True), margin, margin)
+    margin, again = Span(" " * _CODE_INDENT), Span(f"{FANCY.wrapped:<{_CODE_INDENT}}", "muted")
+    return indent(wrap(spans, max(width - _CODE_INDENT, 1), hard=True), (margin,), (again,))
 
 
 class _OpenFence:

@@ -1,7 +1,7 @@
 """The prompt: several lines, history, chips for pastes; Enter is the screen's to act on."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from textual import events
@@ -78,6 +78,7 @@ class Prompt(TextArea):
         self._history: History | None = None
         self._draft: Draft | None = None
         self._saving: asyncio.TimerHandle | None = None  # runs while what is on the disk is not what is here
+        self._queued: tuple[str, ...] = ()
         self.list_is_open: Callable[[], bool] = lambda: False
 
     def remember_in(self, folder: Path) -> None:
@@ -130,13 +131,20 @@ class Prompt(TextArea):
         self.save_draft()
         return text
 
+    def keep_queued(self, texts: Sequence[str]) -> None:
+        """What was sent and waits belongs to the draft: who leaves before its turn comes finds it here again."""
+        if tuple(texts) != self._queued:
+            self._queued = tuple(texts)
+            self._save_soon()
+
     def save_draft(self) -> None:
         """Keep what is written, so that a crash does not lose it."""
         if self._saving is not None:
             self._saving.cancel()
             self._saving = None
         if self._draft is not None:
-            self._draft.save(self._pastes.unfold(self.text))
+            texts = (*self._queued, self._pastes.unfold(self.text))
+            self._draft.save("\n".join(text for text in texts if text))
 
     async def _on_key(self, event: events.Key) -> None:
         if self._vim is not None and not self.list_is_open() and self._press_in_vim(self._vim, event):
@@ -184,9 +192,12 @@ class Prompt(TextArea):
         if self._history is not None:
             self._history.add(self._pastes.unfold(self.text))
 
-    def on_text_area_changed(self) -> None:
+    def _save_soon(self) -> None:
         if self._saving is None:
             self._saving = after(_DRAFT_AGE, self, self.save_draft)
+
+    def on_text_area_changed(self) -> None:
+        self._save_soon()
         self.post_message(self.Completing(self.before_caret))
 
     async def _on_paste(self, event: events.Paste) -> None:

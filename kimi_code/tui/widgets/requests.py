@@ -15,6 +15,13 @@ from kimi_code.tui.widgets.question import QuestionPanel
 class Requests(Vertical):
     """The waiting requests in the order they came; the first one is shown until the person walks on."""
 
+    class Shown(Message):
+        """Another one is shown, or none; `call_id` is the call of the main agent that it is about, "" for no such."""
+
+        def __init__(self, call_id: str) -> None:
+            super().__init__()
+            self.call_id = call_id
+
     class Emptied(Message):
         """Nothing waits any more: the keyboard is free."""
 
@@ -75,6 +82,7 @@ class Requests(Vertical):
         approval.display = isinstance(request, Approval)
         question.display = isinstance(request, Question)
         number, count = list(self._waiting).index(self._shown) + 1 if request else 0, len(self._waiting)
+        self.post_message(self.Shown(request.call_id if request and not self._whose[self._shown] else ""))
         match request:
             case Approval():
                 approval.show(self._shown, request, number, count, self._whose[self._shown])

@@ -22,7 +22,7 @@ from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
-from kimi_code.tui.strips.line import ASCII, FANCY, Line, restyle, width_of
+from kimi_code.tui.strips.line import FANCY, Line, restyle, width_of
 from kimi_code.tui.strips.links import FileLinks
 from kimi_code.tui.timing import after
 
@@ -78,20 +78,18 @@ class TranscriptView(ScrollView):
         agent: str = "main",
         cwd: str = "",
         link: Callable[[str, int], str] | None = None,
-        ascii_only: bool = False,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
         """`cwd` is what relative paths are relative to; `link(path, line)` makes the URL of a file (line 0: none).
 
-        Without `link`, file:// URLs. `ascii_only` uses marks that every font has.
+        Without `link`, file:// URLs.
         """
         super().__init__(name=name, id=id, classes=classes)
         self._agent = agent
         self._link = link or FileLinks(cwd)
-        self._marks = ASCII if ascii_only else FANCY
-        self._palette = Palette(self, ascii_only=ascii_only)
+        self._palette = Palette(self)
         self._strips: dict[int, tuple[Line, Strip]] = {}
         self._drawn_width = 0
         self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
@@ -102,6 +100,7 @@ class TranscriptView(ScrollView):
         self._next_flush = 0.0
         self._ticker: Timer | None = None
         self._following = True
+        self._asked = -1
         self._placing = False
         self._cursor = -1
         self._found = -1
@@ -130,7 +129,7 @@ class TranscriptView(ScrollView):
         self._painter.forget()
         self._canvas = Canvas(self._transcript.entries, self._look, self._painter)
         self._dirty.clear()
-        self._cursor = self._found = -1
+        self._cursor = self._found = self._asked = -1
         self._set_following(True)
         self._show()
 
@@ -148,7 +147,15 @@ class TranscriptView(ScrollView):
 
     def follow(self) -> None:
         """Go to the end and keep there."""
+        self._asked = -1
         self._set_following(True)
+        self._show()
+
+    def show_asked(self, call_id: str) -> None:
+        """While the end is followed, keep the beginning of the call's card in sight, until the user scrolls; "" for
+        none any more."""
+        asked = self._transcript.card(call_id)
+        self._asked = -1 if asked is None else asked
         self._show()
 
     def _set_following(self, following: bool) -> None:
@@ -285,7 +292,7 @@ class TranscriptView(ScrollView):
 
     def _look(self) -> Look:
         moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]  (no types)
-        return Look(self._drawn_width or 80, time.time(), self._marks, self._link, moving)
+        return Look(self._drawn_width or 80, time.time(), FANCY, self._link, moving)
 
     def _flush(self) -> None:
         began, worked = time.monotonic(), time.thread_time()
@@ -302,7 +309,7 @@ class TranscriptView(ScrollView):
             return
         before = self.virtual_size.height
         selected = self._selected_places()
-        top = self._canvas.settle(self.size.height, at_end=self._following)
+        top = self._canvas.settle(self.size.height, at_end=self._following, asked=self._asked)
         if selected is not None:
             self._keep_selected(selected)
         height = self._canvas.height
@@ -348,6 +355,7 @@ class TranscriptView(ScrollView):
         super().watch_scroll_y(old_value, new_value)
         if self._placing or not self.is_attached or round(old_value) == round(new_value):
             return
+        self._asked = -1
         self._set_following(new_value >= self.max_scroll_y)
         self._canvas.place(round(new_value))
         self._show()
