@@ -95,6 +95,7 @@ class Session:
         self._shells = 0
         self._turns = meta.turns
         agent.check = self._chronicle.check
+        agent.touched = lambda: self._chronicle.history.touched
         bus.subscribe(self._hear)
 
     @property
