@@ -52,7 +52,7 @@ def test_the_files_touched_are_what_tools_reviews_and_turns_told_and_go_back_wit
         return tuple(FileChange(path, "modified") for path in paths)
 
     renamed = ToolEnded(
-        "c", "Rename", "a to b", "done", blocks=(Diff("x.py", "modified", (), 1, 1), Diff("y.py", "modified", (), 1, 1))
+        "c", "Rename", "a to b", "done", blocks=(Diff("x.py", "modified", 1, 1), Diff("y.py", "modified", 1, 1))
     )
     history = fold([*FIRST, renamed, TurnReviewed("declined", files("no.py"), "p"), *SECOND])
     assert history.touched == ("x.py", "y.py")
