@@ -165,6 +165,7 @@ class Asker:
             context.messages,
             state=state,
             todo=self.agent.plan,
+            touched=self.agent.touched(),
             limit=int(room / ratio),
             preface=await self.agent.preface(""),
         )

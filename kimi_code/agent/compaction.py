@@ -4,22 +4,19 @@ What is kept word for word: what the user said, the plan, the last steps. What t
 structure: goal, decisions, constraints, failed attempts, what is left. What is known for sure: files touched.
 """
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import cast
+from itertools import takewhile
 
 from kimi_code.agent.context import estimate, repair
 from kimi_code.events import TodoItem
-from kimi_code.messages import Message, ToolCall
+from kimi_code.messages import Message
 
 # Of the context: compaction begins above the first; the last steps may keep up to the second.
 THRESHOLD = 0.8
 _KEPT_SHARE = 0.25
 _CUT_RESULT = 1_200
-_CHANGING_TOOLS = ("Edit", "Write", "ApplyPatch")
-_PATCHED = re.compile(r"^(?:\*\*\* (?:Add|Update|Delete) File: |\+\+\+ b/)(\S.*?)\s*$", re.MULTILINE)
+_FILES = "Files changed so far:\n"
 
 REQUEST = """\
 The conversation is about to be cut to fit the context. Write the state of the work for yourself, so that you can go \
@@ -67,16 +64,23 @@ def ask_for_state(messages: Sequence[Message], limit: int) -> list[Message]:
 
 
 def compact(
-    messages: Sequence[Message], *, state: str, todo: Sequence[TodoItem], limit: int, preface: str = ""
+    messages: Sequence[Message],
+    *,
+    state: str,
+    todo: Sequence[TodoItem],
+    limit: int,
+    preface: str = "",
+    touched: Sequence[str] = (),
 ) -> list[Message]:
     """The new history: a summary message, the user's own words, the last steps.
 
-    `limit` is the context in tokens, `state` what the model wrote on REQUEST ("" when it could not).
+    `limit` is the context in tokens, `state` what the model wrote on REQUEST ("" when it could not), `touched`
+    are the files changed so far.
     """
     start = keep_from(messages, int(limit * _KEPT_SHARE))
     dropped, kept = messages[:start], list(messages[start:])
     own = [_without_images(replace(m, preface="")) for m in dropped if m.role == "user" and m.source == "prompt"]
-    summary = Message("user", _summary(messages, state, todo), preface=preface, source="summary")
+    summary = Message("user", _summary(messages, state, todo, touched), preface=preface, source="summary")
     return repair([summary, *own, *kept])
 
 
@@ -106,7 +110,7 @@ def _without_images(message: Message) -> Message:
     return replace(message, text=text, images=())
 
 
-def _summary(messages: Sequence[Message], state: str, todo: Sequence[TodoItem]) -> str:
+def _summary(messages: Sequence[Message], state: str, todo: Sequence[TodoItem], touched: Sequence[str]) -> str:
     parts = [
         "The conversation so far was compacted. This is its state; the user's own messages follow word for word, "
         "then the last steps. Files may have changed since you read them: read again before you edit."
@@ -116,37 +120,15 @@ def _summary(messages: Sequence[Message], state: str, todo: Sequence[TodoItem]) 
         parts.append(f"<state>\n{state.strip()}\n</state>")
     elif earlier:
         parts.append(f"<earlier_state>\n{earlier}\n</earlier_state>")
-    touched = files_touched(messages, earlier)
-    if touched:
-        parts.append("Files changed so far:\n" + "\n".join(f"- {path}" for path in touched))
+    if files := _files(earlier, touched):
+        parts.append(_FILES + "\n".join(f"- {path}" for path in files))
     if todo:
         parts.append("Plan:\n" + "\n".join(f"- [{item.status}] {item.text}" for item in todo))
     return "\n\n".join(parts)
 
 
-def files_touched(messages: Iterable[Message], earlier: str = "") -> list[str]:
-    """Paths that Edit and Write were called with, in order, and those an earlier summary named."""
-    paths: dict[str, None] = {}
-    _, found, listing = earlier.partition("Files changed so far:\n")
-    if found:
-        for line in listing.splitlines():
-            if not line.startswith("- "):
-                break
-            paths[line[2:]] = None
-    for message in messages:
-        for call in message.tool_calls:
-            paths.update(dict.fromkeys(_changed_paths(call)))
-    return list(paths)
-
-
-def _changed_paths(call: ToolCall) -> list[str]:
-    if call.name not in _CHANGING_TOOLS:
-        return []
-    try:
-        arguments = json.loads(call.arguments)
-    except ValueError:
-        return []
-    given = cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {}
-    path, patch = given.get("path"), given.get("input")
-    named = _PATCHED.findall(patch) if isinstance(patch, str) else []
-    return [path] if isinstance(path, str) else named
+def _files(earlier: str, touched: Sequence[str]) -> list[str]:
+    """Those an earlier summary named, which may stem from a session that this one is a fork of, and the `touched`."""
+    _, found, listing = earlier.partition(_FILES)
+    named = takewhile(lambda line: line.startswith("- "), listing.splitlines()) if found else ()
+    return list(dict.fromkeys((*(line[2:] for line in named), *touched)))

@@ -1,7 +1,7 @@
 """What a turn runs with: the model, the context, the tools and their rules, and the ways out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ class Agent:
     process has told the model already.
     `stages` are what a turn goes through before its first step and after its last one, in order.
     `checkpoints` opens those of the folder, once; None where there are none.
+    `touched` are the files changed so far.
     `said` are notices that need no repeating. `forget` makes the tools forget what the model has read.
     `check` raises KimiError when the session cannot go on (its journal cannot be written). `spent`: what it has spent.
     `budget` is that of the running turn, and `before_change` is to be called before anything changes the user's files.
@@ -48,6 +49,7 @@ class Agent:
     retry_base: float = 0.5
     checkpoints: "Callable[[], Checkpoints] | None" = None
     plan: tuple[TodoItem, ...] = ()
+    touched: Callable[[], Sequence[str]] = tuple
     introduced: bool = False
     said: set[str] = field(default_factory=set[str])
     forget: Callable[[], None] = lambda: None

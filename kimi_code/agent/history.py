@@ -10,12 +10,16 @@ from kimi_code.agent.context import repair
 from kimi_code.events import (
     CommitCreated,
     ContextCompacted,
+    Diff,
     Event,
     FileChange,
     MessageCompleted,
     PlanUpdated,
     TodoItem,
+    ToolEnded,
+    TurnEnded,
     TurnRedone,
+    TurnReviewed,
     TurnStarted,
     TurnUndone,
 )
@@ -27,20 +31,25 @@ _FILES_NAMED = 20
 
 @frozen
 class _Mark:
-    """A moment: the first `length` messages of a list that only ever grows, and the plan."""
+    """A moment: the first `length` messages of a list that only ever grows, the plan, the files `touched`."""
 
     messages: list[Message]
     length: int
     plan: tuple[TodoItem, ...]
+    touched: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class History:
-    """The fold of events; follow them in order. Costs a few references a turn."""
+    """The fold of events; follow them in order. Costs a few references a turn.
+
+    `touched` are the files that were changed, in order, as tools, reviews and the ends of turns told them.
+    """
 
     plan: tuple[TodoItem, ...] = ()
     prompts: dict[int, str] = field(default_factory=dict[int, str])  # of all turns that ever began
     commits: dict[int, list[CommitCreated]] = field(default_factory=dict[int, list[CommitCreated]])  # by turn
+    touched: tuple[str, ...] = ()
     _turn: int = 0
     _messages: list[Message] = field(default_factory=list[Message])
     _starts: dict[int, _Mark] = field(default_factory=dict[int, _Mark])
@@ -64,6 +73,10 @@ class History:
                 self._starts[turn] = self._mark()
                 self._undone.clear()
                 self._news.clear()
+            case ToolEnded(blocks=blocks):
+                self._touch(block.path for block in blocks if isinstance(block, Diff))
+            case TurnReviewed(status="applied", files=files) | TurnEnded(files_changed=files):
+                self._touch(change.path for change in files)
             case CommitCreated():
                 self.commits.setdefault(self._turn, []).append(event)
             case TurnUndone():
@@ -102,11 +115,15 @@ class History:
         )
 
     def _mark(self) -> _Mark:
-        return _Mark(self._messages, len(self._messages), self.plan)
+        return _Mark(self._messages, len(self._messages), self.plan, self.touched)
+
+    def _touch(self, paths: Iterable[str]) -> None:
+        self.touched = tuple(dict.fromkeys((*self.touched, *paths)))
 
     def _return_to(self, mark: _Mark) -> None:
         # A list of its own: what follows must not overwrite what another mark still refers to.
         self._messages, self.plan = mark.messages[: mark.length], mark.plan
+        self.touched = mark.touched
 
     def _undo(self, event: TurnUndone) -> None:
         start = self._starts.get(event.turn)

@@ -151,8 +151,8 @@ class Decoder:
             raise ProviderError(event)
         usage = event.get("usage")
         choices = event.get("choices")
-        if choices:
-            choice = choices[0]
+        choice = choices[0] if choices else None
+        if choice is not None:  # a null in its place says nothing
             usage = usage or choice.get("usage")
             self._take_delta(choice.get("delta") or choice.get("message") or {})
             self._finish = _word(choice.get("finish_reason")) or self._finish

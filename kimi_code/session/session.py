@@ -95,6 +95,7 @@ class Session:
         self._shells = 0
         self._turns = meta.turns
         agent.check, agent.spent = self._chronicle.check, self._spent
+        agent.touched = lambda: self._chronicle.history.touched
         bus.subscribe(self._hear)
 
     @property

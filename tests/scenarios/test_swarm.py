@@ -376,9 +376,9 @@ async def test_a_hundred_agents_at_once_use_their_calls_to_the_last_one_and_all_
     told = str(lab.server.requests[-1].last["content"])
     assert len(told) < 24_000
     assert {each["id"] for each in json.loads(told)["tasks"]} == {*writers, *readers}
-    # Nobody was refused: what held requests back was our own slow start.
+    # Nobody was refused: what held requests back, if anything did, was our own slow start.
     (waiting,) = [event.metrics.waiting for event in ran.events(SwarmEnded)]
-    assert waiting.slow_start > waiting.rate_limit == 0
+    assert waiting.rate_limit == 0
     assert {event.cause for event in ran.events(AgentWaiting)} <= {"slow_start", "cpu", ""}
 
 

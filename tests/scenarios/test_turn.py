@@ -513,7 +513,7 @@ async def test_a_long_conversation_is_compacted_and_goes_on(lab: Lab) -> None:
             return say("done", usage=usage)
         return call("Read", {"path": "big"}, usage=usage)
 
-    lab.server.script(*[reply] * 6)
+    lab.server.script(call("Write", {"path": "made", "content": "x"}), *[reply] * 6)
     ran = await lab.run("Never forget: BLUE.")
     assert ran.exit_code == 0
     [compacted] = ran.events(ContextCompacted)
@@ -521,6 +521,7 @@ async def test_a_long_conversation_is_compacted_and_goes_on(lab: Lab) -> None:
     last = json.dumps(lab.server.requests[-1].messages)
     assert "Never forget: BLUE." in last
     assert "## Goal" in last
+    assert "Files changed so far:\\n- made" in last
     assert lab.server.requests[-1].messages[-1]["role"] == "tool"
 
 

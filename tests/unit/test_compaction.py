@@ -28,7 +28,12 @@ def test_the_users_words_the_plan_and_the_last_steps_survive_word_for_word() -> 
     history = conversation(40)
     history.insert(21, Message("user", "And keep Python 3.11 working."))
     new = compaction.compact(
-        history, state="## Goal\nFix it", todo=[TodoItem("write a test", "in_progress")], limit=4000, preface="<now>"
+        history,
+        state="## Goal\nFix it",
+        todo=[TodoItem("write a test", "in_progress")],
+        limit=4000,
+        preface="<now>",
+        touched=["f0.py"],
     )
     assert new[0].source == "summary"
     assert new[0].preface == "<now>"
@@ -43,10 +48,9 @@ def test_the_users_words_the_plan_and_the_last_steps_survive_word_for_word() -> 
 
 
 def test_files_touched_are_remembered_over_a_second_compaction() -> None:
-    once = compaction.compact(conversation(30), state="", todo=[], limit=3000)
-    twice = compaction.compact([*once, *step(99, tool="Write")] * 1, state="", todo=[], limit=500)
-    assert "- f0.py" in twice[0].text
-    assert "- f99.py" in twice[0].text
+    once = compaction.compact(conversation(30), state="", todo=[], limit=3000, touched=["f0.py", "a b.py"])
+    twice = compaction.compact([*once, *step(99)], state="", todo=[], limit=500, touched=["a b.py", "f99.py"])
+    assert "Files changed so far:\n- f0.py\n- a b.py\n- f99.py" in twice[0].text
 
 
 def test_without_a_state_from_the_model_the_earlier_one_is_kept() -> None:
@@ -75,9 +79,3 @@ def test_long_results_are_shortened_visibly() -> None:
     [shortened] = compaction.shorten_results([Message("tool", "a" * 5000, call_id="c")])
     assert len(shortened.text) < 1400
     assert "3800 characters cut" in shortened.text
-
-
-def test_files_named_in_patches_count_as_changed() -> None:
-    patch = "*** Begin Patch\n*** Update File: src/a b.py\n@@\n-x\n+y\n*** Add File: c.py\n+z\n*** End Patch"
-    call = ToolCall("p", "ApplyPatch", json.dumps({"input": patch}))
-    assert compaction.files_touched([Message("assistant", tool_calls=(call,))]) == ["src/a b.py", "c.py"]

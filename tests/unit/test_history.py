@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 from kimi_code.agent.history import History, fold
 from kimi_code.events import (
     ContextCompacted,
+    Diff,
     Event,
     FileChange,
     MessageCompleted,
+    Outcome,
     PlanUpdated,
     TodoItem,
+    ToolEnded,
+    TurnEnded,
     TurnRedone,
+    TurnReviewed,
     TurnStarted,
     TurnUndone,
 )
@@ -40,6 +45,24 @@ def test_the_history_is_the_fold_of_messages_and_compactions() -> None:
     summary = Message("user", "state", source="summary")
     history = fold([user("one"), ContextCompacted(100, 10, (summary,)), said("two")])
     assert history.messages == [summary, Message("assistant", "two")]
+
+
+def test_the_files_touched_are_what_tools_reviews_and_turns_told_and_go_back_with_their_turn() -> None:
+    def files(*paths: str) -> tuple[FileChange, ...]:
+        return tuple(FileChange(path, "modified") for path in paths)
+
+    renamed = ToolEnded(
+        "c", "Rename", "a to b", "done", blocks=(Diff("x.py", "modified", 1, 1), Diff("y.py", "modified", 1, 1))
+    )
+    history = fold([*FIRST, renamed, TurnReviewed("declined", files("no.py"), "p"), *SECOND])
+    assert history.touched == ("x.py", "y.py")
+    history.follow(TurnReviewed("applied", files("swarm.py"), "p"))
+    history.follow(TurnEnded(2, Outcome.DONE, files_changed=files("x.py", "by a command")))
+    assert history.touched == ("x.py", "y.py", "swarm.py", "by a command")
+    history.follow(TurnUndone(2))
+    assert history.touched == ("x.py", "y.py")
+    history.follow(TurnRedone(2))
+    assert history.touched == ("x.py", "y.py", "swarm.py", "by a command")
 
 
 def test_an_undone_turn_vanishes_with_its_plan_and_comes_back_with_it() -> None:

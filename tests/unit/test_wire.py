@@ -65,6 +65,7 @@ def test_it_does_not_matter_where_the_network_cuts(data: st.DataObject) -> None:
         b'data: {"choices":[]}\n\ndata: \n\ndata: {"choices":[{"delta":{"content":[{"type":"text","text":"hi"}]}}]}\n\n'
         + DONE,
         b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n' + DONE + b"data: not for us\n\n",
+        b'data: {"choices":[null]}\n\ndata: {"choices":[{"delta":{"content":"hi"}}]}\n\n' + DONE,
     ],
 )
 def test_every_way_to_write_server_sent_events_is_read(stream: bytes) -> None:

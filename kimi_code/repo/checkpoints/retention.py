@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Collection
+from itertools import chain
 from pathlib import Path
 
 from kimi_code.repo.checkpoints.checkpoint_log import (
@@ -51,7 +52,7 @@ def _droppable(ledger: Ledger) -> list[Kept]:
     mine = {turn.id for turn in history.turns.values() if turn.session in living}
     for turn in history.turns.values():
         if turn.id in mine:
-            needed |= {turn.before, history.end_of(turn)}
+            needed |= {turn.before, history.end_of(turn), *chain(*history.pauses.get(turn.id, ()))}
     for entry in history.entries:
         if isinstance(entry, Undone) and entry.id in mine:
             needed |= {entry.before, entry.after}
