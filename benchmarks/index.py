@@ -5,8 +5,8 @@
 FOLDER is a source tree in git, such as Django's; it is only read. Each figure is of a process of its own: cold (no
 cache), the first answer while cold, warm (a cache, nothing changed). `--peer` installs aider-chat into a temporary
 environment, which needs the package registry and a Python it supports. Limits of time are for a machine on which
-`import openai` takes half a second of CPU: they are scaled by what it takes here, measured in every round. Exit 1 when
-a figure is over its limit.
+`import openai` takes half a second of CPU, so that they are multiples of it: each figure is divided by what it takes
+here in the same round, before and between the runs. Exit 1 when a figure is over its limit.
 """
 
 import argparse
@@ -60,20 +60,23 @@ def main() -> int:
         print(json.dumps(asyncio.run(_measure(options.measure[0], folder, Path(options.measure[1])))))
         return 0
     with tempfile.TemporaryDirectory() as scratch:
-        ours = _medians([_round(folder, Path(scratch) / f"cache{n}") for n in range(options.rounds)])
+        rounds = [_round(folder, Path(scratch) / f"cache{n}") for n in range(options.rounds)]
+        ours = _medians(rounds)
         if options.copies:
             ours.update(asyncio.run(_ask_in_copies(folder, Path(scratch), options.copies)))
         theirs = _peer(folder, Path(scratch)) if options.peer else {}
-    scale = ours[YARDSTICK] / STANDARD
-    limits = {**{name: limit * scale for name, limit in LIMITS.items()}, **MEMORY}
-    print(f"{folder}, medians of {options.rounds} rounds; limits of time are scaled by {scale:.2f}\n")
-    print(f"{'':28}{'kimi-code':>12}{'limit':>10}{'aider':>12}{'ratio':>8}")
+    multiples = _medians([{name: each[name] / each[YARDSTICK] for name in LIMITS} for each in rounds])
+    over = {name for name, limit in LIMITS.items() if multiples[name] > limit / STANDARD}
+    over |= {name for name, limit in MEMORY.items() if ours[name] > limit}
+    print(f"{folder}, medians of {options.rounds} rounds; x is times the CPU of import openai in the same round\n")
+    print(f"{'':28}{'kimi-code':>12}{'x':>8}{'limit':>12}{'aider':>12}{'ratio':>8}")
     for name, value in ours.items():
-        limit, other = limits.get(name), theirs.get(name)
+        x = f"{multiples[name]:.2f}" if name in multiples else ""
+        limit = f"{LIMITS[name] / STANDARD:.2f} x" if name in LIMITS else str(MEMORY.get(name, ""))
+        other = theirs.get(name)
         shown = "" if other is None else f"{other:12.2f}{other / value if value else 0:8.1f}"
-        over = "  OVER" if limit is not None and value > limit else ""
-        print(f"{name:28}{value:12.2f}{f'{limit:10.2f}' if limit else '':10}{shown}{over}")
-    return int(any(ours[name] > limit for name, limit in limits.items()))
+        print(f"{name:28}{value:12.2f}{x:>8}{limit:>12}{shown}{'  OVER' if name in over else ''}")
+    return int(bool(over))
 
 
 Figures = dict[str, float]
@@ -84,13 +87,18 @@ def _medians(rounds: list[Figures]) -> Figures:
 
 
 def _round(folder: Path, cache: Path) -> Figures:
+    figures: Figures = {}
+    yardsticks: list[float] = []
+    for what, kept in (("first", cache.with_suffix(".first")), ("cold", cache), ("warm", cache)):
+        yardsticks.append(_yardstick())
+        figures.update(_run(what, folder, kept))
+    return {YARDSTICK: statistics.mean(yardsticks), **figures}
+
+
+def _yardstick() -> float:
     before = _children()
     subprocess.run([sys.executable, "-c", "import openai"], check=True)
-    figures = {YARDSTICK: _children() - before}
-    figures.update(_run("first", folder, cache.with_suffix(".first")))
-    figures.update(_run("cold", folder, cache))
-    figures.update(_run("warm", folder, cache))
-    return figures
+    return _children() - before
 
 
 def _run(what: str, folder: Path, cache: Path) -> Figures:
