@@ -24,11 +24,11 @@ BOTH = "one\nA and B\n"
 JOURNAL = "swarms/1.jsonl"
 
 # Everything that the journal can say of the task `a`, whose check runs, of `b`, which conflicts, of `c`, and of all.
+# Of lines between which no file is opened and no program started, the last one: a kill after either leaves the same.
 MOMENTS = [
     (JOURNAL, '"kind":"planned"'),
     (JOURNAL, '"task":"a","to":"running"'),
     (JOURNAL, '"task":"a","to":"checking"'),
-    (JOURNAL, '"exit_code":0'),
     (JOURNAL, '"task":"a","to":"merging"'),
     (JOURNAL, '"task":"a","to":"merged"'),
     ("agents/b+resolver/records.jsonl", "turn_started"),
@@ -111,7 +111,6 @@ async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_o
     ("file", "text"),
     [
         ("../../verified", "ran\nran\n"),  # in the middle of finding the culprit
-        (JOURNAL, '"culprit":"b"'),
         (JOURNAL, '"task":"b","to":"ready"'),
         ("agents/b~2/records.jsonl", "turn_started"),
     ],
