@@ -40,6 +40,7 @@ from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
 from kimi_code.swarm.running import (
     Running,
     SwarmOutcome,
+    about_to_retry,
     agents_over,
     exit_of,
     left_behind,
@@ -161,6 +162,7 @@ class Director:
             running = self._assemble(kept, checkouts, state, journal, ())
             crew = running.scheduler.crew
             crew.queue, crew.left = await merged_queue(checkouts.trees, state, entries), left_behind(state, entries)
+            crew.retrying = about_to_retry(state, entries)
             ledger = running.scheduler.ledger
             ledger.agents, ledger.started = agents_over(state, entries), time.monotonic() - course(entries).wall
             if state.ended is not None:

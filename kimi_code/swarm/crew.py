@@ -48,7 +48,8 @@ class Crew:
     """`prefix` sets the paths of this swarm's agents apart from another's of the same session.
 
     `resolving` is held while the conflicts of one task are resolved: what two resolve at once conflicts again.
-    `left` are the tasks that another process was at, and when their files were taken last, if they were.
+    `left` are the tasks that another process was at, and when their files were taken last, if they were; `retrying`
+    those of which it had seen that an attempt did not do.
     """
 
     parent: Parent
@@ -62,6 +63,7 @@ class Crew:
     verify_command: str = ""
     split: "Callable[[Worker], Director] | None" = None
     left: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    retrying: frozenset[str] = frozenset()
     merging: asyncio.Lock = field(default_factory=asyncio.Lock)
     resolving: asyncio.Lock = field(default_factory=asyncio.Lock)
     head_start: HeadStart = field(default_factory=HeadStart)

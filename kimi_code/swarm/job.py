@@ -98,6 +98,9 @@ class Job:
         result, queue = before.result or Result(), self.crew.queue
         if self.task.id in self.crew.left:
             return await self._continue(before, result)
+        if self.task.id in self.crew.retrying and before.state is TaskState.READY:
+            self.crew.retrying -= {self.task.id}
+            return await self._take_over(result, before.reason)
         if before.attempt == 1:
             return await self._engage(await queue.start_of(self._ancestors()))
         first = await self._engage(queue.head if self._is_merged() else await queue.start_of(self._ancestors()))
@@ -138,8 +141,11 @@ class Job:
     async def _take_over(self, result: Result, problem: str) -> str:
         """The same agent again, for whom another process has worked: with its conversation and its files."""
         self._unfit = None
-        piece = await recall(self.crew.checkouts.trees, self.task.id, result.commit, outside=bool(result.outside))
-        first = await self._engage(piece.start, files=result.commit, until=Until(math.inf), name=self._last_agent)
+        trees, start = self.crew.checkouts.trees, ""
+        if result.commit:
+            start = (await recall(trees, self.task.id, result.commit, outside=bool(result.outside))).start
+        start = start or await self.crew.queue.start_of(self._ancestors())
+        first = await self._engage(start, files=result.commit, until=Until(math.inf), name=self._last_agent)
         assert self.worker is not None
         known = bool(self.worker.agent.context.messages)
         return assignments.retry(problem) if known else assignments.retry_afresh(first, problem, result.said)

@@ -14,7 +14,8 @@ from kimi_code.swarm.delivery import Delivered
 from kimi_code.swarm.digest import clip
 from kimi_code.swarm.integrate import Queue, recall
 from kimi_code.swarm.journal import Kept, SwarmJournal
-from kimi_code.swarm.scheduler import Scheduler
+from kimi_code.swarm.plan import MAX_ATTEMPTS
+from kimi_code.swarm.scheduler import BEGUN_ANEW, Scheduler
 from kimi_code.swarm.states import GOOD, Effort, Entry, Moved, Reported, Result, Swarm
 
 SwarmOutcome = Literal["done", "partial", "failed", "cancelled", "stopped"]
@@ -111,10 +112,24 @@ def left_behind(state: Swarm, entries: Sequence[Entry]) -> dict[str, float | Non
     return {task: at for task, at in taken.items() if state.tasks[task].state in going}
 
 
+def about_to_retry(state: Swarm, entries: Sequence[Entry]) -> frozenset[str]:
+    """The tasks of which an attempt did not do, and whose agent was to go on with what it had."""
+    last = dict[str, TaskState]()
+    found = set[str]()
+    for entry in entries:
+        if isinstance(entry, Moved):
+            worked = last.get(entry.task) in (TaskState.RUNNING, TaskState.CHECKING)
+            again = entry.to is TaskState.READY and worked and entry.reason != BEGUN_ANEW
+            (found.add if again else found.discard)(entry.task)
+            last[entry.task] = entry.to
+    return frozenset(task for task in found if state.tasks[task].attempt < MAX_ATTEMPTS)
+
+
 def agents_over(state: Swarm, entries: Sequence[Entry]) -> int:
     """How many agents were started that will not go on."""
     started = {entry.agent for entry in entries if isinstance(entry, Moved) and entry.to is TaskState.RUNNING}
-    return len(started - {state.tasks[task].agent for task in left_behind(state, entries)})
+    going_on = (*left_behind(state, entries), *about_to_retry(state, entries))
+    return len(started - {state.tasks[task].agent for task in going_on})
 
 
 async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:

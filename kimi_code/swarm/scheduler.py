@@ -38,6 +38,7 @@ from kimi_code.swarm.states import (
     may_move,
 )
 
+BEGUN_ANEW = "begun anew for the user"  # by a fresh agent
 _FAILING = 3  # tasks that the provider failed while it answered nobody, after which it is given up
 _NOTES = 30  # that agents which begin later still read
 _WORTH_TELLING = 0.05  # seconds of waiting below which nothing is written down
@@ -264,7 +265,7 @@ class Scheduler:
             if reason is not None:
                 self._give_up(task.id, TaskState.CANCELLED, reason)
             elif task.id in self._restarted:
-                self._give_up(task.id, TaskState.READY, "begun anew for the user")
+                self._give_up(task.id, TaskState.READY, BEGUN_ANEW)
             else:
                 raise
         except (KimiError, ShadowError, OSError) as error:

@@ -1,5 +1,6 @@
 """What a sub-agent tries against the user's tree and its siblings, on every way that copies are made."""
 
+import json
 import threading
 from dataclasses import replace
 from operator import methodcaller
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kimi_code.events import AgentFinished, Record
+from kimi_code.permissions.confinement import find_mounts
 from kimi_code.permissions.sandbox import find
 from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
@@ -26,16 +28,31 @@ ATTACKS = (
 )
 
 
-@pytest.fixture(params=["off", "bwrap", "landlock"])
+WAYS = ["off", "bwrap", "landlock"]
+WITHOUT_OVERLAYS = " without overlays"
+
+
+def forget_overlays(data: Path) -> None:
+    """Have the data folder remember what a machine would have found that knows no overlays."""
+    find_mounts(find("bwrap", data), data)
+    memory = data / "mounts.json"
+    found = json.loads(memory.read_text())
+    memory.write_text(json.dumps({**found, "overlay": []}))
+
+
+@pytest.fixture(params=WAYS)
 def project(lab: Lab, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     make_project(lab.project, {"a.txt": "a\n", "b.txt": "b\n"})
     git(lab.project, "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "Second")
     (lab.project / "a.txt").write_text("dirty\n")
     (lab.project / "mine.txt").write_text("untracked\n")
     (lab.project / "out").symlink_to(tmp_path)
-    if request.param != "off" and find(request.param, tmp_path).mechanism is None:
-        pytest.skip(f"commands cannot be confined by {request.param} on this machine")
-    lab.configure(permission_mode="yolo", sandbox=request.param)
+    mechanism = request.param.removesuffix(WITHOUT_OVERLAYS)
+    if mechanism != "off" and find(mechanism, tmp_path).mechanism is None:
+        pytest.skip(f"commands cannot be confined by {mechanism} on this machine")
+    if mechanism != request.param:
+        forget_overlays(lab.data)
+    lab.configure(permission_mode="yolo", sandbox=mechanism)
     return lab.project
 
 
@@ -58,11 +75,14 @@ LOOK = (
 )
 
 
+@pytest.mark.parametrize("project", [*WAYS, f"bwrap{WITHOUT_OVERLAYS}"], indirect=True)
 async def test_whatever_one_agent_does_the_users_tree_and_a_siblings_are_byte_identical(
     lab: Lab, project: Path
 ) -> None:
     """Where nothing confines commands, those that leave the copy by `..` are left out: the plan warns of them."""
     before, over = state(project), threading.Event()
+    memory = lab.data / "mounts.json"
+    known = memory.read_bytes() if memory.exists() else b""
     look = call("Bash", {"command": LOOK})
     look_again = replace(look, after=over)
 
@@ -93,6 +113,7 @@ async def test_whatever_one_agent_does_the_users_tree_and_a_siblings_are_byte_id
     assert seen[0] == seen[1]
     assert "mine" in seen[0]
     assert state(project) == before
+    assert not known or memory.read_bytes() == known  # what was to be forgotten was not found again
 
 
 def swarm(*ids: str) -> Reply:

@@ -14,7 +14,7 @@ from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab
 from tests.kill_points import Attempt, dying
 from tests.server import Received, Reply, call, calls, say
-from tests.swarm_world import WORK_OF_A_SWARM, git, make_project, state, who
+from tests.swarm_world import WORK_OF_A_SWARM, git, make_project, state, who, words
 
 if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
@@ -24,11 +24,11 @@ BOTH = "one\nA and B\n"
 JOURNAL = "swarms/1.jsonl"
 
 # Everything that the journal can say of the task `a`, whose check runs, of `b`, which conflicts, of `c`, and of all.
+# Of lines between which no file is opened and no program started, the last one: a kill after either leaves the same.
 MOMENTS = [
     (JOURNAL, '"kind":"planned"'),
     (JOURNAL, '"task":"a","to":"running"'),
     (JOURNAL, '"task":"a","to":"checking"'),
-    (JOURNAL, '"exit_code":0'),
     (JOURNAL, '"task":"a","to":"merging"'),
     (JOURNAL, '"task":"a","to":"merged"'),
     ("agents/b+resolver/records.jsonl", "turn_started"),
@@ -111,7 +111,6 @@ async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_o
     ("file", "text"),
     [
         ("../../verified", "ran\nran\n"),  # in the middle of finding the culprit
-        (JOURNAL, '"culprit":"b"'),
         (JOURNAL, '"task":"b","to":"ready"'),
         ("agents/b~2/records.jsonl", "turn_started"),
     ],
@@ -205,6 +204,43 @@ async def test_where_what_was_merged_is_lost_it_is_said_and_nothing_is_touched(
     ran = await lab.run(resume=kept.session.name, swarms=SwarmStart(left=kept))
     assert (ran.exit_code, asked, state(lab.project)) == (1, [], before)
     assert f"The swarm {kept.id} cannot go on" in ran.result["error"]
+
+
+async def test_killed_before_a_second_attempt_began_the_same_agent_goes_on_with_what_it_had(
+    lab: Lab, attempt: Attempt
+) -> None:
+    play(lab, {})
+    task = {"id": "a", "task": "Write A", "check": "grep -q better a.txt"}
+    told: list[str] = []
+
+    def reply(request: Received) -> Reply:
+        said = words(request)
+        if not who(request):
+            begun = any(message["role"] == "assistant" for message in request.messages)
+            return say("Over.") if begun else call("Swarm", {"goal": "g", "tasks": [task]})
+        told.append(who(request))
+        if "first.txt" not in str(request.messages):
+            return call("Write", {"path": "first.txt", "content": "1\n"})
+        if "That did not do" not in said:
+            return say("done")
+        wrote = '"a.txt"' in str([message for message in request.messages if message["role"] == "assistant"])
+        return say("done now") if wrote else call("Write", {"path": "a.txt", "content": "better\n"})
+
+    lab.server.always(reply)
+    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"task":"a","to":"ready"')
+    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
+    kept = newest_unfinished(lab.data, lab.project)
+    # Nothing is written between that line and the next one: the journal of a kill there ends with it.
+    lines = kept.path.read_text().splitlines(keepends=True)
+    ready = next(number for number, line in enumerate(lines) if '"to":"ready"' in line)
+    kept.path.write_text("".join(lines[: ready + 1]))
+    assert kept.state().tasks["a"].state is TaskState.READY
+    told.clear()
+    assert await resume(lab, kept) == 0
+    assert told == ["a", "a"]
+    assert (lab.project / "first.txt").read_text() == "1\n"
+    assert (lab.project / "a.txt").read_text() == "better\n"
+    assert kept.state().tasks["a"].attempt == 2
 
 
 async def test_what_was_brought_together_is_kept_with_the_merged_state_that_it_stands_on(
