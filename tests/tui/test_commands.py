@@ -96,12 +96,17 @@ async def test_a_side_question_is_answered_at_any_time_leaves_no_trace_and_says_
         await screen.until(lambda: screen.state == "idle")
 
 
-async def test_init_asks_for_agents_md_and_for_an_update_where_there_is_one(stage: Stage) -> None:
+async def test_a_command_waits_for_the_session_and_init_asks_for_agents_md_or_for_an_update_where_there_is_one(
+    stage: Stage,
+) -> None:
     stage.server.script(
         call("Write", {"path": "AGENTS.md", "content": "# How\n"}), say("Written."), say("Still right.")
     )
-    async with stage.open(permission_mode="edits") as screen:
-        await screen.ready()
+    async with stage.open() as screen:
+        assert screen.state == "opening"
+        await screen.say("/permissions edits")
+        await screen.until(lambda: screen.state == "idle" and screen.main.session.standing.permission_mode == "edits")
+        assert not screen.shows("no open session")
         await screen.say("/init in German")
         await screen.until(lambda: screen.shows("Written.") and screen.state == "idle")
         assert (stage.project / "AGENTS.md").read_text() == "# How\n"
@@ -158,11 +163,3 @@ async def test_all_commands_are_a_list_older_prompts_too_and_each_of_the_small_o
             await screen.until(lambda: screen.app.screen is screen.main)
         await screen.say("/quit")
         await screen.until(lambda: screen.app.return_value == 0)
-
-
-async def test_a_command_given_before_the_session_is_open_waits_for_it(stage: Stage) -> None:
-    async with stage.open() as screen:
-        assert screen.state == "opening"
-        await screen.say("/permissions plan")
-        await screen.until(lambda: screen.state == "idle" and screen.main.session.standing.permission_mode == "plan")
-        assert not screen.shows("no open session")

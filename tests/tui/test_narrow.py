@@ -4,16 +4,32 @@ from tests.server import call, say
 from tests.tui.conftest import Stage
 
 
-async def test_what_may_run_unasked_is_seen_before_the_folder(stage: Stage) -> None:
+async def test_what_may_run_unasked_is_seen_before_the_folder_the_side_bar_leaves_room_and_no_width_is_too_small(
+    stage: Stage,
+) -> None:
     async with stage.open(size=(40, 20), permission_mode="auto") as screen:
         await screen.ready()
         await screen.until(lambda: "auto" in str(screen.main.status.render()))
+        await screen.pilot.press("ctrl+b")
+        await screen.until(lambda: screen.main.sidebar.region.height == 8)
+        await screen.until(lambda: screen.main.prompt.region.width > 30)
+        for columns in (8, 3, 1, 40):
+            await screen.pilot.resize_terminal(columns, 6)
+        await screen.until(lambda: screen.main.prompt.region.width > 30)
 
 
-async def test_a_question_names_its_keys_and_hangs_its_descriptions(stage: Stage) -> None:
+async def test_a_question_an_approval_and_the_timeline_name_all_their_keys(stage: Stage) -> None:
     options = [{"label": "SQLite", "description": "A file beside the project; one writer at a time"}]
-    stage.server.script(call("Ask", {"question": "Which?", "options": options}), say("Good."))
-    async with stage.open(size=(40, 20)) as screen:
+    command = " && ".join(f"make thing-{number} --with=everything-there-is" for number in range(9))
+    stage.server.script(
+        call("Ask", {"question": "Which?", "options": options}),
+        say("Good."),
+        call("Bash", {"command": command}, id="c2"),
+        say("No then."),
+        call("Write", {"path": "a.txt", "content": "a\n"}, id="c3"),
+        say("Written."),
+    )
+    async with stage.open(size=(40, 20), permission_mode="ask") as screen:
         await screen.say("ask me")
         await screen.questioned()
         hint = screen.main.query_one("#question-hint")
@@ -24,32 +40,7 @@ async def test_a_question_names_its_keys_and_hangs_its_descriptions(stage: Stage
         await screen.until(lambda: screen.shows("Good.") and screen.state == "idle")
         await screen.until(lambda: any("Which? · SQLite" in view.render_line(y).text for y in range(view.size.height)))
 
-
-async def test_the_side_bar_leaves_room_at_forty_columns_and_no_width_is_too_small(stage: Stage) -> None:
-    async with stage.open(size=(40, 20)) as screen:
-        await screen.ready()
-        await screen.pilot.press("ctrl+b")
-        await screen.until(lambda: screen.main.sidebar.region.height == 8)
-        await screen.until(lambda: screen.main.prompt.region.width > 30)
-        for columns in (8, 3, 1, 40):
-            await screen.pilot.resize_terminal(columns, 6)
-        await screen.until(lambda: screen.main.prompt.region.width > 30)
-
-
-async def test_the_timeline_names_all_its_keys(stage: Stage) -> None:
-    stage.server.script(call("Write", {"path": "a.txt", "content": "a\n"}), say("Written."))
-    async with stage.open(size=(40, 24), permission_mode="yolo") as screen:
-        await screen.ask("write it")
-        await screen.say("/checkpoints")
-        await screen.until(lambda: screen.app.screen.query("#timeline-hint"))
-        hint = screen.app.screen.query_one("#timeline-hint")
-        await screen.until(lambda: hint.size.height == 3 and "Esc close" in hint.render_line(2).text)
-
-
-async def test_the_keys_of_an_approval_are_seen_below_a_command_of_any_length(stage: Stage) -> None:
-    command = " && ".join(f"make thing-{number} --with=everything-there-is" for number in range(9))
-    stage.server.script(call("Bash", {"command": command}), say("No then."))
-    async with stage.open(size=(40, 24), permission_mode="ask") as screen:
+        # Below a command of any length.
         await screen.say("run it")
         await screen.asked()
         keys, body = screen.approval.query_one("#approval-keys"), screen.approval.query_one("#approval-body")
@@ -59,16 +50,20 @@ async def test_the_keys_of_an_approval_are_seen_below_a_command_of_any_length(st
         await screen.pilot.press("down")
         await screen.until(lambda: body.scroll_y == 1)
         await screen.pilot.press("n", "enter")
-        await screen.until(lambda: screen.shows("No then."))
+        await screen.until(lambda: screen.shows("No then.") and screen.state == "idle")
 
-
-async def test_the_keys_of_an_approval_stand_right_below_it(stage: Stage) -> None:
-    stage.server.script(call("Write", {"path": "a.txt", "content": "a\n"}), say("Good."))
-    async with stage.open(size=(100, 30), permission_mode="ask") as screen:
+        # Right below what is asked, where there is room.
+        await screen.pilot.resize_terminal(100, 30)
         await screen.say("write it")
         await screen.asked()
-        keys, text = screen.approval.query_one("#approval-keys"), screen.approval.query_one("#approval-text")
+        text = screen.approval.query_one("#approval-text")
         await screen.until(lambda: text.region.height == 3)
         assert keys.region.y == text.region.bottom
         await screen.pilot.press("y")
-        await screen.until(lambda: screen.shows("Good."))
+        await screen.until(lambda: screen.shows("Written.") and screen.state == "idle")
+
+        await screen.pilot.resize_terminal(40, 24)
+        await screen.say("/checkpoints")
+        await screen.until(lambda: screen.app.screen.query("#timeline-hint"))
+        hint = screen.app.screen.query_one("#timeline-hint")
+        await screen.until(lambda: hint.size.height == 3 and "Esc close" in hint.render_line(2).text)
