@@ -29,6 +29,8 @@ class Hearing:
 
     def begin(self, opened: Opened) -> None:
         """Another session is on the screen now."""
+        if self._gone or not self._screen.query("#requests"):
+            return  # it was left while the session opened
         screen = self._screen
         screen.requests.clear()
         screen.transcript.clear()
