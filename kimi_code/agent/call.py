@@ -1,15 +1,14 @@
 """One tool call: prepare (may end at once: unknown, invalid, denied), execute, finalise. All end in a CallOutcome."""
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
+from kimi_code.agent.arguments import NAME_LENGTH, parse_arguments, tell_misfit, tell_unknown
 from kimi_code.errors import KimiError, ToolError
 from kimi_code.events import (
     Allow,
@@ -44,7 +43,6 @@ from kimi_code.values import frozen
 T = TypeVar("T")
 
 _TITLE_LENGTH = 200
-_NAME_LENGTH = 80
 
 
 @dataclass(slots=True)
@@ -128,7 +126,7 @@ def prepare(call: ToolCall, scope: CallScope) -> Prepared | CallOutcome:
     """Find the tool and read the arguments; an outcome means that the call ended here."""
     tool = scope.tools.get(call.name)
     if tool is None:
-        return _refused(call, _unknown(call.name, list(scope.tools)))
+        return _refused(call, tell_unknown(call.name, list(scope.tools)))
     try:
         arguments = parse_arguments(call.arguments)
     except ValueError as error:
@@ -136,7 +134,7 @@ def prepare(call: ToolCall, scope: CallScope) -> Prepared | CallOutcome:
     try:
         params = tool.params.model_validate(arguments)
     except ValueError as error:
-        return _refused(call, _explain(call.name, tool.params, error))
+        return _refused(call, tell_misfit(call.name, tool.params, error))
     # Models name files by their whole path; people know where they are.
     title = tool.title(params).replace(f"{scope.workspace.root}{os.sep}", "")
     return Prepared(call, tool, params, _one_line(scope.scrub(title)))
@@ -144,46 +142,6 @@ def prepare(call: ToolCall, scope: CallScope) -> Prepared | CallOutcome:
 
 def _refused(call: ToolCall, text: str) -> CallOutcome:
     return CallOutcome(call, _one_line(call.name), "invalid", text, text.splitlines()[0][:_TITLE_LENGTH])
-
-
-def _unknown(name: str, known: list[str]) -> str:
-    name = name[:_NAME_LENGTH]
-    close = get_close_matches(name.lower(), [tool.lower() for tool in known], n=1, cutoff=0.4)
-    meant = next((tool for tool in known if close and tool.lower() == close[0]), None)
-    hint = f" Did you mean {meant}?" if meant else ""
-    return f"There is no tool {name!r}.{hint} The tools are: {', '.join(known)}."
-
-
-def parse_arguments(text: str) -> dict[str, Any]:
-    """The arguments as an object. Raises ValueError that says what is wrong and where."""
-    if not text.strip():
-        return {}
-    try:
-        # strict=False: raw newlines inside strings are a frequent slip, and unambiguous.
-        value = json.loads(text, strict=False)
-        if isinstance(value, str):  # encoded twice
-            value = json.loads(value, strict=False)
-    except json.JSONDecodeError as error:
-        around = error.doc[max(error.pos - 30, 0) : error.pos + 10]
-        raise ValueError(f"broken JSON, {error.msg} at character {error.pos}, near {around!r}") from None
-    except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"they must be a JSON object, not {type(value).__name__}")
-    return cast("dict[str, Any]", value)
-
-
-def _explain(name: str, params: type[Params], error: ValueError) -> str:
-    details: list[str] = []
-    for problem in getattr(error, "errors", list[dict[str, Any]])():
-        where = ".".join(str(part) for part in problem.get("loc", ())) or "arguments"
-        message = "is not a parameter" if problem.get("type") == "extra_forbidden" else problem.get("msg", "is wrong")
-        details.append(f"- {where}: {message}")
-    fields = ", ".join(
-        f"{field.alias or key}{'' if field.is_required() else '?'}" for key, field in params.model_fields.items()
-    )
-    listing = "\n".join(details) or f"- {error}"
-    return f"The arguments of {name} do not fit:\n{listing}\nIt takes: {fields} (? = optional). Nothing was done."
 
 
 async def _nothing() -> None:
@@ -263,7 +221,7 @@ def finish(outcome: CallOutcome, scope: CallScope) -> CallOutcome:
     scope.publish(
         ToolEnded(
             outcome.call.id,
-            outcome.call.name[:_NAME_LENGTH],
+            outcome.call.name[:NAME_LENGTH],
             outcome.title,
             outcome.status,
             scope.scrub(outcome.summary),
