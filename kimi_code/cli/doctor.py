@@ -38,8 +38,8 @@ def doctor(
 ) -> None:
     """Check what a run needs.
 
-    Configuration, key, server and its models, git, ripgrep, sandbox, data folder, index, terminal. Exit 1 if something
-    that is needed is broken.
+    Configuration, key, server and its models, git and the repository, ripgrep, sandbox, data folder, index, terminal.
+    Exit 1 if something that is needed is broken.
     """
     checks = list(examine(ctx.find_root().obj))
     broken = [check for check in checks if check.state == "broken"]
@@ -69,6 +69,7 @@ def examine(flags: RunFlags) -> Iterator[Check]:
         yield _index(settings.data_dir / "index")
         yield _sandbox(settings, working_folder(flags))
     yield _git()
+    yield _repository(working_folder(flags))
     yield _ripgrep()
     yield _terminal()
 
@@ -151,6 +152,20 @@ def _git() -> Check:
     if found < GIT_NEEDED:
         return Check("git", "broken", f"{shown} is too old: 2.35 or newer is needed")
     return Check("git", "ok", shown)
+
+
+def _repository(folder: Path) -> Check:
+    from kimi_code.repo.git import describe
+
+    found = describe(folder)
+    if found is None:
+        return Check("repository", "ok", "none around this folder that git can read; undo works without one")
+    text = f"{found.root}, {f'on {found.branch}' if found.branch else 'HEAD is detached'}"
+    if found.remotes:
+        text += f", remotes: {_some(found.remotes)}"
+    if found.submodules:
+        text += f"\nsubmodules, which checkpoints and undo leave alone: {clean(_some(found.submodules))}"
+    return Check("repository", "ok", text)
 
 
 def _ripgrep() -> Check:

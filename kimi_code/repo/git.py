@@ -235,12 +235,14 @@ async def end_git(process: asyncio.subprocess.Process) -> None:
 
 @frozen
 class GitDescription:
-    """A repository for `doctor`: remotes are (name, address), submodules are paths."""
+    """A repository for `doctor`: names of remotes, for addresses may carry passwords; paths of submodules.
+
+    `branch` is "" where HEAD is detached.
+    """
 
     root: Path
     branch: str
-    detached: bool
-    remotes: tuple[tuple[str, str], ...]
+    remotes: tuple[str, ...]
     submodules: tuple[str, ...]
 
 
@@ -253,13 +255,11 @@ def describe(root: Path) -> GitDescription | None:
     try:
         with git.Repo(root, search_parent_directories=True) as repo:
             repo.git.update_environment(**_GUARD)
-            detached = repo.head.is_detached
             has_commits = repo.head.is_valid()
             return GitDescription(
                 root=Path(repo.working_tree_dir or root),
-                branch="" if detached else repo.active_branch.name,
-                detached=detached,
-                remotes=tuple((remote.name, remote.url) for remote in repo.remotes),
+                branch="" if repo.head.is_detached else repo.active_branch.name,
+                remotes=tuple(remote.name for remote in repo.remotes),
                 submodules=tuple(str(module.path) for module in repo.submodules) if has_commits else (),
             )
     except (git.GitError, OSError, ValueError):

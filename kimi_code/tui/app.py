@@ -46,6 +46,8 @@ class KimiApp(App[int], inherit_bindings=False):
 
         `dark` is whether the terminal's ground is dark, None when it does not say.
         """
+        if not os.environ.get("NO_COLOR"):
+            os.environ.pop("NO_COLOR", None)  # Textual would take an empty one for a wish (https://no-color.org)
         super().__init__()
         self._dark = dark
         self._speaks_unicode = terminal.speaks_unicode(os.environ)

@@ -16,6 +16,7 @@ import pytest
 from kimi_code import __version__
 from kimi_code.cli.app import main
 from tests.program import PATIENCE, Process, finish, start
+from tests.repository import git
 from tests.server import FakeServer, Reply, say
 
 
@@ -253,6 +254,16 @@ def test_doctor_notes_a_model_that_the_server_does_not_offer(cli: Cli, server: F
     done = cli("-m", "kimi-k99", "doctor", env={"KIMI_BASE_URL": server.url})
     assert done.code == 0
     assert "not kimi-k99" in done.out
+
+
+def test_doctor_describes_the_repository_without_addresses_of_remotes(cli: Cli) -> None:
+    def told() -> str:
+        return next(line for line in cli("doctor").out.splitlines() if line.startswith("repository"))
+
+    assert "none around this folder" in told()
+    git(cli.cwd, "init", "-q", "-b", "topic")
+    git(cli.cwd, "remote", "add", "up", "https://me:secret@example.org/x.git")
+    assert told().endswith(", on topic, remotes: up")
 
 
 def test_doctor_goes_on_after_what_is_broken_and_exits_1(cli: Cli) -> None:

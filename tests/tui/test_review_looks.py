@@ -1,19 +1,15 @@
 """How a review looks: pictures at two widths."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
 
 import pytest
-from textual.app import App
 from textual.pilot import Pilot
 
-import kimi_code.tui
 from kimi_code.events import Diff
 from kimi_code.repo.diff import make_diff
 from kimi_code.session.timeline import Report
 from kimi_code.tui.screens.review import ReviewScreen
-from kimi_code.tui.theme import THEMES
+from tests.tui.looks import Looks, Shown
 
 OLD = '''\
 import httpx
@@ -46,24 +42,12 @@ DIFFS = (
 )
 
 
-class Looks(Protocol):
-    def __call__(self, app: App[None], *, terminal_size: tuple[int, int], run_before: object) -> bool: ...
+async def take_back(ids: Sequence[str]) -> Report:
+    return Report()
 
 
-class Shown(App[None]):
-    """A review over nothing."""
-
-    CSS_PATH = Path(kimi_code.tui.__file__).parent / "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
-
-    def on_mount(self) -> None:
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = "kimi-dark"
-        self.push_screen(ReviewScreen("since the session began", DIFFS, self._take_back, {}))
-
-    async def _take_back(self, ids: Sequence[str]) -> Report:
-        return Report()
+def review() -> ReviewScreen:
+    return ReviewScreen("since the session began", DIFFS, take_back, {})
 
 
 async def decide(pilot: Pilot[None]) -> None:
@@ -73,4 +57,4 @@ async def decide(pilot: Pilot[None]) -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 30)])
 def test_a_review_looks_as_it_did(snap_compare: Looks, size: tuple[int, int]) -> None:
-    assert snap_compare(Shown(), terminal_size=size, run_before=decide)
+    assert snap_compare(Shown(review, "kimi-dark"), terminal_size=size, run_before=decide)

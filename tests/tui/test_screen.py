@@ -341,3 +341,9 @@ async def test_the_users_keys_replace_ours_paths_complete_and_ctrl_c_clears_and_
         assert screen.main.prompt.text == ""
         await screen.pilot.press("ctrl+c", "ctrl+c")
         await screen.until(lambda: screen.app.return_value == 0)
+
+
+async def test_an_empty_no_color_is_no_wish_for_none(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "")
+    async with stage.open() as screen:
+        assert not screen.app.no_color

@@ -215,8 +215,7 @@ def test_the_description_names_remotes_and_submodules(repository: Path, tmp_path
     git(outer, "remote", "add", "origin", "https://example.org/outer.git")
     found = describe(outer / "lib" / "..")
     assert found is not None
-    assert (found.branch, found.detached) == ("main", False)
-    assert found.remotes == (("origin", "https://example.org/outer.git"),)
+    assert (found.branch, found.remotes) == ("main", ("origin",))
     assert found.submodules == ("lib",)
 
 

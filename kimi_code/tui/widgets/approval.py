@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from kimi_code.events import Allow, AllowEdited, Approval, CommandPart, Deny, Diff, Output, Reply, Text
+from kimi_code.events import Allow, AllowEdited, Approval, Block, CommandPart, Deny, Diff, Output, Reply, Text
 from kimi_code.tui.hanging import hanging, in_lines
 from kimi_code.tui.keys import bindings, keys_of
 from kimi_code.tui.picks import Picks, picks_of
@@ -179,7 +179,7 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _scrolling(self, approval: Approval) -> list[Content]:
         """How to see all of what stands above, where that may be long."""
-        if all(isinstance(block, Output) for block in approval.blocks) and self._high <= self.app.size.height // 2:
+        if self._high + sum(map(_lines_of, approval.blocks)) <= self.app.size.height // 2:
             return []
         keys = " ".join(keys_of(f"approval.scroll_{way}", self._keys) for way in ("up", "down"))
         return [Content.assemble((keys, "bold $text-accent"), " scroll")]
@@ -322,6 +322,17 @@ class ApprovalPanel(Vertical, can_focus=True):
 
     def _reply(self, reply: Reply) -> None:
         self.post_message(self.Replied(self._request_id, reply))
+
+
+def _lines_of(block: Block) -> int:
+    """About how many lines its card takes for it."""
+    match block:
+        case Diff():
+            return sum(len(hunk.lines) for hunk in block.hunks)
+        case Text():
+            return block.text.count("\n") + 1
+        case _:
+            return 0  # a command stands in the panel
 
 
 def _plan(approval: Approval) -> str:
