@@ -129,6 +129,8 @@ def _cut_off(log: Path, size: int | None, line: bytes) -> None:
     with contextlib.suppress(OSError), log.open("rb+") as file:
         file.seek(size or 0)
         said = file.read()
+        if not said and size is not None:
+            return  # it is as it was; another process may write to it now
         if b"\n" in said[:-1] or not (said.startswith(line) or line.startswith(said)):
             return  # of somebody else
         file.truncate(size or 0)
