@@ -188,6 +188,7 @@ def _import_everything() -> None:
     tempfile.tempdir = None
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 async def _play() -> None:
