@@ -169,6 +169,7 @@ async def open_session(opening: Opening) -> Assembled:
         requests,
         meta,
         history=resumed.history if resumed else None,
+        unended=resumed.unended if resumed else None,
         journal=_journal(meta, to_line) if opening.keep else None,
         to_line=to_line,
         swarms=swarms,

@@ -163,7 +163,8 @@ class ConfigFile(_Table):
     max_cost: Amount | None = None
     """The most a turn may cost, in US dollars."""
     max_session_tokens: Count | None = None
-    """The most tokens, input and output, in all turns of a session, those of earlier processes included."""
+    """The most tokens, input and output, in all turns of a session, those of earlier processes included;
+    of a turn that was killed, the finished steps of its main agent count."""
     max_session_cost: Amount | None = None
     """The most all turns of a session may cost, in US dollars."""
     timeout: Amount | None = None

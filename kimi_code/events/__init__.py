@@ -93,6 +93,7 @@ __all__ = [
     "TurnReviewed",
     "TurnStarted",
     "TurnUndone",
+    "UsageAdded",
     "Waiting",
 ]
 
@@ -294,6 +295,16 @@ class ContextCompacted:
 
 
 @frozen
+class UsageAdded:
+    """What a session paid outside of turns that ended: a question beside the conversation, a compaction that was asked
+    for, or the steps of a turn that something killed, which the next process tells. `cost_usd` as in TurnEnded."""
+
+    why: Literal["aside", "compaction", "unended"]
+    usage: Usage
+    cost_usd: float | None = None
+
+
+@frozen
 class TurnReviewed:
     """What a turn made in an isolated copy was decided on, before TurnEnded; not there when it made nothing.
 
@@ -351,6 +362,7 @@ Event = (
     | TurnUndone
     | TurnRedone
     | ContextCompacted
+    | UsageAdded
     | TurnReviewed
     | CommitCreated
     | SwarmPlanned

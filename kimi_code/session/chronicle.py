@@ -1,8 +1,7 @@
 """What a session keeps of its records as they come: the journal, the history, the summary, and what was spent."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from kimi_code.agent.budget import Budget
 from kimi_code.agent.history import History
 from kimi_code.errors import KimiError
 from kimi_code.events import Record, StepEnded, TurnEnded
@@ -55,12 +54,6 @@ class Chronicle:
                 f"The session cannot be saved any more: {reason}.",
                 hint="Nothing that was done is lost; make room, or use --no-session.",
             )
-
-    def add_spent(self, budget: Budget) -> None:
-        """What was asked outside of turns is paid as well."""
-        cost = budget.cost
-        paid = self.meta.cost_usd if cost is None else (self.meta.cost_usd or 0.0) + cost
-        self.meta = replace(self.meta, tokens=self.meta.tokens + budget.usage.total, cost_usd=paid)
 
     def close(self) -> None:
         """Close the journal, and write the summary beside it; safe to call twice."""

@@ -1,7 +1,11 @@
 """Bring a session back from its journal."""
 
+from collections.abc import Iterable
+from dataclasses import field
+
 from kimi_code.agent.history import History, fold
-from kimi_code.events import Notice, Record
+from kimi_code.events import Notice, Record, SessionForked, StepEnded, TurnEnded, TurnStarted, UsageAdded
+from kimi_code.messages import Usage
 from kimi_code.session import journal
 from kimi_code.session.store import SessionMeta, follow
 from kimi_code.values import frozen
@@ -9,13 +13,14 @@ from kimi_code.values import frozen
 
 @frozen
 class Resumed:
-    """What a journal adds up to."""
+    """What a journal adds up to. `unended` is what the steps of a last turn took that nobody ended."""
 
     meta: SessionMeta
     history: History
     last_seq: int = 0
     notices: tuple[Notice, ...] = ()
     records: tuple[Record, ...] = ()
+    unended: Usage = field(default_factory=Usage)
 
 
 def resume(meta: SessionMeta) -> Resumed:
@@ -31,7 +36,21 @@ def resume(meta: SessionMeta) -> Resumed:
         max((record.seq for record in records), default=0),
         _notices(replay),
         records,
+        _unended(records),
     )
+
+
+def _unended(records: Iterable[Record]) -> Usage:
+    usage = Usage()
+    for record in records:
+        match record.event:
+            case StepEnded(usage=taken):
+                usage += taken
+            case TurnStarted() | TurnEnded() | UsageAdded(why="unended") | SessionForked():
+                usage = Usage()
+            case _:
+                pass
+    return usage
 
 
 def _notices(replay: journal.Replay) -> tuple[Notice, ...]:

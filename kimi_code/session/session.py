@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kimi_code.agent.asking import Asker
 from kimi_code.agent.budget import Spent
@@ -28,9 +28,10 @@ from kimi_code.events import (
     TurnEnded,
     TurnRedone,
     TurnUndone,
+    UsageAdded,
 )
 from kimi_code.llm.model import Model, ModelRequest, Thinking
-from kimi_code.messages import Image, Message
+from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
 from kimi_code.session.chronicle import Chronicle
@@ -74,6 +75,7 @@ class Session:
         meta: SessionMeta,
         *,
         history: History | None = None,
+        unended: Usage | None = None,
         journal: Journal | None = None,
         to_line: Callable[[Record], str] = encode,
         make_model: Callable[[str], Model] | None = None,
@@ -92,6 +94,7 @@ class Session:
         self._running: asyncio.Task[Any] | None = None
         self._at_rest = asyncio.Event()  # not while files or turns are put back
         self._at_rest.set()
+        self._unended = unended or Usage()  # what a killed turn took, not told yet
         self._shells = 0
         self._turns = meta.turns
         agent.check, agent.spent = self._chronicle.check, self._spent
@@ -141,6 +144,10 @@ class Session:
     def open(self, opened: SessionOpened, notices: Sequence[Notice] = ()) -> None:
         """Publish the first records; after the front end has subscribed."""
         self._bus.publish(opened)
+        if self._unended.total:
+            price = self._agent.model.profile.price
+            self._pay("unended", self._unended, None if price is None else price.cost(self._unended))
+            self._unended = Usage()
         for notice in notices:
             self._bus.publish(notice)
 
@@ -189,10 +196,10 @@ class Session:
         try:
             await self._run(Asker(agent, budget).compact(agent.model.profile.context))
         finally:
-            self._chronicle.add_spent(budget)
+            self._pay("compaction", budget.usage, budget.cost)
 
     async def aside(self, question: str, heard: Callable[[str], object] = lambda _: None) -> str:
-        """The answer to a question about the conversation that leaves no trace in it, nor in the journal.
+        """The answer to a question about the conversation that leaves no trace but what it cost.
 
         It may be asked while a turn runs. `heard` gets the words as they come. Raises KimiError when there is none.
         """
@@ -206,7 +213,11 @@ class Session:
         try:
             return self.scrub(await Asker(agent, budget).aside(request, heard))
         finally:
-            self._chronicle.add_spent(budget)
+            self._pay("aside", budget.usage, budget.cost)
+
+    def _pay(self, why: Literal["aside", "compaction", "unended"], usage: Usage, cost_usd: float | None) -> None:
+        if usage.total:
+            self._bus.publish(UsageAdded(why, usage, cost_usd))
 
     async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         task = self._running = asyncio.create_task(work)

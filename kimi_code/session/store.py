@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from kimi_code.errors import UsageError
-from kimi_code.events import Event, Record, SessionForked, SessionOpened, SessionRenamed, TurnEnded, TurnStarted
+from kimi_code.events import (
+    Event,
+    Record,
+    SessionForked,
+    SessionOpened,
+    SessionRenamed,
+    TurnEnded,
+    TurnStarted,
+    UsageAdded,
+)
 from kimi_code.session import journal
 from kimi_code.session.codec import encode
 from kimi_code.values import frozen
@@ -52,7 +61,7 @@ def follow(meta: SessionMeta, record: Record) -> SessionMeta:
             return replace(meta, title=_title(title))
         case SessionForked():
             return replace(meta, title=f"{meta.title[:72]} (fork)", created=record.at, cost_usd=None, tokens=0)
-        case TurnEnded(cost_usd=cost, usage=usage):
+        case TurnEnded(cost_usd=cost, usage=usage) | UsageAdded(cost_usd=cost, usage=usage):
             paid = meta.cost_usd if cost is None else (meta.cost_usd or 0.0) + cost
             return replace(meta, cost_usd=paid, tokens=meta.tokens + usage.total)
         case _:

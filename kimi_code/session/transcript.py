@@ -47,6 +47,7 @@ from kimi_code.events import (
     TurnReviewed,
     TurnStarted,
     TurnUndone,
+    UsageAdded,
 )
 from kimi_code.messages import Message
 from kimi_code.session.entries import (
@@ -68,7 +69,7 @@ _DELEGATING = ("Agent", "Swarm")
 _REVIEW = "Review"  # what is shown as the tool where the changes of a whole turn are asked about
 
 # What may happen while a request waits to be made again, and says nothing of it.
-_ASIDE = (Notice, ContextCompacted, ToolProgressed, CheckpointCreated, AgentWaiting, SessionRenamed)
+_ASIDE = (Notice, ContextCompacted, ToolProgressed, CheckpointCreated, AgentWaiting, SessionRenamed, UsageAdded)
 
 
 class Transcript:
@@ -158,7 +159,7 @@ class Transcript:
                 return self._add(Note("info", f"Swarm {swarm}: {outcome} after {metrics.wall_s:.0f} s."))
             case AgentSpawned() | AgentWaiting() | AgentFinished() | TaskStateChanged():
                 return ()
-            case SessionRenamed() | StepStarted() | StepEnded() | CheckpointCreated():
+            case SessionRenamed() | StepStarted() | StepEnded() | CheckpointCreated() | UsageAdded():
                 return ()
             case _:
                 assert_never(event)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.program import PATIENCE, Program
-from tests.server import call, calls, hang, say
+from tests.server import call, calls, hang, say, usage_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL and FIFOs of POSIX")
 
@@ -114,3 +114,19 @@ def test_killed_while_a_scripted_model_answers_and_resumed_with_another_script(p
     shown = program.run("sessions", "show", resumed.result["session_id"]).stdout
     assert [word in shown for word in ("first", "done.txt", "go on", "It is there.")] == [True] * 4
     assert "never said" not in shown
+
+
+def test_what_a_killed_turn_spent_counts_once(program: Program) -> None:
+    much = usage_of(2_000, 1_000)
+    (program.project / "a.txt").write_text("precious\n")
+    program.server.script(call("Read", {"path": "a.txt"}, usage=much), hang(300, say("half an answer " * 40)))
+    process = program.start("-p", "first")
+    program.server.wait_for_requests(2, PATIENCE)
+    process.kill()
+    process.communicate()
+
+    limit = ("--max-session-tokens", "5000", "--output-format", "json")
+    program.server.script(say("on", usage=much))
+    assert program.run("-p", "go on", "-c", *limit).code == 0  # 3,000 of 5,000 when it began
+    over = program.run("-p", "more", "-c", *limit)
+    assert (over.code, "6,000 of 5,000 tokens" in over.result["error"]) == (4, True)

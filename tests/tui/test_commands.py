@@ -56,7 +56,7 @@ async def test_paths_and_symbols_after_an_at_sign_are_completed_and_the_map_and_
         await screen.until(lambda: type(screen.app.screen) is Page and "git" in page(screen))
 
 
-async def test_a_side_question_is_answered_at_any_time_leaves_no_trace_and_says_why_it_failed(
+async def test_a_side_question_is_answered_at_any_time_leaves_no_trace_but_its_cost_and_says_why_it_failed(
     stage: Stage,
 ) -> None:
     stage.server.script(say("The key is under the mat."), say("Under the **mat**."), say("Fine."))
@@ -74,7 +74,9 @@ async def test_a_side_question_is_answered_at_any_time_leaves_no_trace_and_says_
         assert "where was that again?" in asked.last["content"]
         assert asked.body["tools"] == stage.server.requests[0].body["tools"]
         await screen.pilot.press("escape")
-        assert session.meta.journal.read_bytes() == journal
+        left = session.meta.journal.read_bytes().removeprefix(journal)
+        assert left.count(b"\n") == 1
+        assert b'"usage_added"' in left
         assert session.standing.tokens > tokens
         await screen.ask("thanks")
         await screen.say("/btw hello?")
