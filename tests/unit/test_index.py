@@ -86,6 +86,10 @@ async def still(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Inde
     """The index of a project that does not change."""
     project = make_project(tmp_path_factory.mktemp("still") / "project")
     (project / "other.py").write_text("def f(x):\n    x.put_value(2)\n")
+    (project / "a.py").write_text(
+        "class Ledger:\n    def settle(self): ...\n\ndef settle_all(): ...\n\ndef unsettled(): ...\n"
+    )
+    (project / "b.py").write_text("class Other:\n    def settle(self): ...\n")
     async with opened(project) as index:
         yield index
 
@@ -148,6 +152,15 @@ async def test_files_that_are_not_code_have_an_outline_but_no_symbols(still: Ind
 async def test_paths_are_completed_from_all_files(still: Index) -> None:
     assert (await still.paths("nts")).items == ("notes.md",)
     assert (await still.paths("main")).items[0] == "app/main.py"
+
+
+@asks_only
+async def test_completions_are_the_closest_names_of_what_is_known(still: Index) -> None:
+    await still.wait(60)
+    names = [found.qualified for found in await still.completions("settle", 10)]
+    assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
+    assert names[2:] == ["settle_all", "unsettled"]
+    assert [found.qualified for found in await still.completions("Ledger.set", 10)] == ["Ledger.settle"]
 
 
 async def test_the_map_fits_its_budget_and_the_same_tree_gives_the_same_bytes(project: Path) -> None:
@@ -330,21 +343,6 @@ async def test_a_parser_that_is_killed_at_work_is_replaced_and_no_file_is_lost(s
         assert await waiting
         assert len((await index.symbols("many_", limit=100_000)).items) == 24 * 300
         assert [each for each in index.skipped if "crash" in each.reason] == []
-
-
-async def test_completions_are_the_closest_names_of_what_is_known(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(
-        "class Ledger:\n    def settle(self): ...\n\ndef settle_all(): ...\n\ndef unsettled(): ...\n"
-    )
-    (tmp_path / "b.py").write_text("class Other:\n    def settle(self): ...\n")
-    index = Index(tmp_path, tmp_path / "cache")
-    try:
-        names = [found.qualified for found in await index.completions("settle", 10)]
-        assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
-        assert names[2:] == ["settle_all", "unsettled"]
-        assert [found.qualified for found in await index.completions("Ledger.set", 10)] == ["Ledger.settle"]
-    finally:
-        await index.close()
 
 
 async def test_maps_are_laid_out_beside_the_event_loop_and_no_process_is_left_behind(project: Path) -> None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -271,7 +271,6 @@ def test_headings_of_markdown_are_those_that_its_parser_finds(path: Path) -> Non
     assert found == headings_by_parser(text)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(MARKDOWN_LINES), max_size=12))
 def test_headings_of_any_markdown_are_those_that_its_parser_finds(lines: list[str]) -> None:
     text = "\n".join(["Start", "", *lines])
@@ -318,7 +317,6 @@ def check_sound(content: bytes, found: FileSymbols) -> None:
     assert all(at == tuple(sorted(set(at))) for at in found.references.values())
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(ALL_SAMPLES)), st.floats(0, 1), st.floats(0, 1), st.binary(max_size=12))
 def test_any_part_of_a_sample_is_read_without_an_error(name: str, one: float, other: float, put: bytes) -> None:
     content = ALL_SAMPLES[name]
@@ -327,7 +325,6 @@ def test_any_part_of_a_sample_is_read_without_an_error(name: str, one: float, ot
         check_sound(damaged, analyse(f"src/{name}", damaged))
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(ALL_SAMPLES)), st.binary(max_size=400))
 def test_any_bytes_are_read_without_an_error(name: str, content: bytes) -> None:
     analyse(f"src/{name}", content)
