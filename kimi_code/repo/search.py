@@ -202,8 +202,10 @@ def _own_walk(query: Query | None, name: str) -> list[str]:
             raise ToolError(f"Unknown type {query.type!r}. Known: {', '.join(sorted(_TYPES))}. Or use glob.")
         globs = _TYPES[query.type]
     asked = {**asdict(query), "multiline": query.multiline} if query else {"pattern": None}
-    walk = Path(__file__).with_name("walk.py")
-    return [sys.executable, "-I", str(walk), json.dumps({**asked, "globs": globs, "target": name})]
+    # Imported, not run as a script: scripts are compiled anew every time.
+    script = "import sys; sys.path.append(sys.argv.pop(1)); from kimi_code.repo import walk; walk.run()"
+    query_json = json.dumps({**asked, "globs": globs, "target": name})
+    return [sys.executable, "-I", "-S", "-c", script, str(Path(__file__).parents[2]), query_json]
 
 
 def _name_part(glob: str) -> str:

@@ -15,12 +15,22 @@ from tests.server import call, calls, say
 PYTHON = sys.executable
 
 
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was found out about this machine, for each mechanism: it is tried once."""
+    folder = tmp_path_factory.mktemp("found")
+    for name in ("bwrap", "landlock"):
+        (folder / name).mkdir()
+    return folder
+
+
 @pytest.fixture(params=["bwrap", "landlock"])
-def confined(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+def confined(request: pytest.FixtureRequest, lab: Lab, memory: Path) -> Lab:
     mechanism: Mechanism = request.param
-    found = find(mechanism, lab.data)
+    found = find(mechanism, memory / mechanism)
     if found.mechanism is None:
         pytest.skip(f"NOT TESTED: no {mechanism} on this machine: {'; '.join(found.reasons)}")
+    shutil.copytree(memory / mechanism, lab.data)
     lab.configure(sandbox=mechanism)
     return lab
 

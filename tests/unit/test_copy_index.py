@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
-from hypothesis import given, settings
+import pytest_asyncio
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import ToolError
@@ -28,9 +29,12 @@ from kimi_code.tools.symbols import Symbols
 from tests.unit.test_checkout import WAYS, Scene, git, outside
 from tests.unit.toolbox import context, use
 
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-def place() -> Iterator[Path]:
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[Path]:
+    """Where each world has a folder."""
     with TemporaryDirectory(prefix="kimi-code-test-", dir=outside()) as name:
         yield Path(name).resolve()
 
@@ -46,9 +50,13 @@ TREE = {
 
 
 class World:
-    """A user's project, and copies of it."""
+    """A user's project, and copies of it as it was when it was frozen; the user may go on at once."""
 
-    def __init__(self, place: Path, way: str) -> None:
+    def __init__(self, places: Path, way: str, *, goes_on: bool = False) -> None:
+        self._goes_on = goes_on
+        place = Path(mkdtemp(dir=places))
+        self._checkouts: Checkouts | None = None
+        self._copies = 0
         self.scene = Scene(place, WAYS[way])
         for folder in ("home", "data", "config", "project/app"):
             (place / folder).mkdir(parents=True)
@@ -64,6 +72,15 @@ class World:
         return self.scene.top
 
     async def freeze(self) -> Checkouts:
+        """The project frozen, once and for all."""
+        if self._checkouts is None:
+            self._checkouts = await self._freeze()
+            if self._goes_on:
+                (self.top / "app/store.py").write_text("def another_one():\n    pass\n")
+                (self.top / "app/new.py").write_text("def one_more():\n    pass\n")
+        return self._checkouts
+
+    async def _freeze(self) -> Checkouts:
         snapshots = Snapshots(self.top, self.scene.data / "snapshots")
         options = Options(files=self.scene.way.files, caches=self.scene.data / "index")
         made = await freeze(snapshots, self.scene.data / "checkouts", self.scene.confinement(), options)
@@ -72,32 +89,43 @@ class World:
 
     async def copies(self, count: int) -> list[Checkout]:
         checkouts = await self.freeze()
-        return [await checkouts.create(f"agent-{number}") for number in range(count)]
+        first, self._copies = self._copies, self._copies + count
+        return [await checkouts.create(f"agent-{number}") for number in range(first, self._copies)]
 
     async def close(self) -> None:
         for made in self.scene.opened:
             await made.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def worlds(places: Path) -> AsyncIterator[Callable[[str], World]]:
+    """A world of each layout, that tests share: each has copies of its own."""
+    made: dict[str, World] = {}
+
+    def get(way: str) -> World:
+        return made[way] if way in made else made.setdefault(way, World(places, way, goes_on=True))
+
+    yield get
+    for each in made.values():
+        await each.close()
+
+
 @pytest.fixture(params=["overlay", "mounted-copy", "unconfined"])
-async def world(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[World]:
+def world(request: pytest.FixtureRequest, worlds: Callable[[str], World]) -> World:
     """In every layout; what confines commands is nothing to the index."""
-    made = World(place, request.param)
-    yield made
-    await made.close()
+    return worlds(request.param)
 
 
 @pytest.fixture(params=["overlay", "unconfined"])
-async def either(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[World]:
+def either(request: pytest.FixtureRequest, worlds: Callable[[str], World]) -> World:
     """At the user's own path, and in a folder."""
-    made = World(place, request.param)
-    yield made
-    await made.close()
+    return worlds(request.param)
 
 
-@pytest.fixture
-async def plain(place: Path) -> AsyncIterator[World]:
-    made = World(place, "unconfined")
+@pytest_asyncio.fixture(loop_scope="module")
+async def plain(places: Path) -> AsyncIterator[World]:
+    """One of its own, in which nothing is frozen yet."""
+    made = World(places, "unconfined")
     yield made
     await made.close()
 
@@ -118,6 +146,7 @@ async def defined(index: Index) -> list[str]:
     return sorted(f"{each.path}:{each.line} {each.qualified}" for each in found)
 
 
+@in_one_loop
 async def test_answers_are_about_the_copy_whoever_changed_it(world: World) -> None:
     one, two = await world.copies(2)
     index = index_of(one)
@@ -139,15 +168,17 @@ async def test_answers_are_about_the_copy_whoever_changed_it(world: World) -> No
     assert (world.top / "app/old.py").exists()
 
 
+@in_one_loop
 async def test_what_the_user_changes_meanwhile_is_not_in_the_copy(either: World) -> None:
     (one,) = await either.copies(1)
-    (either.top / "app/store.py").write_text("def another_one():\n    pass\n")
-    (either.top / "app/new.py").write_text("def one_more():\n    pass\n")
+    assert "another_one" in (either.top / "app/store.py").read_text()
+    assert (either.top / "app/new.py").exists()
     assert await defined(index_of(one)) == ["app/old.py:1 old_way", "app/store.py:1 Store", "app/store.py:6 open_store"]
 
 
-async def test_a_file_that_is_changed_back_is_the_frozen_one_again(plain: World) -> None:
-    (one,) = await plain.copies(1)
+@in_one_loop
+async def test_a_file_that_is_changed_back_is_the_frozen_one_again(worlds: Callable[[str], World]) -> None:
+    (one,) = await worlds("unconfined").copies(1)
     before = await defined(index_of(one))
     path = one.workspace.root / "app/store.py"
     await one.workspace.write(path, b"def changed_to():\n    pass\n")
@@ -157,6 +188,7 @@ async def test_a_file_that_is_changed_back_is_the_frozen_one_again(plain: World)
     assert len((await index_of(one).symbols("put")).items) == 1
 
 
+@in_one_loop
 async def test_a_copy_that_begins_with_merged_results_has_them(either: World) -> None:
     checkouts = await either.freeze()
     first = await checkouts.create("first")
@@ -168,6 +200,7 @@ async def test_a_copy_that_begins_with_merged_results_has_them(either: World) ->
     assert "app/made.py:1 made_before" in await defined(index_of(second))
 
 
+@in_one_loop
 async def test_twenty_copies_share_the_frozen_index_one_parser_and_what_they_write_alike(plain: World) -> None:
     copies = await plain.copies(20)
     text = "".join(f"def shared_{n}():\n    pass\n" for n in range(50)).encode()
@@ -181,6 +214,7 @@ async def test_twenty_copies_share_the_frozen_index_one_parser_and_what_they_wri
     assert len(details) == 1
 
 
+@in_one_loop
 async def test_the_cache_of_the_users_tree_serves_its_copies(plain: World) -> None:
     index = Index(plain.top, plain.scene.data / "index")
     await index.wait()
@@ -190,6 +224,7 @@ async def test_the_cache_of_the_users_tree_serves_its_copies(plain: World) -> No
     assert index_of(one).parser_pids == ()
 
 
+@in_one_loop
 async def test_a_folder_replaced_by_a_link_leads_nowhere(either: World) -> None:
     secret = either.scene.place / "home" / "secret"
     secret.mkdir()
@@ -273,7 +308,6 @@ def answers(catalog: Catalog) -> object:
     return named, ranked, users, sorted(entry.path for entry in catalog), len(catalog)
 
 
-@settings(deadline=None)
 @given(below=st.lists(FILE, max_size=4), steps=STEPS, later=st.lists(FILE, max_size=2))
 def test_a_layered_catalog_answers_as_one_that_holds_all_files(
     below: list[Facts], steps: list[Facts | tuple[str, str]], later: list[Facts]

@@ -41,7 +41,12 @@ def unknown(command: Command, words: list[str]) -> list[str]:
     return []
 
 
+@pytest.fixture(scope="module")
+def program() -> Command:
+    return build_tree()
+
+
 @pytest.mark.parametrize("line", sorted(set(commands())))
-def test_the_options_of_a_documented_command_exist(line: str) -> None:
+def test_the_options_of_a_documented_command_exist(line: str, program: Command) -> None:
     words = shlex.split(line, comments=True)[1:]
-    assert unknown(build_tree(), words) == []
+    assert unknown(program, words) == []

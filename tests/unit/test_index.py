@@ -86,6 +86,10 @@ async def still(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Inde
     """The index of a project that does not change."""
     project = make_project(tmp_path_factory.mktemp("still") / "project")
     (project / "other.py").write_text("def f(x):\n    x.put_value(2)\n")
+    (project / "a.py").write_text(
+        "class Ledger:\n    def settle(self): ...\n\ndef settle_all(): ...\n\ndef unsettled(): ...\n"
+    )
+    (project / "b.py").write_text("class Other:\n    def settle(self): ...\n")
     async with opened(project) as index:
         yield index
 
@@ -150,6 +154,15 @@ async def test_paths_are_completed_from_all_files(still: Index) -> None:
     assert (await still.paths("main")).items[0] == "app/main.py"
 
 
+@asks_only
+async def test_completions_are_the_closest_names_of_what_is_known(still: Index) -> None:
+    await still.wait(60)
+    names = [found.qualified for found in await still.completions("settle", 10)]
+    assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
+    assert names[2:] == ["settle_all", "unsettled"]
+    assert [found.qualified for found in await still.completions("Ledger.set", 10)] == ["Ledger.settle"]
+
+
 async def test_the_map_fits_its_budget_and_the_same_tree_gives_the_same_bytes(project: Path) -> None:
     async with opened(project) as index:
         await index.wait(60)
@@ -167,6 +180,10 @@ async def test_the_map_fits_its_budget_and_the_same_tree_gives_the_same_bytes(pr
 
 async def test_an_edit_a_new_file_a_removed_and_an_ignored_one_are_known_at_the_next_question(project: Path) -> None:
     async with opened(project) as index:
+        # Of the same size, within a tick of the clock.
+        for n in range(10):
+            (project / "app" / "main.py").write_text(f"def version_{n}(): pass\n")
+            assert await names(index, "version") == [f"version_{n}"]
         assert await names(index, "fresh") == []
         (project / "app" / "main.py").write_text("def fresh_main(): pass\n")
         (project / "sub" / "deep").mkdir(parents=True)
@@ -184,14 +201,6 @@ async def test_an_edit_a_new_file_a_removed_and_an_ignored_one_are_known_at_the_
         assert await names(index, "open_store") == ["open_store"]
         (project / ".gitignore").write_text("app/\n")
         assert await names(index, "open_store") == []
-
-
-async def test_a_change_of_the_same_size_within_a_tick_of_the_clock_is_seen(project: Path) -> None:
-    path = project / "app" / "main.py"
-    async with opened(project) as index:
-        for n in range(10):
-            path.write_text(f"def version_{n}(): pass\n")
-            assert await names(index, "version") == [f"version_{n}"]
 
 
 async def test_asked_at_once_it_answers_with_what_it_has_and_says_so(project: Path) -> None:
@@ -334,21 +343,6 @@ async def test_a_parser_that_is_killed_at_work_is_replaced_and_no_file_is_lost(s
         assert await waiting
         assert len((await index.symbols("many_", limit=100_000)).items) == 24 * 300
         assert [each for each in index.skipped if "crash" in each.reason] == []
-
-
-async def test_completions_are_the_closest_names_of_what_is_known(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(
-        "class Ledger:\n    def settle(self): ...\n\ndef settle_all(): ...\n\ndef unsettled(): ...\n"
-    )
-    (tmp_path / "b.py").write_text("class Other:\n    def settle(self): ...\n")
-    index = Index(tmp_path, tmp_path / "cache")
-    try:
-        names = [found.qualified for found in await index.completions("settle", 10)]
-        assert set(names[:2]) == {"Ledger.settle", "Other.settle"}
-        assert names[2:] == ["settle_all", "unsettled"]
-        assert [found.qualified for found in await index.completions("Ledger.set", 10)] == ["Ledger.settle"]
-    finally:
-        await index.close()
 
 
 async def test_maps_are_laid_out_beside_the_event_loop_and_no_process_is_left_behind(project: Path) -> None:

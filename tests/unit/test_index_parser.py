@@ -28,7 +28,7 @@ async def outcomes(parser: ParserProcess, *jobs: Job, before: Callable[[], None]
     return found
 
 
-async def test_files_are_parsed_recognised_and_missed(tmp_path: Path) -> None:
+async def test_files_are_parsed_recognised_and_missed_and_many_come_back_in_the_order_asked(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("def f(): pass\n")
     (tmp_path / "folder.py").mkdir()
     parser = ParserProcess(tmp_path)
@@ -40,15 +40,8 @@ async def test_files_are_parsed_recognised_and_missed(tmp_path: Path) -> None:
         )
         assert again == Unchanged("a.py", 14, again.mtime_ns) if isinstance(again, Unchanged) else pytest.fail("parsed")
         assert (missing, folder) == (Gone("gone.py"), Gone("folder.py"))
-    finally:
-        await parser.close()
-
-
-async def test_many_files_come_back_in_the_order_asked(tmp_path: Path) -> None:
-    for n in range(60):
-        (tmp_path / f"m{n}.py").write_text(f"def f{n}(): pass\n" * (n + 1))
-    parser = ParserProcess(tmp_path)
-    try:
+        for n in range(60):
+            (tmp_path / f"m{n}.py").write_text(f"def f{n}(): pass\n" * (n + 1))
         found = await outcomes(parser, *(Job(f"m{n}.py") for n in range(60)))
         assert [each.facts.path for each in found if isinstance(each, Parsed)] == [f"m{n}.py" for n in range(60)]
     finally:

@@ -1,12 +1,11 @@
 """Trees without git: changed, and merged to what git says of them."""
 
 import asyncio
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.repo.listings import Item, parse, render
@@ -38,29 +37,41 @@ def without_clashes(contents: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@settings(max_examples=60, deadline=None)
-@given(files, files, files, st.booleans())
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, loop: asyncio.Runner) -> Iterator[Trees]:
+    """A store for all examples: what is in it already changes no tree."""
+    trees = make_store(tmp_path_factory.mktemp("store"))
+    assert trees.batches is not None
+    yield trees
+    loop.run(trees.batches.close())
+
+
+@given(base=files, ours=files, theirs=files, is_change=st.booleans())
 def test_what_is_merged_without_git_is_what_git_makes_of_it(
-    base: dict[str, str], ours: dict[str, str], theirs: dict[str, str], is_change: bool
+    shared: Trees,
+    loop: asyncio.Runner,
+    base: dict[str, str],
+    ours: dict[str, str],
+    theirs: dict[str, str],
+    is_change: bool,
 ) -> None:
     if is_change:  # else the sides would seldom have something in common
         ours, theirs = {**base, **ours}, {**base, **theirs}
 
     async def compare() -> None:
-        with tempfile.TemporaryDirectory() as name:
-            trees = make_store(Path(name))
-            alone = Trees(trees.store)
-            try:
-                sides = [await plant(trees, without_clashes(each)) for each in (base, ours, theirs)]
-                merged = await trees.merge(*sides)
-                if merged is not None:
-                    told = await merge(alone, *sides)
-                    assert (told.tree, told.conflicts) == (merged, ())
-            finally:
-                assert trees.batches is not None
-                await trees.batches.close()
+        sides = [await plant(shared, without_clashes(each)) for each in (base, ours, theirs)]
+        merged = await shared.merge(*sides)
+        if merged is not None:
+            told = await merge(Trees(shared.store), *sides)
+            assert (told.tree, told.conflicts) == (merged, ())
 
-    asyncio.run(compare())
+    loop.run(compare())
 
 
 def test_a_tree_that_is_edited_is_the_one_that_git_would_write(tmp_path: Path) -> None:

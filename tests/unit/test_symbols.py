@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -149,8 +149,9 @@ def test_deep_nesting_and_loose_tokens_end_soon(path: str) -> None:
         return analyse(path, b"\n".join([b"x = 1"] * 4 + [opening * 20] * count))
 
     start = time.process_time()
-    for opening in (b"(", b"[", b"{", b"f(", b"if x {", b'"${'):
+    for opening in (b"(", b"[", b"{", b"f(", b"if x {"):
         rows(opening, 200)
+    rows(b'"${', 100)
     # The square of a chain's length is its time, until it is too deep to be looked at.
     rows(b"a.", 100)
     assert rows(b"a.", 600).problem == ("too slow" if path != "a.php" else "")  # which is text there
@@ -270,7 +271,6 @@ def test_headings_of_markdown_are_those_that_its_parser_finds(path: Path) -> Non
     assert found == headings_by_parser(text)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(MARKDOWN_LINES), max_size=12))
 def test_headings_of_any_markdown_are_those_that_its_parser_finds(lines: list[str]) -> None:
     text = "\n".join(["Start", "", *lines])
@@ -297,8 +297,8 @@ def test_a_section_of_many_parts_ends_where_the_next_one_starts() -> None:
 def test_fences_that_are_never_closed_end_soon() -> None:
     begun = time.process_time()
     for name, line in (("a.md", "  ```x\n"), ("a.md", "<!--\n"), ("a.adoc", "----x\n"), ("a.zzz", "a\n")):
-        analyse(name, (line * (500_000 // len(line))).encode())
-    assert time.process_time() - begun < 10
+        analyse(name, (line * (200_000 // len(line))).encode())
+    assert time.process_time() - begun < 2  # with the square of the length 12 at most, where no file is too large
 
 
 # --- Anything at all -------------------------------------------------------------------------------------------------
@@ -317,7 +317,6 @@ def check_sound(content: bytes, found: FileSymbols) -> None:
     assert all(at == tuple(sorted(set(at))) for at in found.references.values())
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(ALL_SAMPLES)), st.floats(0, 1), st.floats(0, 1), st.binary(max_size=12))
 def test_any_part_of_a_sample_is_read_without_an_error(name: str, one: float, other: float, put: bytes) -> None:
     content = ALL_SAMPLES[name]
@@ -326,7 +325,6 @@ def test_any_part_of_a_sample_is_read_without_an_error(name: str, one: float, ot
         check_sound(damaged, analyse(f"src/{name}", damaged))
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(sorted(ALL_SAMPLES)), st.binary(max_size=400))
 def test_any_bytes_are_read_without_an_error(name: str, content: bytes) -> None:
     analyse(f"src/{name}", content)

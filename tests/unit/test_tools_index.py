@@ -1,5 +1,6 @@
 """The tools that ask the index: what they show, what they withhold, and that they follow changes from anywhere."""
 
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +25,8 @@ from kimi_code.tools.symbols import Symbols
 from kimi_code.tools.tool import Tool, ToolContext
 from tests.unit.toolbox import context, use
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 TREE: Mapping[str, str] = {
     "app/__init__.py": "",
     "app/store.py": (
@@ -42,6 +45,14 @@ MORE: Mapping[str, str] = {
 }
 
 
+def project_in(folder: Path) -> Path:
+    return folder / "project"
+
+
+def make_indexes(folder: Path) -> Indexes:
+    return Indexes((project_in(folder),), folder / "cache")
+
+
 def _is_elsewhere(name: str, path: Path) -> bool:
     return name not in path.parts
 
@@ -51,13 +62,13 @@ class Bench:
     """The tools over a tree in a temporary folder."""
 
     folder: Path
+    indexes: Indexes
     files: FileMemory = field(default_factory=FileMemory)
 
     def __post_init__(self) -> None:
-        self.project = self.folder / "project"
+        self.project = project_in(self.folder)
         for name, text in TREE.items():
             self.write(name, text)
-        self.indexes = Indexes((self.project,), self.folder / "cache")
         workspace = LocalWorkspace(self.project, changed=self.indexes.note_changed)
         self.ctx: ToolContext = replace(context(self.folder), workspace=workspace)
         self.tools: dict[str, Tool] = {
@@ -90,7 +101,8 @@ class Bench:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def still(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     """A bench for questions alone: nothing in its project changes."""
-    made = Bench(tmp_path_factory.mktemp("still").resolve())
+    folder = tmp_path_factory.mktemp("still").resolve()
+    made = Bench(folder, make_indexes(folder))
     for name, text in MORE.items():
         made.write(name, text)
     await made.indexes.at().wait(60)
@@ -98,18 +110,24 @@ async def still(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
     await made.indexes.close()
 
 
-asks_only = pytest.mark.asyncio(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def moving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Path, Indexes]]:
+    """A folder and the index of the project that each bench puts there anew: it follows."""
+    folder = tmp_path_factory.mktemp("moving").resolve()
+    indexes = make_indexes(folder)
+    yield folder, indexes
+    await indexes.close()
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    made = Bench(tmp_path.resolve())
-    await made.indexes.at().wait(60)
-    yield made
-    await made.indexes.close()
+def bench(moving: tuple[Path, Indexes]) -> Bench:
+    """A bench of its own for a test that changes something."""
+    folder, indexes = moving
+    if project_in(folder).exists():
+        shutil.rmtree(project_in(folder))
+    return Bench(folder, indexes)
 
 
-@asks_only
 async def test_symbols_are_listed_with_place_kind_and_signature(still: Bench) -> None:
     assert await still("Symbols", query="put") == "app/store.py:11 method Store.put: def put(self, value)"
     assert await still("Symbols", query="cart") == "web/cart.ts:1 class Cart: export class Cart"
@@ -120,7 +138,6 @@ async def test_symbols_are_listed_with_place_kind_and_signature(still: Bench) ->
     assert "does not exist" in await still.refused("Symbols", query="put", path="gone")
 
 
-@asks_only
 async def test_a_file_is_outlined_with_lines_and_a_folder_by_what_matters(still: Bench) -> None:
     whole = await still("Outline", path="app/store.py")
     assert whole.splitlines() == [
@@ -143,7 +160,6 @@ async def test_one_definition_is_read_and_its_file_can_be_edited_then(bench: Ben
     assert "@property" in await bench("Read", symbol="Store.size")
 
 
-@asks_only
 async def test_a_name_that_several_definitions_have_gives_the_candidates(still: Bench) -> None:
     told = await still.refused("Read", symbol="main")
     assert "defined 2 times" in told and "app/main.py:4" in told and "other.py:5" in told
@@ -154,7 +170,6 @@ async def test_a_name_that_several_definitions_have_gives_the_candidates(still: 
     assert "a path, or a symbol" in await still.refused("Read")
 
 
-@asks_only
 async def test_uses_are_listed_by_file_and_guesses_are_told_from_knowledge(still: Bench) -> None:
     known = await still("References", symbol="open_store")
     assert known.splitlines() == [
@@ -168,7 +183,6 @@ async def test_uses_are_listed_by_file_and_guesses_are_told_from_knowledge(still
     assert "No use of Cart is known." in await still("References", symbol="Cart")
 
 
-@asks_only
 async def test_matches_say_which_definition_they_are_in(still: Bench) -> None:
     found = await still("Grep", pattern="return", context="definition", glob="*.py")
     assert "12: " in found and "[in Store.put]" in found and "[in open_store]" in found

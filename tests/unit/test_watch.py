@@ -16,8 +16,8 @@ from kimi_code.repo.indexing.watch import Watcher
 
 def edit_elsewhere(path: Path, text: str) -> None:
     """Write a file from another process."""
-    program = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.argv[2])"
-    subprocess.run([sys.executable, "-c", program, str(path), text], check=True)
+    program = "import sys\nwith open(sys.argv[1], 'w') as file: file.write(sys.argv[2])"
+    subprocess.run([sys.executable, "-I", "-S", "-c", program, str(path), text], check=True)
 
 
 class Ear:
