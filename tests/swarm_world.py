@@ -16,6 +16,8 @@ Step = Reply | Callable[[Received], Reply]
 
 # For `kill_points.dying`: a headless run. Where there is a process for it alone, these are loaded before it is forked.
 WORK_OF_A_SWARM = """
+import os
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # as the program does
 import kimi_code.assembly, kimi_code.swarm.control
 from kimi_code.llm import sdk
 sdk.load()
