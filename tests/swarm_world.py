@@ -14,20 +14,24 @@ from tests.server import Received, Reply, call, calls, say
 WHO = re.compile(r"You are the sub-agent main/(\S+) of a swarm")
 Step = Reply | Callable[[Received], Reply]
 
-# For `kill_points.dying`: a headless run. Imported before the fork is whatever a run of a swarm loads.
+# For `kill_points.dying`: a headless run. Where there is a process for it alone, these are loaded before it is forked.
 WORK_OF_A_SWARM = """
-import anyio.streams.tls, h11, httpcore2, httpx2, jsonschema, openai, pydantic, tree_sitter_bash, truststore, yaml
-import kimi_code.assembly, kimi_code.llm.limiter, kimi_code.llm.openai_chat, kimi_code.swarm.control
-import kimi_code.permissions.commands, kimi_code.permissions.confinement, kimi_code.permissions.shell
-import kimi_code.repo.checkpoint, kimi_code.repo.checkpoints.ledger, kimi_code.repo.checkpoints.swap
+import os
+os.environ["PYDANTIC_DISABLE_PLUGINS"] = "1"  # as the program does
+import kimi_code.assembly, kimi_code.swarm.control
+from kimi_code.llm import sdk
+sdk.load()
 from pathlib import Path
+from kimi_code.swarm.journal import newest_unfinished
+from kimi_code.wiring.opening import SwarmStart
 from tests.harness import Lab, settings_for
 from tests.server import FakeServer
 
-async def work(url, project, data, mode="yolo"):
+async def work(url, project, data, mode="yolo", left=""):
     lab = Lab(FakeServer(), Path(project), Path(data), settings_for(url, Path(data)))
     lab.configure(permission_mode=mode, retry_wait=0.001)
-    await lab.run()
+    kept = newest_unfinished(lab.data, lab.project) if left else None
+    await lab.run(**{"resume": kept.session.name, "swarms": SwarmStart(left=kept)} if kept else {})
 """
 
 

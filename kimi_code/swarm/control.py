@@ -145,7 +145,7 @@ class Director:
             running = self._assemble(kept, checkouts, begin(planned), journal, warnings)
             keeper = running.scheduler.crew.keeper
             # All that another process could not know of: of a copy, what was merged before it began as well.
-            await (keeper.keep(base, self.kept) if self.kept else keeper.keep(f"{base}^!"))
+            await keeper.keep(base, *((self.kept,) if self.kept else ()))
         except BaseException:
             await home.thaw(checkouts)
             raise

@@ -1,7 +1,9 @@
 """What the orchestrator is told of a swarm: one JSON object of bounded size, whatever the sub-agents wrote. Pure."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, repeat
 from typing import Any
 
 from kimi_code.counting import counted
@@ -167,12 +169,11 @@ def clip(text: str, room: int, *, end: bool = False) -> str:
     Of a text that is cut the beginning is kept, or its `end`.
     """
     plain = " ".join(_visible(text[-8 * room :] if end else text[: 8 * room]).split())
-    if _length(plain) <= room and len(text) <= 8 * room:
+    if len(plain) <= room and len(text) <= 8 * room and _length(plain) <= room:
         return plain
-    kept = plain[::-1] if end else plain
-    size, cut = 1, 0  # with the dots
-    while cut < len(kept) and (size := size + _WIDTHS.get(kept[cut], 1)) <= room:
-        cut += 1
+    kept = reversed(plain[-room:]) if end else plain[:room]
+    sizes = list(accumulate(map(_WIDTHS.get, kept, repeat(1)), initial=1))  # with the dots
+    cut = max(bisect_right(sizes, room) - 1, 0)
     return "…" + plain[len(plain) - cut :] if end else plain[:cut] + "…"
 
 
@@ -182,8 +183,12 @@ _WIDTHS = {'"': 2, "\\": 2, "<": 6, ">": 6}
 
 def _visible(text: str) -> str:
     """Spaces in place of control characters, lone surrogates, and what turns or hides text."""
-    hidden = [letter for letter in set(text) if not letter.isprintable()]  # few, however long the text is
-    return text.translate(dict.fromkeys(map(ord, hidden), " "))
+    if text.isprintable():
+        return text
+    for letter in set(text):  # few, however long the text is
+        if not letter.isprintable():
+            text = text.replace(letter, " ")
+    return text
 
 
 def _length(text: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 from kimi_code.errors import SwarmError
 from kimi_code.events import TaskState
+from kimi_code.repo import loose
 from kimi_code.repo.shadow import Shadow, ShadowError, name_needed
 from kimi_code.repo.trees import Trees
 from kimi_code.session.journal import open_locked
@@ -193,7 +194,7 @@ class Keeper:
     _copying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def keep(self, commit: str, *known: str) -> None:
-        """All that `commit` has and none of `known`. Raises ShadowError, OSError."""
+        """All that `commit` has and none of `known` (without: none of its parents). Raises ShadowError, OSError."""
         self._wanted.setdefault(known, []).append(commit)
         async with self._copying:
             # Those who wait meanwhile are served together: a hundred agents may end at once.
@@ -215,8 +216,13 @@ class Keeper:
             self._wanted[known] = [*commits, *self._wanted.get(known, ())]
 
     async def _copy(self, commits: Sequence[str], known: Sequence[str]) -> None:
-        revisions = "\n".join((*commits, *(f"^{each}" for each in known), ""))
-        # --local: what is borrowed from the user's repository or the lasting store need not be copied.
-        pack = await self.trees.ask("pack-objects", "--revs", "--local", "--stdout", "-q", input=revisions.encode())
-        await self.lasting.ask("unpack-objects", "-q", input=pack)
-        name_needed(self.lasting, self.swarm_id, *(commit.removesuffix("^!") for commit in commits))
+        for commit in commits:
+            await self.trees.tree(commit)  # that it is there at all
+        source, target = self.trees.store.folder, self.lasting.folder
+        if not await asyncio.to_thread(loose.copy, source, target, commits, known):
+            wanted = commits if known else [f"{commit}^!" for commit in commits]
+            revisions = "\n".join((*wanted, *(f"^{each}" for each in known), ""))
+            # --local: what is borrowed from the user's repository or the lasting store need not be copied.
+            pack = await self.trees.ask("pack-objects", "--revs", "--local", "--stdout", "-q", input=revisions.encode())
+            await self.lasting.ask("unpack-objects", "-q", input=pack)
+        name_needed(self.lasting, self.swarm_id, *commits)

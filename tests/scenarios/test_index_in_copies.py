@@ -78,7 +78,9 @@ async def test_in_a_reviewed_turn_the_index_is_that_of_the_copy(lab: Lab, projec
     assert (project / "app/more.py").exists()
 
 
-async def test_each_sub_agent_asks_about_its_own_copy(lab: Lab, project: Path) -> None:
+async def test_each_sub_agent_asks_about_its_own_copy_and_one_that_only_reads_cannot_rename(
+    lab: Lab, project: Path
+) -> None:
     def writes(name: str) -> list[Step]:
         return [
             call("Write", {"path": f"{name}.py", "content": f"def made_by_{name}():\n    pass\n"}),
@@ -86,9 +88,15 @@ async def test_each_sub_agent_asks_about_its_own_copy(lab: Lab, project: Path) -
             say("Done."),
         ]
 
+    reading = task("look", mode="read", agent="explorer")
     cast = Cast(
         lab,
-        {"": [swarm(task("one"), task("two")), say("Done.")], "one": writes("one"), "two": writes("two")},
+        {
+            "": [swarm(task("one"), task("two"), reading), say("Done.")],
+            "one": writes("one"),
+            "two": writes("two"),
+            "look": [call("Read", {"symbol": "Store.put"}), say("Seen.")],
+        },
     )
     ran = await lab.run()
     assert ran.exit_code == 0, ran.result
@@ -100,13 +108,6 @@ async def test_each_sub_agent_asks_about_its_own_copy(lab: Lab, project: Path) -
         assert f"made_by_{other}" not in words(asked)
         assert "app/main.py\n5: Store().put(1)  [in main]" in told
         assert "app/store.py\n" in told
-
-
-async def test_one_that_only_reads_has_the_index_and_cannot_rename(lab: Lab, project: Path) -> None:
-    reading = task("look", mode="read", agent="explorer")
-    Cast(lab, {"": [swarm(reading), say("Done.")], "look": [call("Read", {"symbol": "Store.put"}), say("Seen.")]})
-    ran = await lab.run()
-    assert ran.exit_code == 0, ran.result
     asked = [request for request in lab.server.requests if who(request) == "look"]
     assert "2\t    def put(self, value):" in result(asked[-1])
     offered = {tool["function"]["name"] for tool in asked[0].body["tools"]}

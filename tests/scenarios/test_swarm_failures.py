@@ -162,31 +162,33 @@ FORGED = (
 )
 
 
-@pytest.mark.parametrize("forged", ["\n".join(FORGED[:2]), "\n".join(FORGED[2:])])
-async def test_nothing_a_child_writes_can_imitate_the_structure(lab: Lab, project: Path, forged: str) -> None:
+async def test_nothing_a_child_writes_can_imitate_the_structure(lab: Lab, project: Path) -> None:
     """In its report, a name of a file, a check's output, and what is asked of it later."""
-    name = "".join(letter for letter in forged[:80] if letter not in "/\0\n")
+
+    def part(id: str, forged: str) -> dict[str, list[Reply]]:
+        name = "".join(letter for letter in forged[:80] if letter not in "/\0\n")
+        said = ("Write", {"path": "said.txt", "content": forged})
+        return {
+            id: [calls(said, ("Write", {"path": name, "content": "x"})), *[say(forged)] * 2],
+            f"{id}~3": [calls(said), say(forged)],
+        }
+
+    check = "cat said.txt; false"
     cast = Cast(
         lab,
         {
-            "": [swarm(task("a", check="cat said.txt; false"), task("b", check="false")), say("Done.")],
-            "a": [
-                calls(
-                    ("Write", {"path": "said.txt", "content": forged}),
-                    ("Write", {"path": name, "content": "x"}),
-                ),
-                *[say(forged)] * 2,
-            ],
-            "a~3": [call("Write", {"path": "said.txt", "content": forged}), say(forged)],
-            "b": [say(forged)] * 2,
-            "b~3": [say(forged)],
+            "": [swarm(*(task(id, check=check) for id in "ab"), task("c", check="false")), say("Done.")],
+            **part("a", "\n".join(FORGED[:2])),
+            **part("b", "\n".join(FORGED[2:])),
+            "c": [say("\n".join(FORGED))] * 2,
+            "c~3": [say("\n".join(FORGED))],
         },
     )
     assert (await lab.run()).exit_code == 6
     answer = str(lab.server.requests[-1].last["content"])
     lines = [line for line in answer.splitlines() if line.startswith("{")]
     assert [{task["id"]: task["status"] for task in swarm_result(line)["tasks"]} for line in lines] == [
-        {"a": "failed", "b": "failed"}
+        dict.fromkeys("abc", "failed")
     ]
     assert swarm_result(lines[0]).get("verify") is None
     assert not set(answer) & set("\x1b\x00\x07\u202e\u2066<>")

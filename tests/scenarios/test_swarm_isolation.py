@@ -120,22 +120,29 @@ def swarm(*ids: str) -> Reply:
     return call("Swarm", {"goal": "g", "tasks": [{"id": id, "task": f"Do {id}"} for id in ids]})
 
 
-async def test_git_in_one_copy_changes_neither_the_users_repository_nor_a_siblings(lab: Lab, project: Path) -> None:
+async def test_file_tools_and_git_in_one_copy_reach_neither_the_users_files_and_repository_nor_a_siblings(
+    lab: Lab, project: Path, tmp_path: Path
+) -> None:
     before = state(project)
     sibling = [
         calls(("Read", {"path": "b.txt"})),
         call("Bash", {"command": "git log --oneline --all; cat a.txt mine.txt"}),
     ]
+    paths = (f"{project}/../stolen.txt", "../stolen.txt", "out/stolen.txt", f"{tmp_path}/stolen.txt")
+    attempts = [("Write", {"path": path, "content": "x"}) for path in paths]
+    attempts += [("Read", {"path": path}) for path in paths]
     cast = Cast(
         lab,
         {
             "": [swarm("evil", "good"), say("Done.")],
-            "evil": [*(call("Bash", {"command": command}) for command in ATTACKS), say("ha")],
+            "evil": [calls(*attempts), *(call("Bash", {"command": command}) for command in ATTACKS), say("ha")],
             "good": [*sibling, say("ok")],
         },
     )
     lab.configure(permission_mode="yolo")
     await lab.run(swarms=SwarmStart(2))
+    assert not (tmp_path / "stolen.txt").exists()
+    assert cast.told["evil"].count("outside this working copy") == len(attempts)
     after = state(project)
     # What it deleted in its own copy is a change like any other; the repository is the user's alone.
     for name in ("a.txt", "b.txt", "mine.txt"):
@@ -145,22 +152,6 @@ async def test_git_in_one_copy_changes_neither_the_users_repository_nor_a_siblin
     assert "dirty" in cast.told["good"]
     assert "untracked" in cast.told["good"]
     assert "planted" not in cast.told["good"]
-
-
-async def test_file_tools_reach_nothing_outside_the_copy(lab: Lab, project: Path, tmp_path: Path) -> None:
-    paths = (f"{project}/../stolen.txt", "../stolen.txt", "out/stolen.txt", f"{tmp_path}/stolen.txt")
-    writes = [call("Write", {"path": path, "content": "x"}) for path in paths]
-    attempts = [*writes, *(call("Read", {"path": path}) for path in paths)]
-    cast = Cast(
-        lab,
-        {
-            "": [swarm("evil"), say("Done.")],
-            "evil": [*attempts, say("ha")],
-        },
-    )
-    await lab.run()
-    assert not (tmp_path / "stolen.txt").exists()
-    assert cast.told["evil"].count("outside this working copy") == len(attempts)
 
 
 async def test_an_absolute_path_of_the_users_means_the_copy(lab: Lab, project: Path) -> None:

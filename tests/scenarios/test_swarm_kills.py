@@ -36,6 +36,8 @@ MOMENTS = [
     (JOURNAL, '"kind":"verified"'),
     (JOURNAL, '"kind":"ended"'),
 ]
+# Those after which one process does all the rest, or goes on with an agent: by themselves, too.
+ALONE = [MOMENTS[0], MOMENTS[2], MOMENTS[5]]
 
 
 @pytest.fixture(scope="module")
@@ -82,42 +84,46 @@ async def resume(lab: Lab, kept: Kept) -> int:
     return ran.exit_code
 
 
-@pytest.mark.parametrize(("file", "text"), MOMENTS, ids=[text for _, text in MOMENTS])
+def over(kept: Kept) -> set[str]:
+    """What was checked or merged when it died had been taken up: its agent has nothing more to do."""
+    taken = {TaskState.CHECKING, TaskState.MERGING, *GOOD}
+    return {task for task, progress in kept.state().tasks.items() if progress.state in taken}
+
+
+@pytest.mark.parametrize(
+    "moments", [MOMENTS, *([moment] for moment in ALONE)], ids=["all of them", *(text for _, text in ALONE)]
+)
 async def test_killed_once_the_journal_says_so_it_goes_on_and_nothing_that_was_over_is_done_again(
-    lab: Lab, asked: list[str], attempt: Attempt, file: str, text: str
+    lab: Lab, asked: list[str], attempt: Attempt, moments: list[tuple[str, str]]
 ) -> None:
-    before = state(lab.project)
-    once = (f"{lab.data}/sessions/*/{file}", text)
-    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
-    assert state(lab.project) == before
+    before, was_over = state(lab.project), set[str]()
+    for number, (file, text) in enumerate(moments):
+        once, left = (f"{lab.data}/sessions/*/{file}", text), "left" if number else ""
+        assert attempt(1, lab.server.url, lab.project, lab.data, "yolo", left, once=once) == -signal.SIGKILL, text
+        assert state(lab.project) == before
+        assert not was_over & set(asked), text
+        was_over = over(newest_unfinished(lab.data, lab.project))
+        asked.clear()
     kept = newest_unfinished(lab.data, lab.project)
-    left = kept.state().tasks
-    asked.clear()
     assert await resume(lab, kept) == 0
     assert (lab.project / "shared.txt").read_text() == BOTH
     assert (lab.project / "c.txt").read_text() == "c\n"
     assert all(progress.state is TaskState.MERGED for progress in kept.state().tasks.values())
-    # What was checked or merged when it died had been taken up: its agent has nothing more to do.
-    taken = {TaskState.CHECKING, TaskState.MERGING, *GOOD}
-    over = {task for task, progress in left.items() if progress.state in taken}
-    assert not over & set(asked)
+    assert not was_over & set(asked)
     assert [progress.attempt for progress in kept.state().tasks.values()] == [1, 1, 1]
     assert git(lab.project, "log", "--oneline", "--all").count(b"\n") == 1
     assert git(lab.project, "stash", "list") == b""
     assert not kept.is_unfinished()
 
 
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
+async def test_killed_while_a_broken_whole_is_looked_into_and_mended_the_culprit_mends_it(
+    lab: Lab, attempt: Attempt
+) -> None:
+    moments = [
         ("../../verified", "ran\nran\n"),  # in the middle of finding the culprit
         (JOURNAL, '"task":"b","to":"ready"'),
         ("agents/b~2/records.jsonl", "turn_started"),
-    ],
-)
-async def test_killed_while_a_broken_whole_is_looked_into_or_mended_the_culprit_mends_it(
-    lab: Lab, attempt: Attempt, file: str, text: str
-) -> None:
+    ]
     verify = f"echo ran >> '{lab.data}/verified'; ! grep -q bad b.txt"
     plan = {"goal": "g", "tasks": [{"id": id, "task": f"Write {id}"} for id in "abc"], "verify": verify}
     asked: list[str] = []
@@ -138,11 +144,13 @@ async def test_killed_while_a_broken_whole_is_looked_into_or_mended_the_culprit_
     make_project(lab.project, {"b.txt": "b\n"})
     lab.configure(permission_mode="yolo", retry_wait=0.001)
     before = state(lab.project)
-    once = (f"{lab.data}/sessions/*/{file}", text)
-    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
-    assert state(lab.project) == before
+    for number, (file, text) in enumerate(moments):
+        once, left = (f"{lab.data}/sessions/*/{file}", text), "left" if number else ""
+        assert attempt(1, lab.server.url, lab.project, lab.data, "yolo", left, once=once) == -signal.SIGKILL, text
+        assert state(lab.project) == before
+        assert not number or set(asked) <= {"b~2", ""}, text
+        asked.clear()
     kept = newest_unfinished(lab.data, lab.project)
-    asked.clear()
     assert await resume(lab, kept) == 0
     assert {path.name: path.read_text() for path in lab.project.glob("*.txt")} == dict.fromkeys(
         ("a.txt", "b.txt", "c.txt"), "good\n"

@@ -79,31 +79,35 @@ class Play:
 
 
 @pytest.mark.parametrize(
-    ("mode", "text"),
+    ("mode", "moments"),
     [
-        ("write", '"task":"x","to":"running"'),
-        ("write", '"task":"x","to":"merged"'),
-        ("write", '"kind":"ended"'),
-        ("again", '"task":"x","to":"merged"'),
-        ("read", '"task":"x","to":"done"'),
-        ("read", '"kind":"ended"'),
+        # One process after the other is killed; the next one does as if there had been no other.
+        ("write", ['"task":"x","to":"running"', '"task":"x","to":"merged"', '"kind":"ended"']),
+        ("again", ['"task":"x","to":"merged"']),
+        ("read", ['"task":"x","to":"done"', '"kind":"ended"']),
     ],
 )
-async def test_parts_that_were_over_are_not_done_again(lab: Lab, attempt: Attempt, mode: str, text: str) -> None:
+async def test_parts_that_were_over_are_not_done_again(
+    lab: Lab, attempt: Attempt, mode: str, moments: list[str]
+) -> None:
     play = Play(lab, mode)
-    before = state(lab.project)
-    once = (f"{lab.data}/sessions/*/{INNER}", text)
-    assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
-    assert state(lab.project) == before
+    before, over, spent = state(lab.project), set[str](), 0
+    for number, text in enumerate(moments):
+        play.asked.clear()
+        once, left = (f"{lab.data}/sessions/*/{INNER}", text), "left" if number else ""
+        assert attempt(1, lab.server.url, lab.project, lab.data, "yolo", left, once=once) == -signal.SIGKILL, text
+        assert state(lab.project) == before
+        assert not over & set(play.asked)
+        kept = newest_unfinished(lab.data, lab.project)
+        inner = Kept(kept.session / "agents" / "a", 1)
+        over = {"z", "u"} | {f"a/{task}" for task, at in inner.state().tasks.items() if at.state in GOOD}
+        spent = kept.state().spent.steps + (0 if inner.state().ended else inner.state().spent.steps)
     kept = newest_unfinished(lab.data, lab.project)
     inner = Kept(kept.session / "agents" / "a", 1)
-    over = {f"a/{task}" for task, at in inner.state().tasks.items() if at.state in GOOD}
-    spent = kept.state().spent.steps + (0 if inner.state().ended else inner.state().spent.steps)
     play.asked.clear()
     ran = await lab.run(resume=kept.session.name, swarms=SwarmStart(left=kept))
     assert ran.exit_code == 0, kept.state().tasks["a"]
     assert not over & set(play.asked)
-    assert not {"z", "u"} & set(play.asked)
     assert {at.state for at in inner.state().tasks.values()} <= GOOD
     assert not Kept(inner.session, 2).path.exists()  # the task was not split anew
     if mode != "read":

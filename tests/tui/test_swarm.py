@@ -82,31 +82,18 @@ async def started(screen: Lookout, shows: Callable[[str], bool]) -> None:
     await screen.until(lambda: screen.main.query(SwarmPanel) and shows(text_of(panel(screen))))
 
 
-async def test_the_panel_shows_who_does_what_while_a_swarm_runs_and_goes_with_it(stage: Stage) -> None:
-    settings(stage)
-    agents = Agents(stage, task("a"), task("b"), task("c", needs=["a", "b"]), held=("b",))
-    async with stage.open(size=(80, 24)) as screen:
-        await started(screen, lambda text: "1/3 done" in text)
-        text = text_of(panel(screen))
-        assert "Swarm · Make all files better" in text
-        assert "1 running · 1 queued" in text
-        assert "of 1,500 calls" in text
-        assert len(panel(screen).lines) <= 4
-        await screen.until(lambda: "b" in agents.said)
-        agents.let_go()
-        await screen.until(lambda: screen.state == "idle")
-        await screen.until(lambda: not panel(screen).display)
-        assert screen.main.prompt.has_focus
-    assert (stage.project / "c.txt").read_text() == "better\n"
-
-
-async def test_by_the_keyboard_an_agent_is_opened_and_steered_and_the_graph_and_the_timeline_are_shown(
+async def test_the_panel_goes_with_its_swarm_and_by_the_keyboard_agents_are_steered_and_graph_and_timeline_are_shown(
     stage: Stage,
 ) -> None:
     settings(stage)
-    agents = Agents(stage, task("a"), task("b", needs=["a"]), held=("b",))
-    async with stage.open() as screen:
-        await started(screen, lambda text: "1/2 done" in text)
+    agents = Agents(stage, task("a"), task("b", needs=["a"]), task("c", needs=["b"]), held=("b",))
+    async with stage.open(size=(80, 24)) as screen:
+        await started(screen, lambda text: "1/3 done" in text and "1 running · 1 queued" in text)
+        text = text_of(panel(screen))
+        assert "Swarm · Make all files better" in text
+        assert "of 1,500 calls" in text
+        assert len(panel(screen).lines) <= 4
+        await screen.until(lambda: "b" in agents.said)
         await screen.pilot.press("f2")
         await screen.until(lambda: panel(screen).has_focus)
         await screen.until(lambda: "o open" in text_of(panel(screen)))
@@ -118,7 +105,7 @@ async def test_by_the_keyboard_an_agent_is_opened_and_steered_and_the_graph_and_
         await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))
         body = screen.app.screen.query_one("#swarm-body", LinesView)
         await screen.until(lambda: "← a" in text_of(body))
-        assert [line.text.index(name) for line, name in zip(body.lines, "ab", strict=True)] == [5, 7]
+        assert [line.text.index(name) for line, name in zip(body.lines, "abc", strict=True)] == [5, 7, 9]
         await screen.pilot.press("t")
         await screen.until(lambda: "critical path" in text_of(body))
         await screen.pilot.press("escape")
@@ -129,13 +116,16 @@ async def test_by_the_keyboard_an_agent_is_opened_and_steered_and_the_graph_and_
         await screen.until(lambda: view.find("b.txt"))
         await screen.pilot.press("s")
         await screen.until(lambda: screen.app.screen.query("#line-text"))
-        await screen.pilot.press(*"mind the gap", "enter")
+        await screen.pilot.press(*"mind it", "enter")
         await screen.until(lambda: isinstance(screen.app.screen, AgentScreen))
         agents.let_go()
-        await screen.until(lambda: "mind the gap" in agents.said["b"])
+        await screen.until(lambda: "mind it" in agents.said["b"])
         await screen.until(lambda: view.find("b is better now"))
         await screen.pilot.press("escape")
         await screen.until(lambda: screen.state == "idle")
+        await screen.until(lambda: not panel(screen).display)
+        assert screen.main.prompt.has_focus
+        assert (stage.project / "c.txt").read_text() == "better\n"
         # After its end, too.
         await screen.say("/swarm")
         await screen.until(lambda: isinstance(screen.app.screen, SwarmScreen))

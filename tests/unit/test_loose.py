@@ -2,13 +2,14 @@
 
 import asyncio
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kimi_code.repo import loose
+from kimi_code.repo import listings, loose
 from kimi_code.repo.shadow import Shadow, ShadowError, build
 from kimi_code.repo.trees import Entry, Trees
 from kimi_code.swarm.journal import Keeper
@@ -23,9 +24,9 @@ def make(folder: Path) -> Trees:
     return Trees(store)
 
 
-def git(folder: Path, *args: str) -> str:
+def git(folder: Path, *args: str, input: str = "") -> str:
     command = ("git", "--git-dir", str(folder), *args)
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, input=input, capture_output=True, text=True, check=True).stdout
 
 
 async def test_a_commit_is_one_that_git_reads_and_finds_nothing_wrong_with(tmp_path: Path) -> None:
@@ -82,3 +83,48 @@ async def test_commits_that_are_kept_at_once_are_all_kept_and_one_that_cannot_be
     assert [type(end.exception()) for end in ends] == [ShadowError if end is ends[3] else type(None) for end in ends]
     assert [git(lasting.folder, "cat-file", "-t", commit).strip() for commit in made] == ["commit"] * 6
     assert set((lasting.folder / "needed" / "swarm-1").read_text().split()) == set(made)
+
+
+async def test_what_is_copied_is_whole_and_what_is_borrowed_known_or_a_submodule_stays_where_it_is(
+    tmp_path: Path,
+) -> None:
+    trees, target = make(tmp_path / "store"), make(tmp_path / "target").store.folder
+    files = {
+        "a.txt": Entry("file", b"a\n"),
+        "deep/er/b.sh": Entry("executable", b"b\n"),
+        "l": Entry("symlink", b"a.txt"),
+    }
+    before = await trees.commit(await trees.edit(EMPTY, {"old": Entry("file", b"old\n")}), "before")
+    base = await trees.commit(await trees.edit(EMPTY, files), "base", before)
+    index = tmp_path / "index"
+    await trees.ask("read-tree", base, index=index)
+    link = f"160000 {before}\tmodule\0".encode()
+    await trees.ask("update-index", "--add", "-z", "--index-info", index=index, input=link)
+    tree = (await trees.ask("write-tree", "--missing-ok", index=index)).decode().strip()
+    made = await trees.commit(await trees.edit(tree, {"deep/c.txt": Entry("file", b"c\n")}), "made", base)
+    store = tmp_path / "store"
+    (blob,) = git(store, "ls-tree", "--object-only", base, "a.txt").split()
+    (store / "objects" / blob[:2] / blob[2:]).unlink()  # as if another lent it
+    assert loose.copy(store, target, [made], [before])
+    wanted = git(store, "rev-list", "--objects", "--missing=allow-any", "--no-object-names", made, f"^{before}").split()
+    assert {f"{path.parent.name}{path.name}" for path in target.glob("objects/??/*")} == {EMPTY, *wanted} - {blob}
+    assert loose.copy(store, target, [made])
+    git(target, "cat-file", "-e", before)
+
+
+async def test_packed_many_and_large_objects_are_copied_by_git(tmp_path: Path) -> None:
+    trees, lasting = make(tmp_path / "store"), make(tmp_path / "lasting").store
+    store, keeper = tmp_path / "store", Keeper(trees, lasting, "swarm-1")
+    blobs = {b"%d" % n: listings.Item("100644", loose.write(store, b"blob", b"%d" % n)) for n in range(301)}
+    many = await trees.commit(loose.write(store, b"tree", listings.render(blobs)), "many")
+    noise = b"".join(sha256(bytes([n % 256, n // 256])).digest() for n in range(40_000))
+    large = await trees.commit(await trees.edit(EMPTY, {"large": Entry("file", noise)}), "large")
+    packed = await trees.commit(await trees.edit(EMPTY, {"a": Entry("file", b"a\n")}), "packed")
+    for commit in (many, large):
+        assert not loose.copy(store, lasting.folder, [commit])
+        await keeper.keep(commit)
+    (store / "objects" / "pack").mkdir()
+    git(store, "pack-objects", "-q", str(store / "objects" / "pack" / "pack"), input=f"{packed}\n")
+    assert not loose.copy(store, lasting.folder, [packed])
+    await keeper.keep(packed)
+    git(lasting.folder, "fsck", "--strict", many, large, packed)

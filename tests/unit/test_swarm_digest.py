@@ -82,7 +82,7 @@ def test_a_hundred_tasks_fit_whatever_was_written(unit: str) -> None:
     result = Result(
         said=text,
         questions=(text,) * 50,
-        changes=tuple(FileChange(f"{unit}/{n}", "modified", 10**6, 10**6) for n in range(300)),
+        changes=tuple(FileChange(f"{unit}/{n}", "modified", 10**6, 10**6) for n in range(30)),
         outside=(FileChange(text, "modified", 1, 1),) * 9,
         check=Check(text, 1, text),
         refused=(text,) * 40,
