@@ -28,6 +28,7 @@ from kimi_code.repo.merge import apply, merge
 from kimi_code.repo.search import Query
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.values import frozen
+from tests.repository import copy_tree
 from tests.unit.test_sandbox import NOBODY, SETPRIV, interpreter
 
 
@@ -159,8 +160,7 @@ def planted() -> Iterator[Path]:
 @pytest.fixture
 def place(planted: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=planted.parent) as name:
-        shutil.copytree(planted, name, symlinks=True, dirs_exist_ok=True)
-        yield Path(name).resolve()
+        yield copy_tree(planted, Path(name).resolve())
 
 
 @pytest.fixture(params=WAYS)
