@@ -4,3 +4,5 @@ from hypothesis import settings
 
 # conftest.py has loaded the profile before any module of tests is imported.
 costly = settings(max_examples=settings().max_examples // 3)
+# For examples of many git commands each.
+dear = settings(max_examples=settings().max_examples // 6, deadline=None)

@@ -57,14 +57,15 @@ async def _create(repository: Repository, plan: Plan, message: str, index: Path)
     await repository.ask("read-tree", plan.parent or "--empty", index=index)
     await _put(repository, index, plan.entries)
     await repository.run("update-index", "-q", "--refresh", index=index)
-    tree = await _tree(repository, index)
+    planned = await _write_tree(repository, index)
     await hooks.run("pre-commit")
-    entries = await _after_hook(repository, plan, tree, index)
+    hooked = await _written_again(repository, index, planned)
+    entries = await _after_hook(repository, plan, planned.tree, hooked.tree)
     message = await hooks.edit_message(message)
     author = ("-c", "i18n.commitEncoding=UTF-8", "-c", "user.useConfigOnly=true")
     parents = ("-p", plan.parent) if plan.parent else ()
-    committed = await _tree(repository, index)
-    made = await repository.ask(*author, "commit-tree", committed, *parents, input=message.encode())
+    committed = await _written_again(repository, index, hooked)
+    made = await repository.ask(*author, "commit-tree", committed.tree, *parents, input=message.encode())
     commit = made.decode().strip()
     subject = message.partition("\n")[0]
     if repository.branch:
@@ -75,9 +76,8 @@ async def _create(repository: Repository, plan: Plan, message: str, index: Path)
     return Created(commit, repository.branch or await branch_of(repository), message, notes)
 
 
-async def _after_hook(repository: Repository, plan: Plan, tree: str, index: Path) -> Mapping[str, Blob | None]:
+async def _after_hook(repository: Repository, plan: Plan, tree: str, hooked: str) -> Mapping[str, Blob | None]:
     """The user's index entries, with what the pre-commit hook made of the files, which may be those alone."""
-    hooked = await _tree(repository, index)
     if hooked == tree:
         return plan.staged
     names = await repository.ask("diff-tree", "-r", "-z", "--name-only", "--no-renames", tree, hooked)
@@ -130,11 +130,34 @@ def _bytes_of(path: Path) -> bytes | None:
 
 async def _put(repository: Repository, index: Path, entries: Mapping[str, Blob | None]) -> None:
     if entries:
-        none = "0" * next((len(blob.id) for blob in entries.values() if blob), len(await _tree(repository, index)))
+        ids = [blob.id for blob in entries.values() if blob]
+        none = "0" * len(ids[0] if ids else (await _write_tree(repository, index)).tree)
         lines = [f"{blob.mode} {blob.id}\t{path}" if blob else f"0 {none}\t{path}" for path, blob in entries.items()]
         data = b"".join(os.fsencode(line) + b"\0" for line in lines)
         await repository.ask("update-index", "-z", "--index-info", index=index, input=data)
 
 
-async def _tree(repository: Repository, index: Path) -> str:
-    return (await repository.ask("write-tree", index=index)).decode().strip()
+@frozen
+class _Written:
+    """The tree that an index made, and the file that the index was by then: inode, time, size."""
+
+    tree: str
+    look: tuple[int, int, int] | None
+
+
+async def _write_tree(repository: Repository, index: Path) -> _Written:
+    tree = (await repository.ask("write-tree", index=index)).decode().strip()
+    return _Written(tree, _look_of(index))
+
+
+async def _written_again(repository: Repository, index: Path, last: _Written) -> _Written:
+    """The same after hooks, which seldom touch the index: git writes each as a new file."""
+    return last if _look_of(index) == last.look else await _write_tree(repository, index)
+
+
+def _look_of(index: Path) -> tuple[int, int, int] | None:
+    try:
+        found = index.stat()
+    except FileNotFoundError:
+        return None  # so hooks may do
+    return found.st_ino, found.st_mtime_ns, found.st_size

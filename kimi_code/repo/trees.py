@@ -123,6 +123,10 @@ class Trees:
             self._trees[commit] = tree  # a borrowed one, such as what a hundred tasks start from
         return tree
 
+    def note(self, commit: str, tree: str) -> None:
+        """Whoever knows the tree's id of a commit (or a tree) saves us the question."""
+        self._trees[commit] = tree
+
     async def changes(self, before: str, after: str, *, renames: bool = True) -> tuple[FileChange, ...]:
         """The files that differ, paths relative to the top."""
         if self.batches is not None and not renames:

@@ -324,6 +324,21 @@ async def test_a_hook_that_commits_itself_stops_the_commit_and_that_is_said_once
     assert git(repository, "status", "--porcelain") == "?? new.txt\n"
 
 
+@pytest.mark.parametrize("name", ["pre-commit", "commit-msg"])
+async def test_what_a_hook_makes_of_the_commits_own_index_is_seen(lab: Lab, repository: Path, name: str) -> None:
+    hook(repository, name, "echo hooked > new.txt; git add new.txt")
+    await committed(lab, "echo new > new.txt")
+    assert git(repository, "show", "HEAD:new.txt") == "hooked\n"
+
+
+async def test_a_hook_that_removes_the_index_stops_the_commit(lab: Lab, repository: Path) -> None:
+    hook(repository, "pre-commit", 'rm "$GIT_INDEX_FILE"')
+    ran = await committed(lab, "echo new > new.txt")
+    assert (ran.exit_code, ran.result["status"]) == (1, "commit_failed")
+    assert git(repository, "rev-list", "--count", "HEAD") == "1\n"
+    assert (repository / "a.txt").read_text() == TWENTY
+
+
 async def test_a_hook_that_adds_other_files_stops_the_commit(lab: Lab, repository: Path) -> None:
     (repository / "b.txt").write_text("mine\n")
     hook(repository, "pre-commit", "git add -A")

@@ -4,17 +4,18 @@ import asyncio
 import json
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+import pytest_asyncio
 
 from kimi_code.errors import ToolError
 from kimi_code.permissions.blocked import blocked
@@ -28,7 +29,10 @@ from kimi_code.repo.merge import apply, merge
 from kimi_code.repo.search import Query
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.values import frozen
+from tests.repository import copy_tree
 from tests.unit.test_sandbox import NOBODY, SETPRIV, interpreter
+
+Test = TypeVar("Test", bound=Callable[..., Awaitable[None]])
 
 
 @frozen
@@ -139,7 +143,12 @@ class Scene:
         return made
 
     async def create(self, name: str = "one") -> Checkout:
+        """A copy of the files as they are now."""
         return await (await self.freeze()).create(name)
+
+    async def another(self) -> Checkout:
+        """A copy of the files as they were when they were frozen."""
+        return await self.opened[0].create("another")
 
 
 def outside() -> Path:
@@ -159,8 +168,7 @@ def planted() -> Iterator[Path]:
 @pytest.fixture
 def place(planted: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=planted.parent) as name:
-        shutil.copytree(planted, name, symlinks=True, dirs_exist_ok=True)
-        yield Path(name).resolve()
+        yield copy_tree(planted, Path(name).resolve())
 
 
 @pytest.fixture(params=WAYS)
@@ -171,10 +179,31 @@ async def scene(request: pytest.FixtureRequest, place: Path) -> AsyncIterator[Sc
         await checkouts.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=WAYS)
+async def unchanged(request: pytest.FixtureRequest, planted: Path) -> AsyncIterator[Scene]:
+    """A scene that was frozen once, for tests that leave the user's files alone: each makes a copy of its own."""
+    with tempfile.TemporaryDirectory(prefix="kimi-code-test-", dir=planted.parent) as name:
+        made = Scene(copy_tree(planted, Path(name).resolve()), WAYS[request.param])
+        await made.freeze()
+        yield made
+        for checkouts in made.opened:
+            await checkouts.close()
+
+
 # For what depends on how files are laid out, and not on what confines commands.
 either_way = pytest.mark.parametrize("scene", ["overlay", "unconfined"], indirect=True)
 # For what depends on where paths lead as well: commands see copies at the user's own path, or where they are.
 every_layout = pytest.mark.parametrize("scene", ["overlay", "mounted-copy", "unconfined"], indirect=True)
+
+
+def sharing(*ways: str) -> Callable[[Test], Test]:
+    """For tests that take `unchanged`, in these ways."""
+
+    def mark(test: Test) -> Test:
+        found = pytest.mark.parametrize("unchanged", ways or tuple(WAYS), indirect=True)(test)
+        return pytest.mark.asyncio(loop_scope="module")(found)
+
+    return mark
 
 
 @pytest.fixture
@@ -214,10 +243,11 @@ async def changed(checkout: Checkout) -> dict[str, str]:
 # --- A copy is as the user's tree is ---------------------------------------------------------------------------------
 
 
-async def test_a_copy_begins_as_the_users_files_are_and_commands_and_tools_change_it_alone(scene: Scene) -> None:
-    before = photograph(scene.top)
-    checkout = await scene.create()
-    assert checkout.isolation == scene.way.isolation
+@sharing()
+async def test_a_copy_begins_as_the_users_files_are_and_commands_and_tools_change_it_alone(unchanged: Scene) -> None:
+    before = photograph(unchanged.top)
+    checkout = await unchanged.another()
+    assert checkout.isolation == unchanged.way.isolation
     assert await sh(checkout, "cat a.txt new.txt link; ./run.sh") == "dirty\nuntracked\nprint('b')\nran\n"
     assert await sh(checkout, "git status --short; git stash list; git config --get-regexp 'remote|hook'") == ""
     assert await sh(checkout, "git branch; git log --format=%s") == (
@@ -239,12 +269,12 @@ async def test_a_copy_begins_as_the_users_files_are_and_commands_and_tools_chang
     assert "link" not in await workspace.names(workspace.root)
     wanted = {"a.txt": "modified", "deep/new/file": "created", "link": "deleted", "new.txt": "deleted"}
     assert await changed(checkout) == {**wanted, "run.sh": "modified", "src/b.py": "modified"}
-    assert photograph(scene.top) == before
+    assert photograph(unchanged.top) == before
 
 
-@either_way
-async def test_folders_can_be_moved_removed_and_made_again(scene: Scene) -> None:
-    checkout = await scene.create()
+@sharing("overlay", "unconfined")
+async def test_folders_can_be_moved_removed_and_made_again(unchanged: Scene) -> None:
+    checkout = await unchanged.another()
     assert await sh(checkout, "mv src moved && rm -rf moved && mkdir src && echo again > src/c.py && ls src") == (
         "c.py\n"
     )
@@ -254,16 +284,16 @@ async def test_folders_can_be_moved_removed_and_made_again(scene: Scene) -> None
     assert await changed(checkout) == {"src/b.py": "modified", "src/c.py": "created"}
 
 
-@every_layout
-async def test_a_folder_that_an_overlay_cannot_rename_is_explained_to_the_model(scene: Scene) -> None:
-    checkout = await scene.create()
+@sharing("overlay", "mounted-copy", "unconfined")
+async def test_a_folder_that_an_overlay_cannot_rename_is_explained_to_the_model(unchanged: Scene) -> None:
+    checkout = await unchanged.another()
     said = await sh(checkout, "git mv src moved && ls moved")
     assert said == "b.py\n" or "use mv" in blocked(said, net=False)
 
 
-@either_way
-async def test_searches_look_into_the_copy_and_honour_its_ignore_files(scene: Scene) -> None:
-    checkout = await scene.create()
+@sharing("overlay", "unconfined")
+async def test_searches_look_into_the_copy_and_honour_its_ignore_files(unchanged: Scene) -> None:
+    checkout = await unchanged.another()
     await put(checkout, "src/deep/x.py", "needle\n")
     await put(checkout, "src/deep/x.log", "needle\n")
     await sh(checkout, "rm a.txt")
@@ -274,23 +304,22 @@ async def test_searches_look_into_the_copy_and_honour_its_ignore_files(scene: Sc
     assert [hit.text for hit in found.hits] == ["needle"]
 
 
-@either_way
-async def test_paths_are_the_users_own_and_lead_into_the_copy(scene: Scene) -> None:
-    checkout = await scene.create()
+@sharing("overlay", "unconfined")
+async def test_paths_are_the_users_own_and_lead_into_the_copy(unchanged: Scene) -> None:
+    checkout = await unchanged.another()
     workspace = checkout.workspace
-    await put(checkout, str(scene.top / "a.txt"), "by its absolute path\n")
+    await put(checkout, str(unchanged.top / "a.txt"), "by its absolute path\n")
     assert await get(checkout, "a.txt") == "by its absolute path\n"
-    assert workspace.display(workspace.resolve(str(scene.top / "src" / "b.py"))) == "src/b.py"
-    if scene.way.wanted == "bwrap":
-        assert workspace.root == scene.top
-        assert await sh(checkout, f"pwd; echo x > {scene.top}/a.txt; cat a.txt") == f"{scene.top}\nx\n"
-    assert (scene.top / "a.txt").read_text() == "dirty\n"
+    assert workspace.display(workspace.resolve(str(unchanged.top / "src" / "b.py"))) == "src/b.py"
+    if unchanged.way.wanted == "bwrap":
+        assert workspace.root == unchanged.top
+        assert await sh(checkout, f"pwd; echo x > {unchanged.top}/a.txt; cat a.txt") == f"{unchanged.top}\nx\n"
+    assert (unchanged.top / "a.txt").read_text() == "dirty\n"
 
 
-@every_layout
-async def test_a_background_command_and_tools_work_on_the_same_files_at_once(scene: Scene) -> None:
-    checkout = await scene.create()
-    os.mkfifo(scene.data / "unused")
+@sharing("overlay", "mounted-copy", "unconfined")
+async def test_a_background_command_and_tools_work_on_the_same_files_at_once(unchanged: Scene) -> None:
+    checkout = await unchanged.another()
     wait = "mkfifo go; cat go > /dev/null; cat a.txt"
     running = await checkout.workspace.start(wait, cwd=checkout.workspace.root)
     await put(checkout, "a.txt", "written while it runs\n")
@@ -373,12 +402,12 @@ async def test_tools_do_not_leave_the_copy_by_dots_or_links_or_absolute_paths(sc
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: needs /proc")
-@every_layout
-async def test_a_folder_that_becomes_a_link_between_look_and_use_leads_nowhere(scene: Scene) -> None:
-    checkout = await scene.create()
-    before = photograph(scene.top)
+@sharing("overlay", "mounted-copy", "unconfined")
+async def test_a_folder_that_becomes_a_link_between_look_and_use_leads_nowhere(unchanged: Scene) -> None:
+    checkout = await unchanged.another()
+    before = photograph(unchanged.top)
     path = checkout.workspace.resolve("src/b.py")
-    await sh(checkout, f"mv src old; ln -s {scene.top}/src src; ln -s /etc/passwd here")
+    await sh(checkout, f"mv src old; ln -s {unchanged.top}/src src; ln -s /etc/passwd here")
     for use in (
         checkout.workspace.read(path),
         checkout.workspace.write(path, b"evil"),
@@ -388,12 +417,14 @@ async def test_a_folder_that_becomes_a_link_between_look_and_use_leads_nowhere(s
     await checkout.workspace.remove(path)
     with pytest.raises(ToolError, match="Cannot read here"):
         await checkout.workspace.read(checkout.workspace.root / "here")
-    assert photograph(scene.top) == before
+    assert photograph(unchanged.top) == before
 
 
-@every_layout
-async def test_what_a_copys_repository_says_is_neither_run_nor_believed_outside(scene: Scene, tmp_path: Path) -> None:
-    checkout = await scene.create()
+@sharing("overlay", "mounted-copy", "unconfined")
+async def test_what_a_copys_repository_says_is_neither_run_nor_believed_outside(
+    unchanged: Scene, tmp_path: Path
+) -> None:
+    checkout = await unchanged.another()
     proof = tmp_path / "proof"
     await sh(
         checkout,
@@ -593,7 +624,7 @@ async def test_files_folders_and_links_that_take_each_others_place_are_told_as_t
 
 async def test_a_look_at_the_files_that_was_broken_off_does_not_stop_the_next(any_scene: Scene) -> None:
     checkout = await any_scene.create()
-    await put(checkout, "large", "\0" * 40_000_000)
+    await put(checkout, "large", "\0" * 20_000_000)
     looking = asyncio.ensure_future(checkout.take())
     lock = next(any_scene.data.glob("checkouts/*/*/*/index")).with_name("index.lock")
     while not lock.exists() and not looking.done():
@@ -702,38 +733,6 @@ async def test_nothing_is_left_when_all_is_closed(scene: Scene) -> None:
     assert claimed(scene) == set()
 
 
-_KILLED = """
-import asyncio, sys
-sys.path[:0] = {path!r}
-from pathlib import Path
-from tests.unit.test_checkout import WAYS, Scene
-async def main():
-    scene = Scene(Path({place!r}), WAYS[{way!r}])
-    one = await scene.create()
-    await one.workspace.write(one.workspace.resolve("a.txt"), b"x")
-    print("ready", flush=True)
-    sys.stdin.read()
-asyncio.run(main())
-"""
-
-
-@either_way
-async def test_what_a_killed_run_leaves_is_swept_by_the_next_and_living_ones_are_spared(scene: Scene) -> None:
-    way = next(name for name, way in WAYS.items() if way == scene.way)
-    alive = await scene.create("alive")
-    path = [entry for entry in sys.path if entry] + [str(Path.cwd())]
-    script = _KILLED.format(path=path, place=str(scene.place), way=way)
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        assert await asyncio.to_thread(run.stdout.readline) == b"ready\n"
-        assert len([path for path in claimed(scene) if path.is_dir()]) == 2
-        run.send_signal(signal.SIGKILL)
-    checkouts = await scene.freeze()
-    await checkouts.close()
-    assert len([path for path in claimed(scene) if path.is_dir()]) == 1
-    assert await sh(alive, "cat a.txt") == "dirty\n"
-
-
 async def test_a_copy_that_cannot_be_had_is_an_error_and_never_the_users_own_tree(any_scene: Scene) -> None:
     (any_scene.data / "checkouts").write_text("in the way")
     with pytest.raises(CheckoutError, match="No isolated working copy can be kept in"):
@@ -749,9 +748,9 @@ async def test_a_copy_that_cannot_be_had_is_an_error_and_never_the_users_own_tre
     await checkouts.close()
 
 
-@either_way
-async def test_many_copies_at_once_are_all_of_their_own(scene: Scene) -> None:
-    checkouts = await scene.freeze()
+@sharing("overlay", "unconfined")
+async def test_many_copies_at_once_are_all_of_their_own(unchanged: Scene) -> None:
+    (checkouts,) = unchanged.opened
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(checkouts.create(str(n))) for n in range(6)]
     copies = [task.result() for task in tasks]

@@ -1,7 +1,6 @@
 """Checkpoints: what a turn did can be taken back and brought back, and nothing of the user's is ever lost."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from kimi_code.errors import CheckpointError
 from kimi_code.repo.checkpoint import Checkpoints, Report
 from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.snapshot import Limits, Snapshots
-from tests.repository import commit_all, git
+from tests.repository import commit_all, copy_tree, git
 from tests.unit.trees import listing, run
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX file types and shell scripts")
@@ -31,7 +30,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def root(planted: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(planted, tmp_path / "project"))
+    return copy_tree(planted, tmp_path / "project")
 
 
 def checkpoints_of(root: Path, *, limits: Limits | None = None, wait: float = 20.0) -> Checkpoints:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
+from tests.costly import dear
 from tests.repository import git
 from tests.unit.trees import Listing, listing
 
@@ -83,7 +84,7 @@ def clear(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(dear, suppress_health_check=[HealthCheck.too_slow])
 @given(start=edits, turns=st.lists(edits, min_size=1, max_size=3), between=st.lists(edits, min_size=3, max_size=3))
 def test_undoing_all_and_redoing_all_is_the_identity_and_the_users_changes_survive(
     start: list[Edit], turns: list[list[Edit]], between: list[list[Edit]]
@@ -123,7 +124,12 @@ async def undo_and_redo(start: list[Edit], turns: list[list[Edit]], between: lis
         assert listing(root) == last
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(dear, suppress_health_check=[HealthCheck.too_slow])
+@example(  # the user's is on top of the second turn, and stands in the way of the first
+    start=[("write", "a", 0), ("write", "x.log", 0)],
+    turns=[[("write", "a", 1), ("delete", "x.log", 0)], [("rename", "a", 1)], [("write", "d/a", 0)]],
+    between=[[("write", "a", 2)], [("write", "d/x.log", 1)], [("chmod", "d/a", 0), ("write", "b", 3)]],
+)
 @given(start=wild, turns=st.lists(wild, min_size=1, max_size=3), between=st.lists(wild, min_size=3, max_size=3))
 def test_whatever_the_user_does_to_the_same_files_between_turns_nothing_of_theirs_is_overwritten(
     start: list[Edit], turns: list[list[Edit]], between: list[list[Edit]]
@@ -189,7 +195,7 @@ def theirs(state: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
     return {path: facts for path, facts in state.items() if path.split("/")[0] != "mine"}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(dear, suppress_health_check=[HealthCheck.too_slow])
 @example(start=[], agent=[("write", "d/a", 0)], user=[("write", "d", 0)], resolve="refuse")
 @example(start=[("chmod", "d/e/b", 0)], agent=[("write", "d/e/b", 0)], user=[("write", "d", 0)], resolve="refuse")
 @example(start=[("mkdir", "d/e/b", 0)], agent=[("write", "d", 0)], user=[], resolve="refuse")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import ToolError
@@ -22,6 +22,7 @@ from kimi_code.tools.read import Read
 from kimi_code.tools.rename import Rename
 from kimi_code.tools.tool import ToolContext
 from kimi_code.tools.write import Write
+from tests.costly import costly
 from tests.unit.toolbox import UNINDEXED, context, use
 
 
@@ -58,6 +59,7 @@ def test_all_hunks_make_the_new_text_and_none_the_old(old: str, new: str) -> Non
     assert len({hunk.id for hunk in hunks}) == len(hunks)
 
 
+@costly
 @given(LONG, SPARSE, st.integers(0, 2**20))
 def test_the_parts_of_hunks_pick_what_they_show_and_together_make_the_hunk(
     old: str, edits: Sequence[tuple[int, str]], chosen: int
@@ -74,6 +76,7 @@ def test_the_parts_of_hunks_pick_what_they_show_and_together_make_the_hunk(
     assert (text == old) == (not taken)
 
 
+@costly
 @given(LONG, SPARSE)
 def test_a_part_stands_where_its_hunk_says(old: str, edits: Sequence[tuple[int, str]]) -> None:
     before = old.split("\n")
@@ -88,6 +91,7 @@ def numbered(text: str) -> str:
 
 
 # Of equal lines any may be taken for the one that went: a comparison of other texts may choose another.
+@costly
 @given(LONG.map(numbered), SPARSE, st.sets(st.integers(0, 5)))
 def test_what_is_left_out_leaves_the_other_hunks_and_their_ids_as_they_were(
     old: str, edits: list[tuple[int, str]], chosen: set[int]
@@ -100,7 +104,7 @@ def test_what_is_left_out_leaves_the_other_hunks_and_their_ids_as_they_were(
     assert [hunk.lines for hunk in again] == [hunk.lines for hunk in hunks]
 
 
-@settings(max_examples=40, deadline=None)
+@costly
 @given(LONG.map(without_returns), SPARSE, st.sets(st.integers(0, 5)))
 def test_any_pick_is_what_git_makes_of_a_patch_of_those_hunks(
     tmp_path_factory: pytest.TempPathFactory, old: str, edits: list[tuple[int, str]], chosen: set[int]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.errors import CheckpointError
@@ -21,6 +21,7 @@ from kimi_code.repo.merge import Applied, apply, is_marked, merge
 from kimi_code.repo.shadow import Shadow, build
 from kimi_code.repo.snapshot import Snapshots
 from kimi_code.repo.trees import Entry, Trees
+from tests.costly import dear
 from tests.kill_points import dying
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
@@ -235,7 +236,7 @@ trees_of_files = st.dictionaries(names, st.sampled_from(["1", "2", "3"]).map(ent
 )
 
 
-@settings(max_examples=8, deadline=None)
+@dear
 @given(trees_of_files, trees_of_files)
 def test_any_tree_becomes_any_other(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Entry], after: dict[str, Entry]

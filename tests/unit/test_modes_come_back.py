@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
+from tests.costly import dear
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
 
@@ -82,7 +83,7 @@ DEEDS = st.lists(_deeds(), min_size=1, max_size=4).map("; ".join)
 
 
 @given(DEEDS, st.lists(DEEDS, min_size=1, max_size=3))
-@settings(max_examples=settings().max_examples // 6)
+@dear
 async def test_any_modes_come_back(before: str, turns: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         await _there_and_back(Path(folder), before, turns)

@@ -4,13 +4,14 @@ import asyncio
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.checkpoints.reversal import ids_of
 from kimi_code.repo.diff import compare
 from kimi_code.repo.snapshot import Snapshots
+from tests.costly import dear
 
 LINES = st.lists(st.sampled_from(["a\n", "b\r\n", "ü\n", "\n", "last"]), max_size=30).map("".join)
 
@@ -23,7 +24,7 @@ async def checkpoints_of(folder: Path) -> Checkpoints:
 
 
 @given(old=LINES, new=LINES, picked=st.sets(st.integers(0, 8)))
-@settings(max_examples=12, deadline=None)
+@dear
 def test_what_is_not_picked_stays_byte_for_byte(old: str, new: str, picked: set[int]) -> None:
     async def scenario(folder: Path) -> None:
         checkpoints, file = await checkpoints_of(folder), folder / "tree/file"

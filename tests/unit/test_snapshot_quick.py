@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kimi_code.repo.checkpoints.surveyor import Surveyor
 from kimi_code.repo.snapshot import Snapshot, Snapshots
+from tests.costly import dear
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="quick ones are for POSIX")
 
@@ -73,7 +74,7 @@ def told(snapshot: Snapshot | None) -> tuple[object, ...]:
     return snapshot.tree, snapshot.notes, snapshot.skipped, survey.empty, survey.outside, looks, odd
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(dear, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(_CHANGES, max_size=3), min_size=1, max_size=5))
 def test_a_quick_look_sees_what_a_thorough_one_sees(turns: list[list[tuple[str, str, str]]]) -> None:
     async def run(root: Path, store: Path) -> None:

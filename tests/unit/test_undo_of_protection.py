@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,23 +22,38 @@ from pathlib import Path
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.snapshot import Snapshots
 
-report = asyncio.run(Checkpoints(Snapshots(Path(sys.argv[1]), Path(sys.argv[2]))).undo())
-print(json.dumps([report.applied, [(c.path, c.reason) for c in report.conflicts]]))
+for line in sys.stdin:
+    root, store = map(Path, json.loads(line))
+    report = asyncio.run(Checkpoints(Snapshots(root, store)).undo())
+    print(json.dumps([report.applied, [(c.path, c.reason) for c in report.conflicts]]), flush=True)
 """
 
+Undo = Callable[[Path], tuple[bool, dict[str, str]]]
 
-def _undo(root: Path) -> tuple[bool, dict[str, str]]:
-    """Undo by a process that may write only what modes allow, as root may not be."""
+
+@pytest.fixture(scope="module")
+def undo() -> Iterator[Undo]:
+    """Undoes by a process that may write only what modes allow, as root may not be."""
     before: list[str] = []
     if os.geteuid() == 0:
         setpriv = shutil.which("setpriv")
         if setpriv is None:
             pytest.skip("NOT TESTED: read-only files; as root this needs setpriv")
         before = [setpriv, "--bounding-set=-dac_override,-dac_read_search"]
-    command = [*before, sys.executable, "-c", _UNDO, str(root), str(root.parent / "store")]
-    ran = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, stdout=subprocess.PIPE)
-    applied, conflicts = json.loads(ran.stdout)
-    return applied, dict(conflicts)
+    command, pipe = [*before, sys.executable, "-c", _UNDO], subprocess.PIPE
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2], stdin=pipe, stdout=pipe, text=True) as process:
+        asked, answers = process.stdin, process.stdout
+        assert asked is not None
+        assert answers is not None
+
+        def undo(root: Path) -> tuple[bool, dict[str, str]]:
+            asked.write(json.dumps([str(root), str(root.parent / "store")]) + "\n")
+            asked.flush()
+            applied, conflicts = json.loads(answers.readline())
+            return applied, dict(conflicts)
+
+        yield undo
+        asked.close()
 
 
 def _turn(root: Path, command: str) -> None:
@@ -76,17 +92,29 @@ def root(tmp_path: Path) -> Path:
         "mkdir new; echo x > new/x; chmod 444 new/x",
     ],
 )
-def test_what_a_turn_made_read_only_is_taken_back(root: Path, command: str) -> None:
+def test_what_a_turn_made_read_only_is_taken_back(root: Path, undo: Undo, command: str) -> None:
     before = _photograph(root)
     _turn(root, command)
     assert _photograph(root) != before
-    assert _undo(root) == (True, {})
+    assert undo(root) == (True, {})
     assert _photograph(root) == before
 
 
-def test_what_the_user_made_read_only_since_is_not(root: Path) -> None:
+def test_what_the_user_made_read_only_since_is_not(root: Path, undo: Undo) -> None:
     _turn(root, "echo >> b.txt")
     (root / "b.txt").chmod(0o444)
     before = _photograph(root)
-    assert _undo(root) == (False, {"b.txt": "got another mode since"})
+    assert undo(root) == (False, {"b.txt": "got another mode since"})
+    assert _photograph(root) == before
+
+
+def test_one_read_only_file_or_folder_refuses_the_whole(root: Path, undo: Undo) -> None:
+    (root / "a.txt").write_text("a\n")
+    (root / "closed").mkdir()
+    (root / "closed/x").write_text("x\n")
+    (root / "a.txt").chmod(0o444)
+    _turn(root, "chmod u+w a.txt; echo >> a.txt; chmod 444 a.txt; echo >> b.txt; rm closed/x")
+    (root / "closed").chmod(0o555)
+    before = _photograph(root)
+    assert undo(root) == (False, {"a.txt": "is read-only", "closed/x": "its folder is read-only"})
     assert _photograph(root) == before

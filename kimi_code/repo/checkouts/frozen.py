@@ -21,10 +21,14 @@ _CONFIG = "[core]\n\tcheckstat = minimal\n\ttrustctime = false\n\tbare = false\n
 
 @frozen
 class Head:
-    """Where the user's repository stands: `ref` is "" when detached, `commit` when nothing was committed yet."""
+    """Where the user's repository stands: `ref` is "" when detached, `commit` when nothing was committed yet.
+
+    `tree` is the commit's.
+    """
 
     ref: str = "refs/heads/main"
     commit: str = ""
+    tree: str = ""
     packed: str = ""  # all refs, in the form of a packed-refs file
     shallow: bytes = b""
 
@@ -123,7 +127,10 @@ async def freeze(snapshot: Snapshot, shadow: Shadow, folder: Path, exclude: Sequ
     if head.shallow:
         (store.folder / "shallow").write_bytes(head.shallow)
     trees = with_batches(store)
-    if head.commit and await trees.tree(head.commit) == snapshot.tree:
+    trees.note(snapshot.tree, snapshot.tree)
+    if head.commit:
+        trees.note(head.commit, head.tree)
+    if head.commit and head.tree == snapshot.tree:
         base = head.commit
     else:
         base = await trees.commit(snapshot.tree, _MESSAGE, *([head.commit] if head.commit else []))
@@ -142,8 +149,14 @@ async def _read_head(lender: GitFolders, worktree: Path) -> Head:
         output = await run_git(("--git-dir", str(lender.own), *args), worktree)
         return output.stdout.decode("utf-8", "surrogateescape").strip() if output.code == 0 else ""
 
-    commit = await ask("rev-parse", "-q", "--verify", "HEAD^{commit}")
-    ref = await ask("symbolic-ref", "-q", "HEAD")
+    commit = tree = ""
+    # As the store sees them, which knows of no replacements.
+    both = ("--no-replace-objects", "rev-parse", "-q", "HEAD^{commit}", "HEAD^{tree}")
+    if told := await ask(*both, "--symbolic-full-name", "HEAD"):
+        commit, tree, ref = told.split("\n")
+        ref = "" if ref == "HEAD" else ref
+    else:
+        ref = await ask("symbolic-ref", "-q", "HEAD")
     refs = await ask("for-each-ref", "--format=%(objectname) %(refname)")
     # The stash is the user's business.
     lines = [line for line in refs.splitlines() if not line.endswith(" refs/stash")]
@@ -152,7 +165,7 @@ async def _read_head(lender: GitFolders, worktree: Path) -> Head:
         shallow = (lender.common / "shallow").read_bytes()
     except OSError:
         shallow = b""
-    return Head(ref, commit, packed, shallow)
+    return Head(ref, commit, tree, packed, shallow)
 
 
 def lenders(objects: Path) -> list[Path]:

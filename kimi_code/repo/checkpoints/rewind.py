@@ -240,7 +240,7 @@ class Rewind:
                 ) from error
             target = leg.move.target
             if not plan.conflicts and not self._dry_run:
-                after = await self._after(plan, leg, last)
+                after = await self._after(plan, leg, leg.move, last)
                 entries += [*([after] if after is not last else ()), leg.entry(last.id, after.id)]
                 last = after
         blobs = {path: node.blob for path, node in plan.changes.items() if node and node.blob}
@@ -252,10 +252,11 @@ class Rewind:
         }
         return await self._finish(plan, entries, saved, target, nothing)
 
-    async def _after(self, plan: Plan, leg: _Leg, last: Kept) -> Kept:
+    async def _after(self, plan: Plan, leg: _Leg, move: Move, last: Kept) -> Kept:
         """The checkpoint of how everything is after `leg`."""
+        likely = move.target.tree if last.tree == move.source.tree else ""
         state = await with_changes(
-            self._shadow, plan.state, plan.changes, plan.empty, made=plan.made, removed=plan.remove
+            self._shadow, plan.state, plan.changes, plan.empty, made=plan.made, removed=plan.remove, likely=likely
         )
         if await self._ledger.is_same(last, state):
             return last

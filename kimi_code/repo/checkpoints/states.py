@@ -38,22 +38,28 @@ Difference = tuple[Node | None, Node | None]
 
 _TREE = "040000"  # the mode of a folder, in a tree
 
-_DIFF = ("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev")
+# With folders: all who ask of two trees ask the same, and the answer is remembered.
+_DIFF = ("diff-tree", "-r", "-t", "-z", "--raw", "--no-renames", "--no-abbrev")
 
 
 async def differences(shadow: Shadow, a: State, b: State) -> dict[str, Difference]:
     """What each path that differs is in `a` and in `b`; None where it is not. Raises ShadowError."""
     found: dict[str, Difference] = {}
-    if a.tree != b.tree:
-        fields = iter((await shadow.recall(*_DIFF, a.tree, b.tree)).split(b"\0"))
-        for facts in fields:
-            if facts:
-                old_mode, new_mode, old, new, _ = facts[1:].decode().split(" ")
-                path = os.fsdecode(next(fields))
-                found[path] = (_node(path, old_mode, old, a.survey), _node(path, new_mode, new, b.survey))
+    for path, (old_mode, new_mode, old, new, _) in await _raw(shadow, a.tree, b.tree):
+        if _TREE not in (old_mode, new_mode):
+            found[path] = (_node(path, old_mode, old, a.survey), _node(path, new_mode, new, b.survey))
     if (a.survey.modes, a.survey.same_usual_modes(b.survey)) != (b.survey.modes, True):
         found |= await _mode_differences(shadow, a, b, found)
     return found
+
+
+async def _raw(shadow: Shadow, a: str, b: str) -> list[tuple[str, list[str]]]:
+    """What git says of each path that differs, folders too: both modes, both ids, a letter."""
+    if a == b:
+        return []
+    fields = (await shadow.recall(*_DIFF, a, b)).split(b"\0")
+    told = zip(fields[1::2], fields[:-1:2], strict=True)
+    return [(os.fsdecode(name), facts[1:].decode().split(" ")) for name, facts in told]
 
 
 def _node(path: str, mode: str, blob: str, survey: Survey) -> Node | None:
@@ -139,10 +145,17 @@ async def with_changes(
     *,
     made: Mapping[str, int],
     removed: Collection[str],
+    likely: str = "",
 ) -> State:
-    """`state` after `changes`, with exactly these `empty` folders; `made` ones have these modes."""
+    """`state` after `changes`, with exactly these `empty` folders; `made` ones have these modes.
+
+    `likely` is the tree that probably comes of it, which need not be written then.
+    """
     files = {path: node for path, node in changes.items() if not path.endswith("/")}
-    tree = await _write_tree(shadow, state.tree, files) if files else state.tree
+    if likely and await _leads_to(shadow, state.tree, files, likely):
+        tree = likely
+    else:
+        tree = await _write_tree(shadow, state.tree, files) if files else state.tree
     usual = state.survey
     modes = {path: mode for path, mode in usual.modes.items() if path not in changes and path not in removed}
     modes |= {folder: mode for folder, mode in made.items() if mode not in (0, usual.folder)}
@@ -159,6 +172,17 @@ def _usual(survey: Survey, path: str, node: Node) -> int:
     if path.endswith("/"):
         return survey.folder
     return survey.executable if node.mode & 0o100 else survey.plain
+
+
+async def _leads_to(shadow: Shadow, tree: str, files: Mapping[str, Node | None], goal: str) -> bool:
+    """Whether `goal` is what becomes of `tree` with just these files."""
+    wanted = {
+        path: (new_mode, new)
+        for path, (old_mode, new_mode, _, new, _) in await _raw(shadow, tree, goal)
+        if _TREE not in (old_mode, new_mode)
+    }
+    gone = ("000000", "0" * len(tree))
+    return wanted == {path: (node.git_mode, node.blob) if node else gone for path, node in files.items()}
 
 
 async def _write_tree(shadow: Shadow, tree: str, files: Mapping[str, Node | None]) -> str:
@@ -183,13 +207,11 @@ async def keep_difference(shadow: Shadow, a: str, b: str) -> Letters:
     """
     if a == b:
         return {}
-    fields = (await shadow.recall(*_DIFF, "-t", a, b)).split(b"\0")
     found: Letters = {}
     ids = {a, b}
-    for facts, name in zip(fields[:-1:2], fields[1::2], strict=True):
-        old_mode, new_mode, old, new, letter = facts[1:].decode().split(" ")
+    for path, (old_mode, new_mode, old, new, letter) in await _raw(shadow, a, b):
         ids |= {id for mode, id in ((old_mode, old), (new_mode, new)) if mode not in ("000000", "160000")}
-        path, there = os.fsdecode(name), {old_mode, new_mode} - {"000000"}
+        there = {old_mode, new_mode} - {"000000"}
         if there != {_TREE}:  # where a folder takes the place of a file, the same path comes once for each
             found[path] = "T" if path in found else letter
     if shadow.lender is not None:
