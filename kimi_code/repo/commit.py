@@ -139,25 +139,17 @@ async def _put(repository: Repository, index: Path, entries: Mapping[str, Blob |
 
 @frozen
 class _Written:
-    """The tree that an index made, and the file that the index was by then: inode, time, size."""
+    """The tree that an index made, and what the index was by then."""
 
     tree: str
-    look: tuple[int, int, int] | None
+    index: bytes | None
 
 
 async def _write_tree(repository: Repository, index: Path) -> _Written:
     tree = (await repository.ask("write-tree", index=index)).decode().strip()
-    return _Written(tree, _look_of(index))
+    return _Written(tree, _bytes_of(index))
 
 
 async def _written_again(repository: Repository, index: Path, last: _Written) -> _Written:
-    """The same after hooks, which seldom touch the index: git writes each as a new file."""
-    return last if _look_of(index) == last.look else await _write_tree(repository, index)
-
-
-def _look_of(index: Path) -> tuple[int, int, int] | None:
-    try:
-        found = index.stat()
-    except FileNotFoundError:
-        return None  # so hooks may do
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    """The same after hooks, which seldom touch the index."""
+    return last if _bytes_of(index) == last.index else await _write_tree(repository, index)
