@@ -184,11 +184,23 @@ def _import_everything() -> None:
     sdk.load()
     for name in LATE:
         import_module(name)
+    _read_a_command_line()
     asyncio.run(_play())
     tempfile.tempdir = None
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+
+
+def _read_a_command_line() -> None:
+    """The flags of the root stand before each command: what reads them is there, as are the commands themselves."""
+    from kimi_code.cli.app import command
+
+    tree = command()
+    for name in tree.list_commands(None):
+        tree.get_command(None, name)
+    with tree.make_context("kimi-code", ["-p", "hello"]):
+        pass
 
 
 async def _play() -> None:

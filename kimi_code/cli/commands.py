@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -45,9 +46,7 @@ class RootGroup(TyperGroup):
         """The command, or None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return self.commands.get(cmd_name)
-        loaded = typer.main.get_command(import_module(f"kimi_code.cli.{cmd_name}").app)
-        loaded.name = cmd_name
-        return loaded
+        return _load(cmd_name)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """The flags under their panels' names, then the commands."""
@@ -87,6 +86,13 @@ class RootGroup(TyperGroup):
                 hint="Put the whole prompt into one pair of quotes.",
             )
         return super().resolve_command(ctx, args)
+
+
+@cache
+def _load(name: str) -> Any:
+    loaded = typer.main.get_command(import_module(f"kimi_code.cli.{name}").app)
+    loaded.name = name
+    return loaded
 
 
 def _stray_word(word: str, prompt: str | None, commands: Sequence[str]) -> UsageError:
