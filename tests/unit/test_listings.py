@@ -38,7 +38,7 @@ def without_clashes(contents: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings().max_examples // 2)
 @given(files, files, files, st.booleans())
 def test_what_is_merged_without_git_is_what_git_makes_of_it(
     base: dict[str, str], ours: dict[str, str], theirs: dict[str, str], is_change: bool
