@@ -2,8 +2,11 @@
 
 import gc
 import os
+import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,20 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+
+
+_numbers: defaultdict[str, Iterator[int]] = defaultdict(count)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pytest's own, which looks through the folders of all tests for the next number."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]  # pyright: ignore
+    while True:
+        try:
+            return tmp_path_factory.mktemp(f"{name}{next(_numbers[name])}", numbered=False)
+        except FileExistsError:  # another's name ends with a number
+            continue
 
 
 @pytest.fixture

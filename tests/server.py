@@ -122,10 +122,9 @@ def answer(
     for index, (id, name, _) in enumerate(wanted):
         head = {"index": index, "id": id, "type": "function", "function": {"name": name, "arguments": ""}}
         deltas.append({"tool_calls": [head]})
-    pending = [
-        deque(_parts(arguments if isinstance(arguments, str) else json.dumps(arguments), 12))
-        for *_, arguments in wanted
-    ]
+    texts = [arguments if isinstance(arguments, str) else json.dumps(arguments) for *_, arguments in wanted]
+    # Fragments of a dozen characters, of which even what is huge has not thousands.
+    pending = [deque(_parts(arguments, max(12, len(arguments) // 250))) for arguments in texts]
     while any(pending):
         for index, parts in enumerate(pending):
             if parts:

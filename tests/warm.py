@@ -7,6 +7,7 @@ imports when) and after its last one cannot be seen so; tests of that start it f
 
 import asyncio
 import atexit
+import errno
 import gc
 import json
 import os
@@ -144,29 +145,43 @@ _ours: list[socket.socket] = []
 
 
 def _nursery() -> socket.socket:
-    """Where orders go; the process behind it is started by the first one, and ends with this process."""
+    """Where orders go. The workers of one run share the process behind it: the first to ask starts it."""
     if not _ours:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Read when modules are imported: paint screens an eighth as often, ask no package for plugins of pydantic.
-        told = {"TEXTUAL_FPS": "8", "PYDANTIC_DISABLE_PLUGINS": "1", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
-            cwd=ROOT,
-            env={**kept, **told},
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
-        theirs.close()
-        _ours.append(ours)
-
-        def end() -> None:
-            ours.close()
-            process.wait()
-
-        atexit.register(end)
+        address = "\0kimi-code-tests-" + os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+            while not _ours:
+                try:
+                    listening.bind(address)
+                except OSError as error:
+                    if error.errno != errno.EADDRINUSE:
+                        raise
+                else:
+                    listening.listen(64)
+                    _start_nursery(listening)
+                try:
+                    ours.connect(address)
+                except ConnectionRefusedError:  # in the microseconds between another's bind and listen
+                    continue
+                _ours.append(ours)
+        atexit.register(ours.close)
     return _ours[0]
+
+
+def _start_nursery(listening: socket.socket) -> None:
+    """It ends once all who have asked it for something are gone."""
+    # Read when modules are imported: paint screens an eighth as often, ask no package for plugins of pydantic.
+    told = {"TEXTUAL_FPS": "8", "PYDANTIC_DISABLE_PLUGINS": "1", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.warm", str(listening.fileno())],
+        cwd=ROOT,
+        env={**kept, **told},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[listening.fileno()],
+        start_new_session=True,
+    )
+    atexit.register(process.wait)  # after what is registered later: our own connection is closed by then
 
 
 # --- In the process that is forked --------------------------------------------------------------------------------
@@ -184,11 +199,23 @@ def _import_everything() -> None:
     sdk.load()
     for name in LATE:
         import_module(name)
+    _read_a_command_line()
     asyncio.run(_play())
     tempfile.tempdir = None
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
+
+
+def _read_a_command_line() -> None:
+    """The flags of the root stand before each command: what reads them is there, as are the commands themselves."""
+    from kimi_code.cli.app import command
+
+    tree = command()
+    for name in tree.list_commands(None):
+        tree.get_command(None, name)
+    with tree.make_context("kimi-code", ["-p", "hello"]):
+        pass
 
 
 async def _play() -> None:
@@ -217,10 +244,11 @@ LATE = (
 )
 
 
-def _serve(control: socket.socket) -> dict[str, Any] | None:
+def _serve(listening: socket.socket) -> dict[str, Any] | None:
     """Fork for each order. Returns it in the process that is to obey, and None at the end."""
     poll = select.poll()
-    poll.register(control, select.POLLIN)
+    poll.register(listening, select.POLLIN)
+    asking: dict[int, socket.socket] = {}
     running: dict[int, tuple[int, int]] = {}
     while True:
         for ready, _ in poll.poll():
@@ -231,13 +259,23 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
                 os.close(ready)
                 os.close(reporting)
                 continue
-            order, fds, _, _ = socket.recv_fds(control, 1 << 20, 4)
+            if ready == listening.fileno():
+                control = listening.accept()[0]
+                asking[control.fileno()] = control
+                poll.register(control, select.POLLIN)
+                continue
+            order, fds, _, _ = socket.recv_fds(asking[ready], 1 << 20, 4)
             if not order:
-                return None
+                poll.unregister(ready)
+                asking.pop(ready).close()
+                if not asking:
+                    return None
+                continue
             *streams, reporting = fds
             pid = os.fork()
             if pid == 0:
-                control.detach()
+                for inherited in (listening, *asking.values()):
+                    inherited.detach()
                 _take(streams)
                 return json.loads(order)
             os.write(reporting, struct.pack("i", pid))

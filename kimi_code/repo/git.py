@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from kimi_code.repo.command import run_command
 from kimi_code.values import frozen
 
 _NOT_FOUND = 127
@@ -164,15 +165,9 @@ async def run_git(
     try:
         command: Sequence[str] = (git, *_FLAGS, *args)
         command, folder = enter(command, cwd) if enter else (command, cwd)
-        process = await _spawn(command, folder, environment(env), with_input=input is not None)
+        return GitOutput(*await run_command(command, folder, environment(env), input))
     except OSError as error:
         return GitOutput(_NOT_STARTED, b"", f"git could not be started in {cwd}: {error}".encode())
-    try:
-        stdout, stderr = await process.communicate(input)
-    except BaseException:
-        await end_git(process)
-        raise
-    return GitOutput(process.returncode or 0, stdout, stderr)
 
 
 async def start_git(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> asyncio.subprocess.Process:
@@ -180,23 +175,17 @@ async def start_git(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> a
     git = program()
     if git is None:
         raise FileNotFoundError("git is not installed, or not on the PATH")
-    return await _spawn((git, *_FLAGS, *args), cwd, environment(env), with_input=True, complaints=False)
-
-
-async def _spawn(
-    command: Sequence[str], cwd: Path, env: Mapping[str, str], *, with_input: bool, complaints: bool = True
-) -> asyncio.subprocess.Process:
     # CPython 3.11 hangs when cancelled inside create_subprocess_exec (cpython#125502): it runs in a task of its own,
     # which nobody cancels, and a cancellation waits the millisecond until there is a process to kill.
     pipe = asyncio.subprocess.PIPE
     spawn = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
-            *command,
-            stdin=pipe if with_input else asyncio.subprocess.DEVNULL,
+            *(git, *_FLAGS, *args),
+            stdin=pipe,
             stdout=pipe,
-            stderr=pipe if complaints else asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
             cwd=cwd,
-            env=env,
+            env=environment(env),
             start_new_session=True,
         )
     )

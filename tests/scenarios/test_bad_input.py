@@ -96,7 +96,7 @@ async def test_500_calls_in_one_step_have_500_results_in_order(lab: Lab) -> None
             ("Read", {"path": "a"}),
             (f"Nothing{number}", {}),
             ("Todo", f"[{number}"),
-            ("Glob", {"pattern": "a"}),
+            ("Glob", {"pattern": "a"}) if number % 5 == 0 else ("Read", {"path": "./a"}),
         ]
     lab.server.script(calls(*wanted), say("ok"))
     ran = await lab.run()

@@ -28,7 +28,17 @@ def build(cls: type) -> st.SearchStrategy[Any]:
     return cast("st.SearchStrategy[Any]", st.from_type(cls))
 
 
+def _few(kind: Any) -> st.SearchStrategy[tuple[Any, ...]]:
+    first, *rest = get_args(kind)
+    if rest == [...]:
+        return st.lists(st.from_type(first), max_size=3).map(tuple)
+    return st.tuples(*map(st.from_type, (first, *rest)))
+
+
+# Events are broad: what is drawn for each field is short, or drawing takes all the time.
 st.register_type_strategy(float, st.floats(0, 1e9))
+st.register_type_strategy(str, st.text(max_size=8))
+st.register_type_strategy(tuple, _few)
 
 
 @pytest.mark.parametrize("cls", _classes, ids=lambda cls: cls.__name__)

@@ -83,9 +83,10 @@ def test_nothing_asked_gives_what_is_nearest_to_the_root() -> None:
 
 def test_a_hundred_thousand_paths_are_searched_while_somebody_types() -> None:
     chance = random.Random(7)
-    words = ["".join(chance.choice("etaoinshrdlucm") for _ in range(chance.randint(3, 9))) for _ in range(2000)]
-    parts = [iter(chance.choices(words, k=100_000)) for _ in range(4)]
-    paths = [f"{'/'.join(names)}_{n}.py" for n, names in enumerate(zip(*parts, strict=True))]
+    words = ["".join(chance.choices("etaoinshrdlucm", k=chance.randint(3, 9))) for _ in range(2000)]
+    folders = ["/".join(chance.choices(words, k=3)) for _ in range(20_000)]
+    names = chance.choices(words, k=100_000)
+    paths = [f"{folders[n // 5]}/{name}_{n}.py" for n, name in enumerate(names)]
     lines = Lines(paths)
     wanted = paths[4711]
     assert match_paths(wanted.rpartition("/")[2], lines)[0] == wanted

@@ -30,7 +30,9 @@ def bash() -> Bash:
 
 
 def leftovers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    """Processes that a command left; what tests of the program are forked from (tests/warm.py) is none of them."""
+    live = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in live if "tests.warm" not in p.cmdline()]
 
 
 async def test_output_and_exit_code_are_told(ctx: ToolContext, bash: Bash) -> None:

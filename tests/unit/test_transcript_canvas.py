@@ -13,6 +13,7 @@ from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.entries import Painter, tokens
 from kimi_code.tui.strips.heights import Heights
 from kimi_code.tui.strips.line import FANCY, Line
+from tests.costly import costly
 
 
 def card(
@@ -66,6 +67,7 @@ ANSWERS = st.lists(
 )
 
 
+@costly
 @given(ANSWERS, st.integers(3, 30), st.data())
 def test_what_is_in_sight_stays_while_things_above_and_below_it_change(
     answers: list[Answer], height: int, data: st.DataObject
@@ -85,6 +87,7 @@ def test_what_is_in_sight_stays_while_things_above_and_below_it_change(
         assert [made.line(y) for y in range(after, after + height)] == seen
 
 
+@costly
 @given(ANSWERS, st.integers(3, 30))
 def test_going_up_screen_by_screen_shows_every_line_once(answers: list[Answer], height: int) -> None:
     expected = column(canvas(*answers))
