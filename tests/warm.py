@@ -261,6 +261,9 @@ def _serve(listening: socket.socket) -> dict[str, Any] | None:
                 continue
             if ready == listening.fileno():
                 control = listening.accept()[0]
+                if not _is_ours(control):
+                    control.close()
+                    continue
                 asking[control.fileno()] = control
                 poll.register(control, select.POLLIN)
                 continue
@@ -284,6 +287,12 @@ def _serve(listening: socket.socket) -> dict[str, Any] | None:
             watched = os.pidfd_open(pid)
             running[watched] = (pid, reporting)
             poll.register(watched, select.POLLIN)
+
+
+def _is_ours(asking: socket.socket) -> bool:
+    """Anybody on the machine could connect: orders are taken from our own user alone."""
+    credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return struct.unpack("3i", credentials)[1] == os.getuid()
 
 
 def _take(streams: Sequence[int]) -> None:

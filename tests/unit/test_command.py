@@ -1,13 +1,17 @@
 """Short programs run to their end: streams of any length both ways, exit codes, cancellation."""
 
 import asyncio
+import gc
 import os
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
 from kimi_code.repo.command import run_command
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell and FIFOs of POSIX")
 
 
 async def shell(line: str, folder: Path, input: bytes | None = None) -> tuple[int, bytes, bytes]:
@@ -52,6 +56,7 @@ async def test_a_program_that_is_not_there_raises(tmp_path: Path) -> None:
 
 async def test_cancelling_ends_what_it_started_too_and_its_streams_are_closed(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "ready")
+    gc.collect()
     open_before = psutil.Process().num_fds()
     running = asyncio.create_task(shell("sleep 1000 & echo $! >ready; cat", tmp_path, b"x" * (1 << 20)))
     child = psutil.Process(int(await asyncio.to_thread((tmp_path / "ready").read_text)))
@@ -59,4 +64,4 @@ async def test_cancelling_ends_what_it_started_too_and_its_streams_are_closed(tm
     with pytest.raises(asyncio.CancelledError):
         await running
     await asyncio.to_thread(child.wait, 10)
-    assert psutil.Process().num_fds() == open_before
+    assert psutil.Process().num_fds() <= open_before
