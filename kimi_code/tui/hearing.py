@@ -17,6 +17,8 @@ from kimi_code.tui.theme import MUTED
 if TYPE_CHECKING:
     from kimi_code.tui.screens.main import MainScreen
 
+_PARTS = "#greeting, #requests, #sidebar, #transcript"  # that a session which begins fills
+
 
 class Hearing:
     """Of one main screen; its Conversation calls `begin`, `hear` and `refresh`."""
@@ -29,8 +31,8 @@ class Hearing:
 
     def begin(self, opened: Opened) -> None:
         """Another session is on the screen now."""
-        if self._gone or not self._screen.query("#requests"):
-            return  # it was left while the session opened
+        if self._gone or len(self._screen.query(_PARTS)) < _PARTS.count("#"):
+            return  # it was left while the session opened; its parts go one by one
         screen = self._screen
         screen.requests.clear()
         screen.transcript.clear()
