@@ -17,8 +17,6 @@ from kimi_code.tui.theme import MUTED
 if TYPE_CHECKING:
     from kimi_code.tui.screens.main import MainScreen
 
-_PARTS = "#greeting, #requests, #sidebar, #transcript"  # that a session which begins fills
-
 
 class Hearing:
     """Of one main screen; its Conversation calls `begin`, `hear` and `refresh`."""
@@ -31,8 +29,8 @@ class Hearing:
 
     def begin(self, opened: Opened) -> None:
         """Another session is on the screen now."""
-        if self._gone or len(self._screen.query(_PARTS)) < _PARTS.count("#"):
-            return  # it was left while the session opened; its parts go one by one
+        if self._gone:
+            return  # it was left while the session opened
         screen = self._screen
         screen.requests.clear()
         screen.transcript.clear()
@@ -54,7 +52,8 @@ class Hearing:
     @property
     def _gone(self) -> bool:
         """What still ran when the screen closed ends after it, and is in the journal."""
-        return not self._screen.is_attached
+        # An application that closes is not running any more while its screens lose their parts, one by one.
+        return not (self._screen.is_attached and self._screen.app.is_running)
 
     # --- Records ---
 
