@@ -26,7 +26,7 @@ class Terminal:
         self,
         program: Program,
         *args: str,
-        size: tuple[int, int] = (100, 30),
+        size: tuple[int, int] = (80, 24),
         env: Mapping[str, str] | None = None,
         ground: str | None = "",
         code: str = "",
@@ -48,7 +48,12 @@ class Terminal:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.modes_before = termios.tcgetattr(slave)
-        env = {**program.env, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
+        looks = {
+            "TERM": "xterm-256color",
+            "COLORTERM": "truecolor",
+            "TEXTUAL_FPS": "8",
+        }  # painted as seldom as elsewhere
+        env = {**program.env, **looks, **(env or {})}
         self.process: Process
         if POSSIBLE and not fresh:
             streams = {"stdin": slave, "stdout": slave, "stderr": slave}

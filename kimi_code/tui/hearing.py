@@ -29,7 +29,7 @@ class Hearing:
 
     def begin(self, opened: Opened) -> None:
         """Another session is on the screen now."""
-        if self._gone or not self._screen.query("#requests"):
+        if self._gone:
             return  # it was left while the session opened
         screen = self._screen
         screen.requests.clear()
@@ -52,7 +52,8 @@ class Hearing:
     @property
     def _gone(self) -> bool:
         """What still ran when the screen closed ends after it, and is in the journal."""
-        return not self._screen.is_attached
+        # An application that closes is not running any more while its screens lose their parts, one by one.
+        return not (self._screen.is_attached and self._screen.app.is_running)
 
     # --- Records ---
 

@@ -20,7 +20,7 @@ def test_from_nothing_to_a_first_answer(program: Program) -> None:
     config.parent.mkdir()
     config.write_text('local_servers = []\nsandbox = "off"\n')
     program.server.script(say("ready"), say("Hello to you."))
-    with Terminal(program, "hello there", size=(80, 24)) as terminal:
+    with Terminal(program, "hello there") as terminal:
         terminal.wait_for("Which model shall do the work?")
         terminal.wait_for("Watch the demo")
         terminal.type("\x1b[B\r")

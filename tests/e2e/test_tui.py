@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kimi_code.session.store import Store
 from tests.program import KEY, PATIENCE, Program
 from tests.server import Received, Reply, call, cut, hang, say
 from tests.unit.test_images import png
@@ -42,7 +43,7 @@ def test_a_turn_with_an_approval_then_words_in_any_script_and_an_image_on_a_smal
         say("Verstanden."),
         say("Grey."),
     )
-    with Terminal(program, "ändere es 你好", size=(80, 24)) as terminal:
+    with Terminal(program, "ändere es 你好") as terminal:
         terminal.wait_for("allow once")
         terminal.wait_for("Edit(a.txt)")
         terminal.press("y", lambda: file.read_text() != "one\n")
@@ -148,8 +149,7 @@ def test_a_signal_saves_the_session_and_restores_the_terminal(program: Program, 
         assert terminal.end() == 128 + number
         assert terminal.modes == terminal.modes_before
         assert "Traceback" not in terminal.text
-    listed = program.run("sessions", "list")
-    assert "hello" in listed.stdout
+    assert [meta.title for meta in Store(program.data).list()] == ["hello"]
 
 
 DEAF = """
@@ -167,8 +167,7 @@ def test_closing_the_window_saves_the_session_and_ends_the_program(program: Prog
         terminal.wait_for("A long answer.")
         terminal.hang_up()
         terminal.process.wait(timeout=PATIENCE)
-    listed = program.run("sessions", "list")
-    assert "hello" in listed.stdout
+    assert [meta.title for meta in Store(program.data).list()] == ["hello"]
 
 
 def test_a_lost_connection_is_a_countdown_that_a_key_skips_then_it_streams_through_resizes_and_is_interrupted(
@@ -254,32 +253,39 @@ def test_without_a_terminal_words_are_no_command_and_no_screen(program: Program)
     assert "did you mean 'doctor'" in near.stderr
 
 
-def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
+def test_undo_redo_and_a_restore_from_the_timeline_after_a_kill_and_a_resume(program: Program) -> None:
     file = program.project / "a.txt"
+    file.write_text("mine\n")
     program.server.script(
-        call("Write", {"path": "a.txt", "content": "one\n"}),
+        call("Read", {"path": "a.txt"}),
+        call("Write", {"path": "b.txt", "content": "new\n"}, id="c2"),
         say("The first."),
-        call("Write", {"path": "a.txt", "content": "two\n"}, id="c2"),
-        say("The second."),
+        call("Edit", {"path": "a.txt", "old_string": "mine", "new_string": "theirs"}, id="c3"),
+        hang(4000, say("Words that never end. " * 30)),
+        say("Here again."),
     )
-    with Terminal(program, "-y", "write one", size=(80, 24)) as terminal:
+    with Terminal(program, "-y", "read it, write another") as terminal:
         terminal.wait_for("The first.")
         terminal.wait_for("✓ done")
-        terminal.type("write two\r")
-        terminal.wait_for("The second.")
-        terminal.until(lambda: terminal.text.count("✓ done") == 2)
-        terminal.type("/undo\r")
-        terminal.wait_for("Enter do it")
-        terminal.wait_for("~ a.txt")
-        terminal.type("\r")
-        terminal.wait_for("Turn 2 was taken back")
-        assert file.read_text() == "one\n"
-        terminal.wait_for("write two  (taken back)")
-        terminal.type("/redo\r")
-        terminal.wait_for("Enter do it")
-        terminal.type("\r")
-        terminal.wait_for("Turn 2 was brought back")
-        assert file.read_text() == "two\n"
+        terminal.type("change it\r")
+        terminal.wait_for("Words that never")
+        terminal.process.send_signal(signal.SIGKILL)
+        assert terminal.end() == -signal.SIGKILL
+    assert file.read_text() == "theirs\n"
+    with Terminal(program, "-y", "-c") as terminal:
+        terminal.wait_for("❯ Ask for something")
+        for command, text, said in (
+            ("/undo", "mine\n", "Turn 2 was taken back"),
+            ("/redo", "theirs\n", "Turn 2 was brought back"),
+        ):
+            terminal.type(f"{command}\r")
+            terminal.wait_for("Enter do it")
+            terminal.wait_for("~ a.txt")
+            terminal.type("\r")
+            terminal.wait_for(said)
+            assert file.read_text() == text
+            if command == "/undo":
+                terminal.wait_for("change it  (taken back)")
         terminal.type("/checkpoints\r")
         terminal.wait_for("end of turn 1")
         terminal.type("\x1b[B" * 3)
@@ -288,36 +294,11 @@ def test_undo_redo_and_a_restore_from_the_timeline(program: Program) -> None:
         terminal.wait_for("Enter do it")
         terminal.type("\r")
         terminal.wait_for("Restored")
-        assert file.read_text() == "one\n"
-        assert terminal.leave() == 0
-        assert terminal.modes == terminal.modes_before
-
-
-def test_undo_and_redo_after_a_kill_and_a_resume(program: Program) -> None:
-    file = program.project / "a.txt"
-    file.write_text("mine\n")
-    program.server.script(
-        call("Read", {"path": "a.txt"}),
-        call("Edit", {"path": "a.txt", "old_string": "mine", "new_string": "theirs"}, id="c2"),
-        hang(4000, say("Words that never end. " * 30)),
-        say("Here again."),
-    )
-    with Terminal(program, "-y", "change it") as terminal:
-        terminal.wait_for("Words that never")
-        terminal.process.send_signal(signal.SIGKILL)
-        assert terminal.end() == -signal.SIGKILL
-    assert file.read_text() == "theirs\n"
-    with Terminal(program, "-y", "-c") as terminal:
-        terminal.wait_for("❯ Ask for something")
-        for command, text in (("/undo", "mine\n"), ("/redo", "theirs\n"), ("/undo", "mine\n")):
-            terminal.type(f"{command}\r")
-            terminal.until(lambda: "Enter do it" in terminal.text, "what it would do")
-            terminal.wait_for("~ a.txt")
-            terminal.press("\r", lambda text=text: file.read_text() == text)
-            terminal.wait_for("❯ Ask for something")
+        assert file.read_text() == "mine\n"
         terminal.type("and now?\r")
         terminal.wait_for("Here again.")
         assert terminal.leave() == 0
+        assert terminal.modes == terminal.modes_before
     assert file.read_text() == "mine\n"
 
 
@@ -331,7 +312,7 @@ EDITS = {
 def test_a_reviewed_turn_is_applied_by_hunks(program: Program) -> None:
     (program.project / "a.txt").write_text(TWENTY)
     program.server.script(call("Read", {"path": "a.txt"}), call("Edit", EDITS), say("Done."))
-    with Terminal(program, "--review", "turn", "change it", size=(80, 24)) as terminal:
+    with Terminal(program, "--review", "turn", "change it") as terminal:
         terminal.wait_for("choose hunks")
         assert (program.project / "a.txt").read_text() == TWENTY
         terminal.type_slowly("j ")
@@ -365,7 +346,7 @@ def test_words_typed_ahead_an_edit_in_an_editor_a_denial_with_words_and_a_steere
         say("Yours it is."),
     )
     env = {"VISUAL": f"{sys.executable} {editor}"}
-    with Terminal(program, size=(200, 50), ground="ffff/ffff/ffff", env=env, fresh=True) as terminal:
+    with Terminal(program, size=(160, 40), ground="ffff/ffff/ffff", env=env, fresh=True) as terminal:
         terminal.type("change it")  # before the screen is there
         terminal.wait_for("❯ change it")
         terminal.type("\r")

@@ -16,14 +16,15 @@ if sys.platform == "win32":
 from tests.terminal import Terminal
 
 
-def test_a_dropped_image_is_a_chip_and_sent_to_a_model_whose_server_says_that_it_sees(
+def test_a_dropped_image_and_a_large_paste_are_chips_at_once_that_are_sent_whole_and_come_back_with_their_prompt(
     server: FakeServer, tmp_path: Path
 ) -> None:
     take_interrupts()
     program = make_program(server, tmp_path)
-    server.models = [{"id": "new-eyes", "supports_image_in": True}]
+    server.models = [{"id": "new-eyes", "supports_image_in": True}]  # a model whose server says that it sees
     (program.project / "my shot.png").write_bytes(png())
-    server.script(say("A grey square."), say("Still grey."))
+    server.script(say("A grey square."), say("Still grey."), say("Long."))
+    text = "\r".join(f"línea {number}" for number in range(5_000))
     with Terminal(program, "-m", "new-eyes") as terminal:
         terminal.wait_for("Ask for something")
         terminal.type(f"\x1b[200~'{program.project}/my shot.png'\x1b[201~")
@@ -35,21 +36,14 @@ def test_a_dropped_image_is_a_chip_and_sent_to_a_model_whose_server_says_that_it
         terminal.until(lambda: any(line.startswith(" ❯ [image #1") for line in terminal.screen))
         terminal.type("\r")
         terminal.wait_for("Still grey.")
-    assert [request.last["content"][-1]["type"] for request in server.requests] == ["image_url"] * 2
-    server.assert_used_up()
-
-
-def test_a_large_paste_is_a_chip_at_once_and_is_sent_whole(server: FakeServer, tmp_path: Path) -> None:
-    program = make_program(server, tmp_path)
-    server.script(say("Long."))
-    text = "\r".join(f"línea {number}" for number in range(5_000))
-    with Terminal(program) as terminal:
-        terminal.wait_for("Ask for something")
+        terminal.until(lambda: terminal.text.count("✓ done") == 2)
         typing = threading.Thread(target=terminal.type, args=(f"read \x1b[200~{text}\x1b[201~",))
         typing.start()  # waits while the program reads
         terminal.wait_for("read [pasted #1: 5000 lines]")
         typing.join()
         terminal.type("!\r")
         terminal.wait_for("Long.")
-    assert server.requests[0].last["content"].endswith("read " + text.replace("\r", "\n") + "!")
+    *pictures, long = (request.last["content"] for request in server.requests)
+    assert [content[-1]["type"] for content in pictures] == ["image_url"] * 2
+    assert long.endswith("read " + text.replace("\r", "\n") + "!")
     server.assert_used_up()

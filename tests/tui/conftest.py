@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Key
+from textual.keys import _character_to_key  # pyright: ignore[reportPrivateUsage]  (as Textual's own pilot)
 from textual.pilot import Pilot
 
 from kimi_code.cli.run import RunFlags
@@ -21,6 +23,34 @@ from tests.server import FakeServer
 
 PATIENCE = 30.0  # seconds after which a test gives up; nothing waits for it on purpose
 GLANCE = 0.01  # seconds between two looks at what is waited for
+TURNS = 100  # of the loop, in which a key gets from the app to the widget that takes it, and all that follows at once
+
+
+class Hands(Pilot[Any]):
+    """Textual's pilot takes a nap of 20 ms twice for each key, and goes on napping while anything in the process works.
+
+    This one lets the loop turn: what a key does without waiting for others is done then.
+    """
+
+    async def press(self, *keys: str) -> None:
+        """Press each once all that the one before did at once is done."""
+        for key in keys:
+            single = len(key) == 1
+            name = _character_to_key(key) if single else key
+            self.app.post_message(Key(name, key if single else " " if key == "space" else None))
+            await turn()
+
+    async def pause(self, delay: float | None = None) -> None:
+        """Until what is under way at once is done, and on the screen."""
+        if delay is None:
+            await turn()
+        await super().pause(delay or 0)
+
+
+async def turn() -> None:
+    """Let all that waits for nothing but its turn have it."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 @dataclass(slots=True)
@@ -134,9 +164,9 @@ class Stage:
         prompt: str = flags.pop("prompt", "")
         host = LocalHost(RunFlags(**flags), self.project, self.env if env is None else env)
         app = KimiApp(host, which or Which(), prompt=prompt, dark=True)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size):
             try:
-                yield Lookout(app, pilot)
+                yield Lookout(app, Hands(app))
             finally:
                 await app.main.conversation.close()
 

@@ -234,7 +234,7 @@ async def test_every_deed_of_the_list_of_sessions_works_and_a_fork_goes_on_in_a_
         await screen.until(lambda: store.find(fork.id).title == "the answer is 42 (fork)!")
         await over(screen, Sessions)
         await pilot.press("enter")
-        await screen.until(lambda: screen.main.session.id == fork.id)
+        await screen.until(lambda: screen.main.conversation.session and screen.main.session.id == fork.id)
         await screen.ready()
         pilot = await begin(screen, "/sessions", Sessions)
         await pilot.press("down", "ctrl+d")
