@@ -70,7 +70,7 @@ def _add_alias(statement: "Node", found: "dict[str, list[Node]]") -> None:
                 found.setdefault("name", []).append(name)
 
 
-def opaque_of(string: "Node", content: bytes) -> list[Span]:
+def opaque_of(string: "Node", content: bytes | bytearray) -> list[Span]:
     """What is no code in a formatted string: all but the expressions in its braces."""
     opaque: list[Span] = []
     left = [string]

@@ -30,9 +30,7 @@ _LITERALS = re.compile(
     rb"""|"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')""",
     re.S,
 )
-# The first quote of a string that begins with an f or a t; some others, too.
-_PREFIX = re.compile(rb".?[fFtT]$|[fFtT][rR]$", re.S)  # before a string that may be formatted
-_FORMATTED = re.compile(rb"""[fFtT][rR]?["']""")
+_PREFIX = re.compile(rb".?[fFtT]\Z|[fFtT][rR]\Z", re.S)  # before a string that may be formatted
 
 Uses = dict[str, tuple[int, ...]]
 
@@ -113,25 +111,39 @@ def _without_literals(code: bytearray, root: "Node") -> bytes:
     """An empty string for each, no comments; of formatted strings, the expressions stay."""
     parts = _LITERALS.split(code)
     if any(map(_PREFIX.match, {before[-2:] for before in parts[::2]})):
-        _open_formatted(code, root)
-        parts = _LITERALS.split(code)
+        parts = _with_formatted(code, root)
     parts[1::2] = map(_emptied, parts[1::2])
     return b"".join(parts)
 
 
+def _with_formatted(code: bytearray, root: "Node") -> list[bytes]:
+    """Code and literals in turns; formatted strings are code. The tree knows where one ends, as it may hold quotes."""
+    parts: list[bytes] = []
+    place = 0
+    while found := _LITERALS.search(code, place):
+        start, end = found.span()
+        is_candidate = _PREFIX.match(code, max(0, start - 2), start)
+        string = _formatted_at(start, root) if is_candidate else None
+        if string is None:
+            parts += (bytes(code[place:start]), found[0])
+        else:
+            end = string.end_byte
+            _hide(code, opaque_of(string, code))
+            parts += (bytes(code[place:start] + b'"' + code[start:end]), b"")
+        place = end
+    parts.append(bytes(code[place:]))
+    return parts
+
+
+def _formatted_at(quote: int, root: "Node") -> "Node | None":
+    start = root.descendant_for_byte_range(quote, quote + 1)
+    return start.parent if start is not None and start.type == "string_start" and start.start_byte < quote else None
+
+
 def _emptied(literal: bytes) -> bytes:
-    if literal[0] == _HASH:
+    if not literal or literal[0] == _HASH:
         return b""
     return b'""' + b"\n" * literal.count(b"\n") if _LF in literal else b'""'
-
-
-def _open_formatted(code: bytearray, root: "Node") -> None:
-    """Hides what is no code in formatted strings, also their quotes, by the tree: braces may hold other strings."""
-    content = bytes(code)
-    for quote in _FORMATTED.finditer(content):
-        start = root.descendant_for_byte_range(*quote.span())
-        if start is not None and start.type == "string_start" and (string := start.parent) is not None:
-            _hide(code, opaque_of(string, content))
 
 
 def import_dots(content: bytes, imports: Iterable[Span]) -> list[Span]:
