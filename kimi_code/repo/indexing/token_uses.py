@@ -122,8 +122,7 @@ def _with_formatted(code: bytearray, root: "Node") -> list[bytes]:
     place = 0
     while found := _LITERALS.search(code, place):
         start, end = found.span()
-        is_candidate = _PREFIX.match(code, max(0, start - 2), start)
-        string = _formatted_at(start, root) if is_candidate else None
+        string = _formatted_at(start, root) if start > place and code[start - 1] in b"fFtTrR" else None
         if string is None:
             parts += (bytes(code[place:start]), found[0])
         else:
@@ -137,7 +136,9 @@ def _with_formatted(code: bytearray, root: "Node") -> list[bytes]:
 
 def _formatted_at(quote: int, root: "Node") -> "Node | None":
     start = root.descendant_for_byte_range(quote, quote + 1)
-    return start.parent if start is not None and start.type == "string_start" and start.start_byte < quote else None
+    if start is None or start.type != "string_start" or start.start_byte == quote:
+        return None
+    return start.parent
 
 
 def _emptied(literal: bytes) -> bytes:
