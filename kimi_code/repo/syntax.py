@@ -130,27 +130,38 @@ def query_text(language: str, part: str = "") -> str:
     return "\n".join(each.read_text("utf-8") for each in found if each.is_file())
 
 
-def capture(language: str, content: bytes, limit_seconds: float, within: Sequence[Span] = ()) -> Captures | None:
-    """The nodes that the queries of `language` capture in UTF-8 text, by capture name.
+def read_tree(language: str, content: bytes, limit_seconds: float, within: Sequence[Span] = ()) -> "Node | None":
+    """The root of a UTF-8 text's tree, None without a grammar; with `within`, only of those parts, as one program.
 
-    Those of one name are in order, but those that `top` captures come last. With `within`, only those parts are read,
-    as one program. None without a grammar; raises TooSlowError.
+    Raises TooSlowError, also for a tree in which a query would be.
     """
     grammar = grammar_for(language)
     if grammar is None:
         return None
-    from tree_sitter import QueryCursor
-
     tree = _parse(grammar.parser, content, time.monotonic() + limit_seconds, within)
     if _is_wreck(tree.root_node) or _is_too_deep(tree, len(content)):
         raise TooSlowError
-    found = QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(tree.root_node)
-    if grammar.top is not None:
-        cursor = QueryCursor(grammar.top, match_limit=_MOST_STATES)
-        cursor.set_max_start_depth(0)
-        for name, nodes in cursor.captures(tree.root_node).items():
-            found.setdefault(name, []).extend(nodes)
-    return found
+    return tree.root_node
+
+
+def capture(language: str, root: "Node") -> "dict[str, list[Node]]":
+    """The nodes of a tree that the query of its language captures, by capture name, those of each in order."""
+    from tree_sitter import QueryCursor
+
+    grammar = grammar_for(language)
+    return QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(root) if grammar else {}
+
+
+def capture_top(language: str, root: "Node") -> Captures:
+    """The same of the patterns that begin at the root."""
+    from tree_sitter import QueryCursor
+
+    grammar = grammar_for(language)
+    if grammar is None or grammar.top is None:
+        return {}
+    cursor = QueryCursor(grammar.top, match_limit=_MOST_STATES)
+    cursor.set_max_start_depth(0)
+    return cursor.captures(root)
 
 
 def parse(language: str, content: bytes, limit_seconds: float) -> "Node | None":

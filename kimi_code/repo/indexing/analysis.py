@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kimi_code.repo.indexing.definitions import read_definitions, read_references
 from kimi_code.repo.indexing.import_statements import read_imports
 from kimi_code.repo.indexing.languages import language_of
 from kimi_code.repo.indexing.plain_outline import outline, salvage
-from kimi_code.repo.indexing.token_uses import token_uses
+from kimi_code.repo.indexing.python_tree import find_statements
+from kimi_code.repo.indexing.token_uses import import_dots, read_code, token_uses, word_at
 from kimi_code.repo.symbols import FileSymbols, Import, Problem, Symbol, problem_of
-from kimi_code.repo.syntax import Span, TooSlowError, capture
+from kimi_code.repo.syntax import Span, TooSlowError, capture, capture_top, read_tree
 from kimi_code.repo.text import UTF8, decode
+
+if TYPE_CHECKING:
+    from kimi_code.repo.syntax import Node
 
 _MINIFIED_LINE = 300  # bytes of a mean line
 _HEAD = 1_500  # bytes in which a file says that it is generated
@@ -74,9 +79,10 @@ def _made_by_a_tool(language: str, content: bytes) -> Problem:
 
 def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Span, ...] = ()) -> Found | None:
     """What one language says; None when there is no grammar for it."""
-    captures = capture(language, content, limit_seconds, within)
-    if captures is None:
+    root = read_tree(language, content, limit_seconds, within)
+    if root is None:
         return None
+    captures = _captured(language, root)
     symbols, names = read_definitions(language, content, captures)
     if "error" in captures and language in _SALVAGED:
         symbols = _with_salvaged(language, content, symbols, [node.byte_range for node in captures["error"]])
@@ -90,11 +96,17 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
     known = _known(symbols, imports)
     if language != "python":
         return symbols, read_references(content, captures, names, known), imports
-    opaque = [node.byte_range for node in captures.get("opaque", ())]
-    formats = (node.byte_range for node in captures.get("format", ()))
-    opaque += [(start, end) for start, end in formats if content.find(b"{", start, end) < 0]
-    spans = [node.byte_range for node in nodes]
-    return symbols, token_uses(content, opaque, spans, names, known), imports
+    spans = [word_at(content, start) for start in names]
+    spans += import_dots(content, [node.byte_range for node in nodes])
+    return symbols, token_uses(read_code(content, root, captures, spans), known), imports
+
+
+def _captured(language: str, root: "Node") -> "dict[str, list[Node]]":
+    """What the queries capture, or what a walk finds in their place."""
+    captures = find_statements(root) if language == "python" and not root.has_error else capture(language, root)
+    for tag, nodes in capture_top(language, root).items():
+        captures.setdefault(tag, []).extend(nodes)
+    return captures
 
 
 def _with_salvaged(language: str, content: bytes, symbols: list[Symbol], errors: list[Span]) -> list[Symbol]:

@@ -43,6 +43,8 @@ def doc_above(language: str, content: bytes, start: int) -> str:
             break
         begin = content.rfind(b"\n", 0, end) + 1
         line = content[begin:end].strip()
+        if not line:
+            break
         if line.endswith((b"*/", b"-->", b"-}", b"]]")) and not line.startswith(marks or b"\0"):
             opening = max(content.rfind(mark, 0, end - 2) for mark in (b"/*", b"<!--", b"{-", b"--[["))
             alone = opening >= 0 and not content[content.rfind(b"\n", 0, opening) + 1 : opening].strip()
@@ -54,7 +56,7 @@ def doc_above(language: str, content: bytes, start: int) -> str:
         elif lines or not line.startswith(_ATTRIBUTES):
             break
         end = begin - 1
-    return _first(lines)
+    return _first(lines) if lines else ""
 
 
 def _first(lines: list[bytes]) -> str:

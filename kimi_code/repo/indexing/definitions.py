@@ -59,7 +59,7 @@ _ANNOTATIONS = re.compile(
 _TRAILING = " \t\r\n{:=;,|"
 _ARGUMENTS = re.compile(r"<.*>", re.S)
 _CONVERSION = re.compile(r"(.*?)(\boperator\s+[^(]+)\(.*", re.S)  # a name with its parameters: operator bool() const
-_LOOSE = re.compile(r"(?<=[(\[]) |,? (?=[)\]])")
+_LOOSE = re.compile(r" (?:(?<=[(\[] )|(?=[)\]]))|, (?=[)\]])")
 
 
 @dataclass(slots=True)
@@ -98,7 +98,8 @@ def read_definitions(language: str, content: bytes, captures: Captures) -> tuple
         is_local = frame.tag in _VALUES and parent is not None and parent.tag in _FUNCTIONS
         if not frame.names and not is_local:
             _name(frame)
-        starts.update([name.start_byte for name in frame.names])
+        for name in frame.names:
+            starts.add(name.start_byte)
         if language == "haskell" and frame.tag == "function":
             frame.names = [name for name in frame.names if _is_first(name, frame.dotted, content, equations)]
         if frame.names and not is_local:
@@ -187,7 +188,7 @@ def _add_part(frame: _Frame, tag: str, node: "Node", content: bytes) -> None:
     match tag:
         case "name" if frame.tag not in _WRAPPERS:
             is_there = node.start_byte < node.end_byte  # not one that the parser made up
-            if is_there and all(node.start_byte != name.start_byte for name in frame.names):
+            if is_there and (not frame.names or all(node.start_byte != name.start_byte for name in frame.names)):
                 frame.names.append(node)
         case "container":
             frame.container = _text(content, node.start_byte, node.end_byte)
@@ -243,7 +244,7 @@ def _symbols_of(frame: _Frame, language: str, content: bytes, public: set[bytes]
     outer, outer_exported = frame.dotted, frame.exported
     signature = _signature(frame, language, content)
     doc = docstring(language, content, frame.body) if frame.body else ""
-    if not doc and (frame.parent is None or b"\n" in content[frame.parent.first : frame.first]):
+    if not doc and (frame.parent is None or content.find(b"\n", frame.parent.first, frame.first) >= 0):
         doc = doc_above(language, content, frame.first)
     symbols: list[Symbol] = []
     for node in frame.names:
@@ -300,7 +301,7 @@ def _kind(frame: _Frame, name: str, is_owned: bool, language: str) -> Kind:
 
 def _signature(frame: _Frame, language: str, content: bytes) -> str:
     """The text of a definition up to its body, on one line; of a value, its first line."""
-    start = frame.start if content[frame.first : frame.first + 1] in b"@#[" else frame.first
+    start = frame.start if frame.start != frame.first and content[frame.first] in b"@#[" else frame.first
     if not frame.body and frame.tag not in _VALUES and (body := frame.node.child_by_field_name("body")):
         frame.body = body.start_byte
     name_end = frame.names[0].end_byte

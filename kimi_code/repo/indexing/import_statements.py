@@ -57,7 +57,7 @@ def _listed(text: str, alias: str = r"\s+as\s+") -> Names:
 
 
 def _read_python(text: str) -> Iterator[Statement]:
-    text = _HASH_COMMENT.sub(" ", text)
+    text = _HASH_COMMENT.sub(" ", text) if "#" in text or "\\" in text else text
     if found := _PYTHON_FROM.match(text):
         yield "".join(found[1].split()), _listed(found[2].strip("() \r\n\t;"))
         return

@@ -45,6 +45,7 @@ _CODE = (
         "indexing/plain_lines",
         "indexing/headings",
         "indexing/facts",
+        "indexing/python_tree",
         "indexing/token_uses",
     ),
 )

@@ -116,7 +116,7 @@ def _answer(root: str, path: str, known: str, content: bytes | None) -> tuple[di
 
 def _read(path: str) -> tuple[os.stat_result, int, bytes | None]:
     """A regular file's status, settled time and content, None when that is too large. Raises OSError."""
-    with open(os.open(path, _OPEN), "rb") as file:  # noqa: PTH123  (a descriptor)
+    with open(os.open(path, _OPEN), "rb", buffering=0) as file:  # noqa: PTH123  (a descriptor)
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError("not a regular file")
