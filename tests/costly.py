@@ -3,6 +3,6 @@
 from hypothesis import settings
 
 # conftest.py has loaded the profile before any module of tests is imported.
-costly = settings(max_examples=settings().max_examples // 3)
+costly = settings(max_examples=settings().max_examples // 2)
 # For examples of many git commands each.
-dear = settings(max_examples=settings().max_examples // 6, deadline=None)
+dear = settings(max_examples=settings().max_examples // 4, deadline=None)

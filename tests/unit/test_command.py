@@ -55,13 +55,14 @@ async def test_a_program_that_is_not_there_raises(tmp_path: Path) -> None:
 
 
 async def test_cancelling_ends_what_it_started_too_and_its_streams_are_closed(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "ready")
+    os.mkfifo(tmp_path / "held")
     gc.collect()
     open_before = psutil.Process().num_fds()
-    running = asyncio.create_task(shell("sleep 1000 & echo $! >ready; cat", tmp_path, b"x" * (1 << 20)))
-    child = psutil.Process(int(await asyncio.to_thread((tmp_path / "ready").read_text)))
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    await asyncio.to_thread(child.wait, 10)
+    running = asyncio.create_task(shell("exec 3>held; sleep 1000 & echo on >&3; cat", tmp_path, b"x" * (1 << 20)))
+    with await asyncio.to_thread((tmp_path / "held").open) as held:
+        assert await asyncio.to_thread(held.readline) == "on\n"
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert await asyncio.to_thread(held.read) == ""  # nobody is left to write
     assert psutil.Process().num_fds() <= open_before
