@@ -107,7 +107,7 @@ def known_commands() -> dict[str, list[str | None]]:
     """Arguments of which every word is known, and those words."""
     samples: dict[str, list[str | None]] = {}
 
-    @settings(max_examples=4 * settings().max_examples)
+    @settings(max_examples=8 * settings().max_examples)
     @given(COMMANDS)
     def collect(command: str) -> None:
         line = shell.parse("show " + command)
