@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
     """What is loaded by now stays, and cycles are looked for seldom: both take a tenth of the time otherwise."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(20_000, 50, 1_000)
 
 
 _numbers: defaultdict[str, Iterator[int]] = defaultdict(count)

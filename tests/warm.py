@@ -204,7 +204,7 @@ def _import_everything() -> None:
     tempfile.tempdir = None
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
+    gc.set_threshold(20_000, 50, 1_000)
 
 
 def _read_a_command_line() -> None:
