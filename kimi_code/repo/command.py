@@ -151,15 +151,20 @@ async def _exit(process: subprocess.Popen[bytes]) -> None:
     await asyncio.to_thread(process.wait)
 
 
+def kill_group(process: "subprocess.Popen[bytes] | asyncio.subprocess.Process") -> None:
+    """Kill a process that leads a group, and all of that."""
+    try:
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
 async def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        try:
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        kill_group(process)
     try:
         async with asyncio.timeout(_KILL_WAIT):
             await _wait(process)

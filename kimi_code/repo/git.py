@@ -6,13 +6,12 @@ A repository may be hostile: nothing its configuration or attributes name is run
 import asyncio
 import os
 import shutil
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from kimi_code.repo.command import run_command
+from kimi_code.repo.command import kill_group, run_command
 from kimi_code.values import frozen
 
 _NOT_FOUND = 127
@@ -205,13 +204,7 @@ async def start_git(args: Sequence[str], cwd: Path, env: Mapping[str, str]) -> a
 async def end_git(process: asyncio.subprocess.Process) -> None:
     """Kill the whole group and reap it."""
     if process.returncode is None:
-        try:
-            if os.name == "nt":
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        kill_group(process)
     try:
         async with asyncio.timeout(2):
             await process.wait()
