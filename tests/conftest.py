@@ -1,19 +1,25 @@
 """Fixtures shared by all tests."""
 
 import gc
+import importlib
 import os
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import settings, strategies
+from hypothesis.internal.conjecture import providers
 
 from tests.harness import Lab, make_lab
 from tests.server import FakeServer
+
+TESTS = Path(__file__).resolve().parent
 
 # Without bytecode to read, each process of a run would spend eight seconds on compiling its tests.
 sys.dont_write_bytecode = False
@@ -30,6 +36,9 @@ os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
 settings.register_profile("repeatable", max_examples=30, derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+if settings.get_current_profile_name() == "repeatable":
+    # It would try constants of those of our modules that are imported by then. There is no public way to tell it.
+    setattr(providers, "is_local_module_file", frozenset[str]().__contains__)  # noqa: B010
 
 # Screens are painted an eighth as often: what they show is asked between paintings.
 os.environ.setdefault("TEXTUAL_FPS", "8")
@@ -38,6 +47,23 @@ os.environ.setdefault("TEXTUAL_FPS", "8")
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One more than there are cores: tests of programs, screens and servers wait for a quarter of their time."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a fresh checkout one worker compiles what all read later: they begin to import at different files."""
+    worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker is None or [Path(each).resolve() for each in session.config.args] != [TESTS]:
+        return
+    number = int(worker["workerid"].removeprefix("gw"))
+    if number == 0:
+        strategies.text().validate()  # writes tables of all characters
+    names = [
+        ".".join(path.with_suffix("").relative_to(TESTS.parent).parts) for path in sorted(TESTS.rglob("test_*.py"))
+    ]
+    first = len(names) * number // worker["workercount"]
+    for name in (*names[first:], *names[:first]):
+        with suppress(Exception, pytest.skip.Exception):  # it is reported when it is collected
+            importlib.import_module(name)
 
 
 def pytest_collection_finish() -> None:
