@@ -14,7 +14,7 @@ from kimi_code.agent.budget import Limits
 from kimi_code.agent.call import CallScope
 from kimi_code.agent.context import Context
 from kimi_code.agent.environment import Agent
-from kimi_code.agent.first_map import FirstMap
+from kimi_code.agent.first_map import ATTENDED_MOMENT, MOMENT, FirstMap
 from kimi_code.agent.instructions import gather
 from kimi_code.agent.prompt import SYSTEM
 from kimi_code.agent.stages import Stage
@@ -90,7 +90,8 @@ async def open_session(opening: Opening) -> Assembled:
     sandbox = await asyncio.to_thread(_sandbox, settings, boundary)
     files = FileMemory()
     policy = Policy(settings.permission_mode, rules, boundary, confined=sandbox.usable, network=settings.net)
-    first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens)
+    patience = ATTENDED_MOMENT if opening.attended else MOMENT
+    first_map = opening.first_map or FirstMap(tree, settings.data_dir / "index", settings.map_tokens, patience)
     if resumed is None and choice.provider.kind != "scripted":  # a script's words are known already
         first_map.start()
     indexes = Indexes(boundary.roots, settings.data_dir / "index", watch=opening.attended, opening=first_map.end)

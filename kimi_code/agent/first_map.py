@@ -1,7 +1,7 @@
 """The map in a session's first message: drawn by a process of its own while the session starts, taken if it is ready.
 
-Nobody waits for it: what it costs is spent on another core, and a map that comes too late is left out. The process goes
-on to read what the index does not know yet, so that the next question finds it.
+Nobody waits long for it: what it costs is spent on another core, and a map that comes too late is left out. The process
+goes on to read what the index does not know yet, so that the next question finds it.
 """
 
 import asyncio
@@ -23,16 +23,21 @@ TINY = 25  # files with code: fewer are seen by one listing
 HUGE = 50_000  # files: a map would not be ready before the session is over
 _FOLDERS_MOST = 60  # looked into for that
 _WORDS_MOST = 20_000  # characters of a prompt
-_MOMENT = 0.05  # seconds that a map which is not there yet may cost
+MOMENT = 0.05  # seconds that a map which is not there yet may cost
+ATTENDED_MOMENT = 0.5  # where a person has just typed: the model answers in seconds, and better with a map
 _PACKAGE = Path(__file__).parents[2]
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv[1]); from kimi_code.agent.map_child import main; main()"
 
 
 class FirstMap:
-    """The map of the tree at `root`, of at most `tokens` tokens; `folder` is where indexes are kept."""
+    """The map of the tree at `root`, of at most `tokens` tokens; `folder` is where indexes are kept.
 
-    def __init__(self, root: Path, folder: Path, tokens: int) -> None:
+    `patience` is in seconds.
+    """
+
+    def __init__(self, root: Path, folder: Path, tokens: int, patience: float = MOMENT) -> None:
         self._root = root
+        self._patience = patience
         told = (str(_PACKAGE), str(root), str(folder), str(tokens), str(HUGE))
         self._command = (sys.executable, "-P", "-c", _PROGRAM, *told)
         self._wanted = tokens > 0
@@ -69,7 +74,7 @@ class FirstMap:
         show: Callable[[Path], str] = str,
         may_read: Callable[[Path], bool] = lambda _: True,
     ) -> str:
-        """The map for a session's first prompt, "" when there is none by the time of `ready` and a moment.
+        """The map for a session's first prompt, "" when there is none by the end of `ready` and our patience.
 
         `show` is how the model knows a path, `may_read` says whether it may be told about it.
         """
@@ -85,7 +90,7 @@ class FirstMap:
         try:
             await asyncio.wait({answer, until}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
-                await asyncio.wait({answer}, timeout=_MOMENT)
+                await asyncio.wait({answer}, timeout=self._patience)
             return self._render(answer.result(), show, may_read) if answer.done() else ""
         finally:
             until.cancel()

@@ -115,6 +115,20 @@ async def test_the_map_is_about_the_prompt_and_without_what_may_not_be_read(lab:
     assert "part3" not in text
 
 
+async def test_where_a_person_waits_anyway_the_map_may_come_a_moment_later(lab: Lab, tmp_path: Path) -> None:
+    fill(lab.project)
+
+    async def at_once() -> None:
+        return
+
+    first_map = FirstMap(lab.project, tmp_path / "cache", 200, patience=60)
+    first_map.start()
+    try:
+        assert "open_store" in await first_map.take("open_store", at_once)
+    finally:
+        await first_map.close()
+
+
 async def test_a_map_that_comes_too_late_is_left_out_and_its_process_ends(lab: Lab, tmp_path: Path) -> None:
     fill(lab.project)
 
