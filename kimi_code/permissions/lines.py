@@ -13,7 +13,7 @@ from kimi_code.permissions.coverage import allows, forbids, named_words
 from kimi_code.permissions.files import FilePolicy
 from kimi_code.permissions.reach import Reach
 from kimi_code.permissions.rules import Rule, covers_tool
-from kimi_code.permissions.shell import Line, Redirect, Simple
+from kimi_code.permissions.statements import Line, Redirect, Simple
 from kimi_code.permissions.verdict import RANK, Part, Verdict
 from kimi_code.permissions.whereabouts import Whereabouts
 from kimi_code.permissions.wrappers import EVALUATORS, base_name, is_fed, unwrap

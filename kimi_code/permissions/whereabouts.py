@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from kimi_code.permissions.shell import Simple
+from kimi_code.permissions.statements import Simple
 from kimi_code.values import frozen
 
 _MOST_FOLDERS = 6
