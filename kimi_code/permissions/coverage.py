@@ -9,7 +9,7 @@ from kimi_code.permissions import shell
 from kimi_code.permissions.danger import find_danger
 from kimi_code.permissions.gitreads import subcommand
 from kimi_code.permissions.rules import Rule
-from kimi_code.permissions.shell import Simple
+from kimi_code.permissions.statements import Simple
 from kimi_code.permissions.words import Word
 from kimi_code.permissions.wrappers import RUNNERS, base_name, is_fed, unwrap
 from kimi_code.values import frozen

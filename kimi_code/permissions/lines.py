@@ -1,34 +1,26 @@
 """May this command line run? Each simple command and redirection in it is decided alone; the strictest decides."""
 
-import glob
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
-from pathlib import Path
 
 from kimi_code.events import Effect
 from kimi_code.permissions import commands, gitreads, shell
 from kimi_code.permissions.commands import Harmless
 from kimi_code.permissions.coverage import allows, forbids, named_words
 from kimi_code.permissions.files import FilePolicy
-from kimi_code.permissions.paths import find_secret, locate
+from kimi_code.permissions.reach import Reach
 from kimi_code.permissions.rules import Rule, covers_tool
-from kimi_code.permissions.shell import Line, Redirect, Simple
+from kimi_code.permissions.statements import Line, Redirect, Simple
 from kimi_code.permissions.verdict import RANK, Part, Verdict
-from kimi_code.permissions.words import Word
+from kimi_code.permissions.whereabouts import Whereabouts
 from kimi_code.permissions.wrappers import EVALUATORS, base_name, is_fed, unwrap
 from kimi_code.values import frozen
 
 _FREE_TARGETS = re.compile(r"/dev/(?:null|stdout|stderr|stdin|fd/[0-9]+)")
 _DEEPEST = 8  # wrappers within wrappers
-_MOST_FILES = 400  # names a glob may stand for
-_PASSWORD = re.compile(rb"https?://[^/\s@]+@|://[^/\s@:]*:[^/\s@]+@|extraheader", re.IGNORECASE)
-_MOST_SWEPT = 500  # entries below a folder that are looked at for secrets: what takes about a millisecond
-_MOST_FOLDERS = 6
-_PIECES = re.compile(r"[=:@,]")
 
 
 @frozen
@@ -73,18 +65,6 @@ class LinePolicy:
         return tuple(dict.fromkeys(rules))
 
 
-def _holds_password(config: Path) -> bool:
-    """Whether git's settings name a server with a password, or what is sent to one in place of it."""
-    try:
-        return _PASSWORD.search(config.read_bytes()) is not None
-    except OSError:
-        return False
-
-
-def _shown(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 60 else line[:59] + "…"
@@ -107,7 +87,7 @@ def _exact_rule(part: Part) -> str | None:
 
 
 class _Judge:
-    """One decision. `folders` are where the shell may be by now; None when that is not known."""
+    """One decision. `where` is where the shell is by now."""
 
     def __init__(self, policy: LinePolicy) -> None:
         self.policy = policy
@@ -117,8 +97,11 @@ class _Judge:
         self.deny = [rule for rule in rules if rule.decision == "deny"]
         self.ask = [rule for rule in rules if rule.decision == "ask"]
         self.allow = [rule for rule in rules if rule.decision == "allow"]
-        self.folders: tuple[Path, ...] | None = (self.files.boundary.roots[0],)
-        self.settled = True  # nothing but `cd` has come before
+        self.where = Whereabouts((self.files.boundary.roots[0],))
+
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self.files, self.where.folders)
 
     def judge(self, line: Line, command: str) -> Iterator[Part]:
         for item in line.items:
@@ -136,10 +119,10 @@ class _Judge:
         allowed = self._allowed(command) if by is None else by
         if wrapped is not None and wrapped.script is not None:
             line = shell.parse(wrapped.script)
-            before = self.folders, self.settled
+            before = self.where
             for item in line.items:
                 inner += self._redirect(item) if isinstance(item, Redirect) else self._command(item, depth + 1, allowed)
-            self.folders, self.settled = before
+            self.where = before
             if line.unknown:
                 inner.append(self._unknown(wrapped.script, line.unknown, confinable=not line.broken, by=allowed))
         elif wrapped is not None and wrapped.words:
@@ -152,7 +135,7 @@ class _Judge:
         else:
             yield self._own(command, allowed)
         yield from inner
-        self._move(command)
+        self.where = self.where.after(command)
 
     def _forbidden(self, command: Simple, depth: int) -> Part | None:
         for rule in self.deny:
@@ -189,7 +172,7 @@ class _Judge:
             return None
         writes = base_name(command.words[0].value or "") in commands.WRITERS
         for word in command.words[1:]:
-            for path in self._places(word):
+            for path in self._reach.places(word):
                 for tool, effect in (("Read", Effect.READ), *((("Write", Effect.EDIT),) if writes else ())):
                     verdict = self.files.decide(tool, effect, path)
                     if verdict.decision == "deny" and verdict.rule is not None and verdict.rule.pattern is not None:
@@ -201,7 +184,7 @@ class _Judge:
             return None
         for rule in self.allow:
             rest = command.words[named_words(rule) :]
-            if allows(rule, command) and not any(self._secret(word) for word in rest):
+            if allows(rule, command) and not any(self._reach.names_secret(word) for word in rest):
                 return rule
         return None
 
@@ -236,8 +219,7 @@ class _Judge:
         return self._reads(command, found)
 
     def _cd(self, command: Simple) -> Part | None:
-        folders = self._after_cd(command)
-        if folders is None:
+        if self.where.after_cd(command) is None:
             return _asked(command, "where it goes cannot be known by reading it")
         return None
 
@@ -245,27 +227,29 @@ class _Judge:
         values = [word.value for word in command.words]
         if values and (reason := commands.cannot_be_confined(values, network=self.policy.network)):
             return reason
-        if any(self._secret(word) for word in (*command.words, *command.assignments)):
+        if any(self._reach.names_secret(word) for word in (*command.words, *command.assignments)):
             return "it names a sensitive path"
         name = base_name(values[0] or "") if values else ""
-        if name in commands.WRITERS and name not in ("sed", "perl") and self._names_outside(command):
+        writes = name in commands.WRITERS and name not in ("sed", "perl")
+        if writes and any(self._reach.names_outside(word) for word in command.words[1:]):
             return "it writes outside the workspace"
         return ""
 
     # --- Files -------------------------------------------------------------------------------------------------
 
     def _reads(self, command: Simple, found: Harmless) -> Part | None:
-        if self.folders is None:
+        folders = self.where.folders
+        if folders is None:
             return _asked(command, "the folder it runs in cannot be known by reading it")
         name = command.words[0].text
-        if name == "git" and not all(gitreads.runs_nothing(folder.resolve()) for folder in self.folders):
+        if name == "git" and not all(gitreads.runs_nothing(folder.resolve()) for folder in folders):
             return _asked(command, "this repository's own configuration could make git run something")
-        if any(commands.needs_plain_toolchain(name, folder) for folder in self.folders):
+        if any(commands.needs_plain_toolchain(name, folder) for folder in folders):
             return _asked(command, "the folder chooses the toolchain that would run")
         root = self.files.boundary.roots[0]
-        paths = [] if commands.is_free(name) else [str(folder) for folder in self.folders if folder != root]
+        paths = [] if commands.is_free(name) else [str(folder) for folder in folders if folder != root]
         for word in found.reads:
-            named = self._named(word)
+            named = self._reach.named(word)
             if named is None:
                 return _asked(command, f"{word.text} may stand for options, hidden files or very many files")
             paths += named
@@ -279,104 +263,16 @@ class _Judge:
                     f"{_short(path.removeprefix(f'{root}{os.sep}'))}: {verdict.reason}",
                     verdict.rule,
                 )
-        if found.sweeps and (secret := self._sweep(paths or [str(folder) for folder in self.folders], found.hidden)):
+        if found.sweeps and (secret := self._reach.sweep(paths or [str(folder) for folder in folders], found.hidden)):
             return _asked(command, secret)
         return None
-
-    def _named(self, word: Word) -> list[str] | None:
-        """Every path that a word may stand for, absolute; None when that is too much to say."""
-        value = word.value or ""
-        if not word.glob:
-            return [path for piece in {value, *_PIECES.split(value)[1:]} if piece for path in self._absolute(piece)]
-        # Shells and Python do not agree on what brackets stand for.
-        if "[" in value or any(part.startswith((".*", ".?")) for part in value.split("/")) or value.startswith("~"):
-            return None
-        # The pattern's quoting is lost: more is looked at than the shell will find, never less.
-        found: list[str] = self._absolute(value)
-        for folder in self.folders or ():
-            matches = list(islice(glob.iglob(value, root_dir=folder), _MOST_FILES + 1))  # noqa: PTH207  (Path.glob finds hidden files)
-            if len(matches) > _MOST_FILES or any(match.startswith("-") for match in matches):
-                return None
-            found += [str(folder / match) for match in matches]
-        return found
-
-    def _absolute(self, path: str) -> list[str]:
-        if path.startswith("~"):
-            return [path]
-        return [str(folder / path) if path != "-" else str(folder) for folder in self.folders or ()]
-
-    def _sweep(self, paths: Sequence[str], hidden: bool) -> str:
-        """Why reading all below these folders is not harmless, "" if it is."""
-        left = [path for path in paths if Path(path).is_dir()]
-        boundary, seen = self.files.boundary, 0
-        forbidden = [
-            r for r in self.files.rules if r.decision != "allow" and r.tool == "Read" and r.pattern is not None
-        ]
-        while left:
-            folder = left.pop(0)
-            try:
-                entries = list(os.scandir(folder))
-            except OSError:
-                continue
-            seen += len(entries)
-            if seen > _MOST_SWEPT:
-                return "it reads more files than can be looked at for secrets; name a folder"
-            if (
-                hidden
-                and any(entry.name == ".git" for entry in entries)
-                and _holds_password(Path(folder, ".git/config"))
-            ):
-                return "it reads .git/config too, which holds a password"
-            # Git's objects are compressed; searching a project from its top is what everybody does.
-            entries = [e for e in entries if e.name != ".git" and (hidden or not e.name.startswith("."))]
-            if secret := find_secret(entry.name for entry in entries):
-                return f"it reads {_shown(Path(folder, secret), boundary.roots[0])} too, which may hold secrets"
-            for entry in entries if forbidden else ():
-                if self.files.decide("Read", Effect.READ, entry.path).decision != "allow":
-                    return f"it reads {entry.name} too, which a rule is about"
-            left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-        return ""
-
-    def _places(self, word: Word) -> list[str]:
-        """Paths that a word may name, in any command."""
-        if word.value is None:
-            return []
-        value = word.value
-        pieces = {value, *(piece for piece in _PIECES.split(value) if piece)}
-        if value.startswith("-") and not value.startswith("--") and len(value) > 2:
-            pieces.add(value[2:])
-        folders = self.folders or (self.files.boundary.roots[0],)
-        return [
-            p if p.startswith("~") else str(folder / p) for p in sorted(pieces) if len(p) < 1000 for folder in folders
-        ]
-
-    def _secret(self, word: Word) -> str:
-        for path in self._places(word):
-            try:
-                place = locate(path, self.files.boundary)
-            except (OSError, ValueError, RuntimeError):
-                continue
-            if place.sensitive:
-                return place.sensitive
-        return ""
-
-    def _names_outside(self, command: Simple) -> bool:
-        for word in command.words[1:]:
-            for path in self._places(word):
-                try:
-                    place = locate(path, self.files.boundary)
-                except (OSError, ValueError, RuntimeError):
-                    return True
-                if not place.inside:
-                    return True
-        return False
 
     def _redirect(self, redirect: Redirect) -> Iterator[Part]:
         value = redirect.target.exact
         if value is not None and _FREE_TARGETS.fullmatch(value):
             return
         tool, effect = ("Write", Effect.EDIT) if redirect.writes else ("Read", Effect.READ)
-        if value is None or self.folders is None:
+        if value is None or self.where.folders is None:
             families = {rule.tool for rule in self.files.rules if rule.decision == "deny"}
             if self.mode == "yolo" and not families:
                 yield Part(redirect.text, "allow", "everything is allowed (yolo)")
@@ -385,37 +281,9 @@ class _Judge:
                 reason = "which file this is cannot be known by reading it"
                 yield Part(redirect.text, "deny" if refused else "ask", reason, confinable=redirect.writes)
             return
-        verdicts = [self.files.decide(tool, effect, path) for path in self._absolute(value)]
+        verdicts = [self.files.decide(tool, effect, path) for path in self._reach.absolute(value)]
         worst = max(verdicts, key=lambda verdict: RANK[verdict.decision])
         yield Part(redirect.text, worst.decision, worst.reason, worst.rule, worst.confinable)
-
-    # --- The shell's folder ------------------------------------------------------------------------------------
-
-    def _move(self, command: Simple) -> None:
-        name = command.words[0].value if command.words else ""
-        if name in ("cd", "pushd", "popd", "chdir") or (name in ("command", "builtin") and len(command.words) > 1):
-            after = self._after_cd(command) if name == "cd" else None
-            if name in ("command", "builtin") and command.words[1].value not in ("cd", "pushd", "popd"):
-                return
-            sure = self.settled and not command.nested and after is not None and all(f.is_dir() for f in after)
-            if after is None or self.folders is None:
-                self.folders = None
-            elif sure:
-                self.folders = after
-            else:
-                both = tuple(dict.fromkeys((*self.folders, *after)))
-                self.folders = both if len(both) <= _MOST_FOLDERS else None
-        elif name not in ("", "echo", "pwd", "true", ":"):
-            self.settled = False
-
-    def _after_cd(self, command: Simple) -> tuple[Path, ...] | None:
-        values = [word.exact for word in command.words[1:]]
-        if self.folders is None or command.assignments or len(values) > 1:
-            return None
-        target = os.path.expanduser((values[0] if values else "~") or "")
-        if not target or target.startswith(("-", "~")):  # nobody's home: where that leads is the shell's affair
-            return None
-        return tuple(Path(os.path.normpath(folder / target)) for folder in self.folders)
 
     def _unknown(self, text: str, reason: str, *, confinable: bool = True, by: Rule | None = None) -> Part:
         if self.deny:

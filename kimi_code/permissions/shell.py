@@ -8,10 +8,11 @@ whatever lets a line do more than its words say, `unknown` says why.
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from kimi_code.permissions.spans import HEREDOC, KEYWORD, OPERATOR, Spans
+from kimi_code.permissions.statements import Line, Redirect, Simple
 from kimi_code.permissions.words import UNKNOWN, NotAWordError, Word, read_word
-from kimi_code.values import frozen
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -38,13 +39,11 @@ _TOKENS = {
 }  # fmt: skip
 _RESERVED = {
     "{", "}", "!", "if", "then", "elif", "else", "fi", "for", "in", "do", "done", "while", "until", "case", "esac",
-    "select",
-    "function", "[[", "]]", "coproc",
+    "select", "function", "[[", "]]", "coproc",
 }  # fmt: skip
-_KEYWORD = re.compile(r"[a-z]")
+_IS_KEYWORD = re.compile(r"[a-z]")
 _NESTING = {"subshell", "pipeline", "if_statement", "for_statement", "while_statement", "case_statement",
             "compound_statement", "negated_command", "command_substitution", "process_substitution"}  # fmt: skip
-_BLANK = re.compile(r"(?:[ \t\n]|\\\n)*")
 _SIMPLE_PARAMETER = re.compile(r"""\$\{#?(?:[A-Za-z_]\w*|[0-9@*#?])(?:(?::?[-+=?]|##?|%%?|//?)[^{}'"`$\\\[\]]*)?\}""")
 _TEST = re.compile(r"""(\[\[?) ((?:[\w ./"'$!=:@%+,*-])*) (\]\]?)""")
 _EVALUATES = re.compile(r"(?:^| )-(?:v|eq|ne|lt|le|gt|ge)(?: |$)")
@@ -53,49 +52,6 @@ _ARITHMETIC = re.compile(r"\$\(\([\d\s+*/%()<>=-]*\)\)")
 _ODD = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00a0\u1680\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff\ud800-\udfff]"
 )
-
-
-@frozen
-class Simple:
-    """A simple command. `words` begins with the program; without any, the assignments are for the shell itself.
-
-    `nested` says that it stands in a pipeline, subshell, substitution, loop, branch or the background, so that what
-    it changes may not last, or may not happen.
-    """
-
-    text: str
-    words: tuple[Word, ...]
-    assignments: tuple[Word, ...] = ()
-    nested: bool = False
-
-
-@frozen
-class Redirect:
-    """A redirection to or from a file."""
-
-    text: str
-    target: Word
-    writes: bool
-
-
-@frozen
-class Line:
-    """A command line taken apart, in order. `unknown` says why more may happen than is listed, "" if not.
-
-    `broken` says that it is no command line as shells read it, or that nobody looked.
-    """
-
-    items: tuple[Simple | Redirect, ...]
-    unknown: str = ""
-    broken: bool = False
-
-    @property
-    def commands(self) -> tuple[Simple, ...]:
-        return tuple(item for item in self.items if isinstance(item, Simple))
-
-    @property
-    def redirects(self) -> tuple[Redirect, ...]:
-        return tuple(item for item in self.items if isinstance(item, Redirect))
 
 
 def parse(command: str) -> Line:
@@ -117,7 +73,7 @@ def _parse(source: bytes) -> Line:
         if tree.root_node.has_error:
             walk.doubt("it is not understood in full", broken=True)
         walk.visit(tree.root_node, 0, nested=False)
-        walk.check_gaps(0, len(source))
+        walk.spans.check(0, len(source))
     except NotAWordError:
         walk.doubt("it is not understood in full", broken=True)
     except RecursionError:
@@ -147,9 +103,8 @@ class _Walk:
         self.items: list[Simple | Redirect] = []
         self.unknown = ""
         self.broken = False
-        # What the line is made of: (start, end, owner), owner 0 for operators, -1 for what ends at a newline.
-        self.spans: list[tuple[int, int, int]] = []
-        self.owner = 0
+        self.spans = Spans(source)
+        self.owner = 0  # the command whose words are read, by number
         self.heredocs = 0
 
     def doubt(self, reason: str, *, broken: bool = False) -> None:
@@ -158,6 +113,9 @@ class _Walk:
 
     def text(self, node: "Node") -> str:
         return self.source[node.start_byte : node.end_byte]
+
+    def _cover(self, node: "Node", owner: int) -> None:
+        self.spans.add(node.start_byte, node.end_byte, owner)
 
     def visit(self, node: "Node", depth: int, *, nested: bool) -> None:
         """Collect what a statement does, in the order in which it does it."""
@@ -202,7 +160,7 @@ class _Walk:
         if node.is_missing:
             self.doubt("it is not understood in full", broken=True)
         if node.start_byte != node.end_byte:
-            self.spans.append((node.start_byte, node.end_byte, -2 if _KEYWORD.match(node.type) else 0))
+            self._cover(node, KEYWORD if _IS_KEYWORD.match(node.type) else OPERATOR)
 
     def _comment(self, node: "Node") -> None:
         before = self.source[node.start_byte - 1 : node.start_byte]
@@ -211,7 +169,7 @@ class _Walk:
         following = self.source[node.end_byte : node.end_byte + 1]
         if following not in ("", "\n"):
             raise NotAWordError
-        self.spans.append((node.start_byte, node.end_byte, 0))
+        self._cover(node, OPERATOR)
 
     def _loop_variable(self, node: "Node") -> None:
         if node.parent and node.parent.child_by_field_name("variable") == node:
@@ -229,7 +187,7 @@ class _Walk:
             # export, declare, unset: the keyword is the program.
             first = node.children[0]
             command.words.append(Word(self.text(first), self.text(first)))
-            self.spans.append((first.start_byte, first.end_byte, owner))
+            self._cover(first, owner)
         for child in node.children[0 if node.type == "command" else 1 :]:
             if child.type == "variable_assignment" and not command.words:
                 command.assignments.append(self._word(child, depth, owner))
@@ -241,7 +199,7 @@ class _Walk:
                 command.words.append(self._word(child, depth, owner))
             elif child.type == "process_substitution":
                 self._substitution(child, depth + 1)
-                self.spans.append((child.start_byte, child.end_byte, owner))
+                self._cover(child, owner)
                 command.words.append(UNKNOWN)
             elif not child.is_named and child.type not in _TOKENS and not child.is_missing:
                 # `$` or `==` standing alone are words that the grammar gives no name.
@@ -251,7 +209,7 @@ class _Walk:
                 self.visit(child, depth + 1, nested=nested)
         for redirect in redirects or ():
             self._redirect(redirect, depth, command, nested, owner)
-        self._emit(self.source[node.start_byte : node.end_byte], command, nested)
+        self._emit(self.text(node), command, nested)
 
     def _emit(self, text: str, command: _Command, nested: bool) -> None:
         if command.words and command.words[0].text in _RESERVED and command.words[0].plain:
@@ -275,14 +233,12 @@ class _Walk:
         simple = match is not None and len(match[1]) == len(match[3])
         if not simple or _EVALUATES.search(raw) or raw.count('"') % 2 or raw.count("'") % 2:
             self.doubt("it contains a test that may evaluate what it is given")
-            for child in node.children:
-                for inner in _substitutions(child):
-                    self._substitution(inner, depth + 1)
+            self._walk_in(node, depth)
             words = [Word(node.children[0].type, node.children[0].type)]
         else:
             parts = raw.split()
             words = [Word(part, None if "$" in part else part.strip("\"'")) for part in parts]
-        self.spans.append((node.start_byte, node.end_byte, 0))
+        self._cover(node, OPERATOR)
         self.items.append(Simple(raw, tuple(words), (), nested))
 
     # --- Redirections ------------------------------------------------------------------------------------------
@@ -320,7 +276,7 @@ class _Walk:
             if child.type == "file_descriptor":
                 if self.text(child)[:1] == "{":
                     raise NotAWordError
-                self.spans.append((child.start_byte, child.end_byte, 0))
+                self._cover(child, OPERATOR)
             elif child.type == "process_substitution":
                 self.doubt("it contains a process substitution")
                 self.visit(child, depth + 1, nested=True)
@@ -357,24 +313,23 @@ class _Walk:
         if grammar_end is None or not end <= grammar_end.start_byte <= stop:
             raise NotAWordError
         self._heredoc_body(node, self.source[body:end], delimiter, depth)
-        self.spans += [(start.start_byte, start.end_byte, owner), (body, stop, -1)]
+        self._cover(start, owner)
+        self.spans.add(body, stop, HEREDOC)
         for child in node.children:
-            if child.type in ("heredoc_start", "heredoc_body", "heredoc_end", "file_descriptor"):
-                if child.type == "file_descriptor":
-                    self.spans.append((child.start_byte, child.end_byte, 0))
+            if child.type == "file_descriptor":
+                self._cover(child, OPERATOR)
             elif child.type in ("file_redirect", "herestring_redirect"):
                 self._redirect(child, depth, command, nested, owner)
             elif child.is_named and child.type in _WORDS and command is not None:
                 command.words.append(self._word(child, depth, owner))
-            else:
+            elif child.type not in ("heredoc_start", "heredoc_body", "heredoc_end"):
                 self.visit(child, depth + 1, nested=nested)
 
     def _heredoc_extent(self, start: int, delimiter: str, tabs: bool) -> tuple[int, int, int]:
         """Where the text begins, where the line of its delimiter begins and ends: as a shell finds them."""
-        line = self.source.find("\n", start) + 1
-        if line == 0:
+        body = line = self.source.find("\n", start) + 1
+        if body == 0:
             raise NotAWordError
-        body = line
         while line <= len(self.source):
             stop = self.source.find("\n", line)
             stop = len(self.source) if stop < 0 else stop
@@ -393,8 +348,7 @@ class _Walk:
             self.doubt("its here-document contains a substitution")
             for child in node.children:
                 if child.type == "heredoc_body":
-                    for inner in _substitutions(child):
-                        self._substitution(inner, depth + 1)
+                    self._walk_in(child, depth)
 
     # --- Words -------------------------------------------------------------------------------------------------
 
@@ -404,7 +358,7 @@ class _Walk:
             holes[inner.start_byte] = inner.end_byte
             self._substitution(inner, depth + 1)
         word = read_word(self.source, node.start_byte, node.end_byte, holes)
-        self.spans.append((node.start_byte, node.end_byte, owner))
+        self._cover(node, owner)
         return word
 
     def _substitution(self, node: "Node", depth: int) -> None:
@@ -414,15 +368,19 @@ class _Walk:
             case "expansion":
                 if not _SIMPLE_PARAMETER.fullmatch(raw):
                     self.doubt("it contains an expansion that may run something")
-                    for inner in _substitutions(node, skip_self=True):
-                        self._substitution(inner, depth + 1)
+                    self._walk_in(node, depth)
             case "arithmetic_expansion":
                 if not _ARITHMETIC.fullmatch(raw):
                     self.doubt("it contains arithmetic that may run something")
-                    for inner in _substitutions(node, skip_self=True):
-                        self._substitution(inner, depth + 1)
+                    self._walk_in(node, depth)
             case _:
                 self._nested_commands(node, raw, depth)
+
+    def _walk_in(self, node: "Node", depth: int) -> None:
+        """Walk what the substitutions in a node run."""
+        for child in node.children:
+            for inner in _substitutions(child):
+                self._substitution(inner, depth + 1)
 
     def _nested_commands(self, node: "Node", raw: str, depth: int) -> None:
         opened = {"$(": 2, "`": 1, "<(": 2, ">(": 2}.get("`" if raw[:1] == "`" else raw[:2], 0)
@@ -430,50 +388,16 @@ class _Walk:
             raise NotAWordError
         if node.type == "process_substitution":
             self.doubt("it contains a process substitution")
-        outer, self.spans = self.spans, []
+        outer, self.spans = self.spans, Spans(self.source)
         for child in node.children[1:-1]:
             self.visit(child, depth + 1, nested=True)
-        self.check_gaps(node.start_byte + opened, node.end_byte - 1)
+        self.spans.check(node.start_byte + opened, node.end_byte - 1)
         self.spans = outer
 
-    # --- Trust -------------------------------------------------------------------------------------------------
 
-    def check_gaps(self, start: int, end: int) -> None:
-        """Raise NotAWordError unless words and operators, with blanks between, make up source[start:end].
-
-        Each word was read from its beginning in the unquoted state and found whole, so by induction a shell reads
-        the same words; a newline between two of them must be where one command ends and the next begins.
-        """
-        at, last = start, 0
-        for begin, stop, owner in sorted(set(self.spans)):
-            gap = self.source[at:begin]
-            if begin < at or not _BLANK.fullmatch(gap):
-                raise NotAWordError
-            blanks = gap.replace("\\\n", "")
-            newline = "\n" in blanks
-            if gap and not blanks and begin > start and at > start and not (last == 0 and owner > 0):
-                raise NotAWordError  # a joined line joins what stands on both sides
-            if (last > 0 or last == -2) and (owner > 0 or owner == -2):
-                if not gap:
-                    raise NotAWordError
-                if last == owner and newline:
-                    raise NotAWordError
-                # Two commands with nothing between them; loops and branches bring keywords.
-                if owner > 0 and last > 0 and last != owner and not newline and not self._same_list(at):
-                    raise NotAWordError
-            at, last = stop, owner
-        if not _BLANK.fullmatch(self.source[at:end]):
-            raise NotAWordError
-
-    def _same_list(self, at: int) -> bool:
-        # `for x in a b`, `case w in`: words of a statement that belong to no command.
-        line = self.source[self.source.rfind("\n", 0, at) + 1 : at]
-        return re.search(r"(?:^|[;&|({ \t])(?:for|select|case|in)(?:[ \t]|$)", line) is not None
-
-
-def _substitutions(node: "Node", *, skip_self: bool = False) -> "list[Any]":
+def _substitutions(node: "Node") -> "list[Node]":
     """The outermost substitutions at or below a node."""
     kinds = ("command_substitution", "expansion", "arithmetic_expansion", "process_substitution")
-    if node.type in kinds and not skip_self:
+    if node.type in kinds:
         return [node]
     return [found for child in node.children for found in _substitutions(child)]

@@ -153,6 +153,7 @@ async def apply(trees: Trees, snapshots: Snapshots, base: str, result: str, *, w
     """
     from kimi_code.repo.checkpoints import swap
     from kimi_code.repo.checkpoints.ledger import Doorway, new_id
+    from kimi_code.repo.checkpoints.steps import obstacles, prepare
 
     async with Doorway(snapshots, wait).open() as ledger:
         now, _ = await ledger.look()
@@ -169,9 +170,9 @@ async def apply(trees: Trees, snapshots: Snapshots, base: str, result: str, *, w
         gone = {folder for path, node in wanted.items() if node is None for folder in parents(path)}
         if gone:
             gone -= await folders_of(trees.store, State(merged.tree, now.survey))
-        steps = swap.prepare(ledger.shadow.worktree, new_id(), wanted, was, remove=gone)
-        if obstacles := swap.obstacles(ledger.shadow.worktree, steps):
-            return _refused(obstacles)
+        steps = prepare(ledger.shadow.worktree, new_id(), wanted, was, remove=gone)
+        if in_the_way := obstacles(ledger.shadow.worktree, steps):
+            return _refused(in_the_way)
         done = Landed(steps.operation, time.time())
         try:
             await swap.carry_out(ledger.shadow, steps, lambda: ledger.log.append(done, durable=True), store=trees.store)

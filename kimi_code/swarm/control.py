@@ -1,63 +1,28 @@
 """What an agent holds of its swarms: start one, steer it, read from it, take its change over, go on after a kill."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Literal
 
-from kimi_code.agent.committing import Part
 from kimi_code.agent.stages import Closing
-from kimi_code.errors import KimiError, PlanError, SwarmError, ToolError
-from kimi_code.events import (
-    Event,
-    Outcome,
-    PlannedTask,
-    Reply,
-    Request,
-    SwarmEnded,
-    SwarmMetrics,
-    SwarmPlanned,
-    TaskState,
-)
+from kimi_code.errors import PlanError, SwarmError, ToolError
+from kimi_code.events import Event, Outcome, PlannedTask, SwarmEnded, SwarmMetrics, SwarmPlanned
 from kimi_code.repo.checkout import Checkouts
-from kimi_code.repo.shadow import ShadowError
-from kimi_code.repo.snapshot import Snapshots
 from kimi_code.session.swarms import SWARMS
-from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.approval import approve
-from kimi_code.swarm.commands import Commands
-from kimi_code.swarm.crew import Crew
-from kimi_code.swarm.delivery import CopyTree, Delivered, Delivery, Home
+from kimi_code.swarm.delivery import CopyTree, Home
 from kimi_code.swarm.digest import digest
-from kimi_code.swarm.integrate import Queue, recall
-from kimi_code.swarm.journal import Keeper, Kept, SwarmJournal, swarms_of
+from kimi_code.swarm.handover import Handover
+from kimi_code.swarm.journal import Kept, swarms_of
 from kimi_code.swarm.known import Known
-from kimi_code.swarm.ledger import Ledger
-from kimi_code.swarm.metrics import course, measure
-from kimi_code.swarm.plan import MAX_DEPTH, Plan, Task, check
-from kimi_code.swarm.running import (
-    Running,
-    SwarmOutcome,
-    about_to_retry,
-    agents_over,
-    exit_of,
-    left_behind,
-    left_of,
-    listen,
-    merged_queue,
-    outcome_of,
-    took,
-)
-from kimi_code.swarm.scheduler import Scheduler
-from kimi_code.swarm.states import Effort, Planned, Result, Resumed, Swarm, begin
-from kimi_code.swarm.worker import Parent, Worker, worker_policy
+from kimi_code.swarm.launch import Launch
+from kimi_code.swarm.metrics import measure
+from kimi_code.swarm.plan import Plan, Task, check
+from kimi_code.swarm.running import Running, SwarmOutcome, exit_of, left_of, listen, outcome_of, took
+from kimi_code.swarm.states import Effort
+from kimi_code.swarm.worker import Parent, Worker
 
-_UNCONFINED = (
-    "Commands cannot be confined on this machine: file tools and git keep agents apart, but what a command does with "
-    "paths outside its copy is not stopped."
-)
 _SPLIT_MOST = 8  # agents at once of a task that is split
 
 
@@ -65,26 +30,16 @@ _SPLIT_MOST = 8  # agents at once of a task that is split
 class Director:
     """One per agent that may have swarms; also a stage of its turns, which end when its swarms do.
 
-    `home_now` tells the tree that a swarm starts from at that moment; `most` is how many agents may work at once.
-    One that a sub-agent has is of `depth` 2: it pays from the `ledger` of its task, and `reads` if that only reads;
-    `ended` hears what its swarms took, and `kept` is a commit that outlives a kill, which its copy began from.
-    `parts`, where wanted, are changes of tasks that were applied.
+    `home_now` tells the tree that a swarm starts from at that moment. One that a sub-agent has `reads` if its task only
+    reads; `ended` hears what its swarms took.
     """
 
-    parent: Parent
+    launch: Launch
+    handover: Handover
     home_now: Callable[[], Home]
-    snapshots: Snapshots
-    kinds: dict[str, AgentType]
-    most: int
-    command_timeout: float
     plan_first: bool = False
-    parts: list[Part] | None = None
-    depth: int = 1
-    patience: float = 300.0  # seconds
-    ledger: Ledger | None = None
     reads: bool = False
     ended: Callable[[Effort], None] = lambda _: None
-    kept: str = ""
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     known: Known = field(init=False)
     _partial: str = ""
@@ -92,7 +47,12 @@ class Director:
     _numbers: int = 0
 
     def __post_init__(self) -> None:
-        self.known = Known(self.parent.folder, self.running, self.snapshots)
+        self.known = Known(self.parent.folder, self.running, self.launch.snapshots)
+
+    @property
+    def parent(self) -> Parent:
+        """The agent whose swarms they are, as its sub-agents see it."""
+        return self.launch.parent
 
     # --- Starting and ending -----------------------------------------------------------------------------------------
 
@@ -103,19 +63,26 @@ class Director:
             ToolError: the plan cannot be run, or was not approved.
             KimiError: no isolated copies can be had.
         """
-        running = await self._open(plan)
-        running.work = asyncio.create_task(self._see_through(running), name=f"swarm {running.kept.id}")
+        plan, warnings = await self._accepted(plan)
+        running = await self.launch.afresh(self._next(), plan, warnings, self.home_now(), self._split)
+        work = self._start(running)
         if background:
-            running.work.add_done_callback(_look)
+            work.add_done_callback(_look)
             told = f"Swarm {running.kept.id} runs in the background: SwarmUpdate waits for it or steers it."
             return "\n".join((told, *(f"Warning: {warning}" for warning in running.warnings)))
         return await self._wait_for(running)
 
     async def resume(self, kept: Kept) -> str:
         """Go on with a swarm that another process left: what is finished is not done again. Raises SwarmError."""
-        running = await self._reopen(kept)
-        running.work = asyncio.create_task(self._see_through(running), name=f"swarm {kept.id}")
+        running = await self.launch.again(kept, self.home_now(), self._split)
+        self._start(running)
         return await self._wait_for(running)
+
+    def _start(self, running: Running) -> "asyncio.Task[str]":
+        self.running[running.kept.id] = running
+        self._announce(running)
+        running.work = asyncio.create_task(self._see_through(running), name=f"swarm {running.kept.id}")
+        return running.work
 
     async def _wait_for(self, running: Running) -> str:
         assert running.work is not None
@@ -125,94 +92,6 @@ class Director:
             running.work.cancel()
             await asyncio.wait({running.work})
             raise
-
-    async def _open(self, plan: Plan) -> Running:
-        try:
-            warnings = check(plan, agents=self.kinds, depth=self.depth)
-        except PlanError as error:
-            raise ToolError(str(error)) from None
-        if self.reads and (writing := [task.id for task in plan.tasks if task.mode == "write"]):
-            raise ToolError(f"You only read, and so must your sub-agents: give {', '.join(writing)} mode read.")
-        plan, warnings = await self._approved(plan, warnings)
-        home, kept = self.home_now(), self._next()
-        checkouts, base = await home.freeze()
-        if checkouts.isolation == "copy only":
-            warnings = (*warnings, _UNCONFINED)
-        try:
-            planned = Planned(time.time(), kept.id, plan, base)
-            journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
-            journal.write(planned)
-            running = self._assemble(kept, checkouts, begin(planned), journal, warnings)
-            keeper = running.scheduler.crew.keeper
-            # All that another process could not know of: of a copy, what was merged before it began as well.
-            await keeper.keep(base, *((self.kept,) if self.kept else ()))
-        except BaseException:
-            await home.thaw(checkouts)
-            raise
-        self._announce(running)
-        return running
-
-    async def _reopen(self, kept: Kept) -> Running:
-        entries = kept.read()
-        home = self.home_now()
-        checkouts, _ = await home.freeze()
-        try:
-            state = kept.state()
-            journal = SwarmJournal(kept, self.parent.agent.scope.scrub)
-            running = self._assemble(kept, checkouts, state, journal, ())
-            crew = running.scheduler.crew
-            crew.queue, crew.left = await merged_queue(checkouts.trees, state, entries), left_behind(state, entries)
-            crew.retrying = about_to_retry(state, entries)
-            ledger = running.scheduler.ledger
-            ledger.agents, ledger.started = agents_over(state, entries), time.monotonic() - course(entries).wall
-            if state.ended is not None:
-                running.told = took(measure(entries))
-            elif self.ledger is not None:
-                self.ledger.settle(0, state.spent.usage, state.spent.tool_calls)
-            running.scheduler.note(Resumed(time.time()))
-            for task_id, progress in state.tasks.items():
-                if progress.state is TaskState.STOPPED:
-                    running.scheduler.move(task_id, TaskState.READY)
-        except BaseException:
-            await home.thaw(checkouts)
-            raise
-        self._announce(running)
-        return running
-
-    def _assemble(
-        self, kept: Kept, checkouts: Checkouts, state: Swarm, journal: SwarmJournal, warnings: tuple[str, ...]
-    ) -> Running:
-        parent, shadow = self.parent, self.snapshots.shadow
-        assert shadow is not None  # a moment was just taken
-        agent = parent.agent
-        ledger = Ledger("The swarm", state.plan.budget, agent.model.profile.price, self.ledger)
-        if agent.budget is not None and self.ledger is None:
-            ledger.spent, ledger.forbid = agent.budget.delegate, agent.budget.check_spending
-        # What an earlier process spent counts.
-        spent = state.spent
-        ledger.usage, ledger.tool_calls = spent.usage, spent.tool_calls
-        commands = Commands(
-            lambda checkout: worker_policy(agent.scope.policy, checkout, agent.scope.workspace, "write"),
-            self._ask,
-            agent.scope.scrub,
-            parent.cores,
-            self.command_timeout,
-        )
-        crew = Crew(
-            parent,
-            checkouts,
-            Queue(checkouts.trees, state.base),
-            Keeper(checkouts.trees, shadow, kept.id),
-            commands,
-            self.kinds,
-            self.patience,
-            "" if kept.number == 1 else f"{kept.number}.",
-            state.plan.verify,
-            partial(self._split, checkouts, state.base) if self.depth < MAX_DEPTH else None,
-        )
-        scheduler = Scheduler(state, journal, crew, ledger, self._publish, self.most)
-        running = self.running[kept.id] = Running(kept, warnings, checkouts, scheduler, journal)
-        return running
 
     def _split(self, checkouts: Checkouts, base: str, worker: Worker) -> "Director":
         """Who runs the swarms of a sub-agent: in its copy, on its account."""
@@ -234,19 +113,20 @@ class Director:
             publish=publish,
             note=note,
         )
-        director = Director(
-            inner,
-            lambda: CopyTree(checkouts, post.checkout, post.take),
-            self.snapshots,
-            self.kinds,
-            min(self.most, _SPLIT_MOST),
-            self.command_timeout,
-            depth=self.depth + 1,
-            patience=self.patience,
+        launch = replace(
+            self.launch,
+            parent=inner,
+            most=min(self.launch.most, _SPLIT_MOST),
+            depth=self.launch.depth + 1,
             ledger=post.ledger,
+            kept=base,
+        )
+        director = Director(
+            launch,
+            Handover(inner),
+            lambda: CopyTree(checkouts, post.checkout, post.take),
             reads=post.mode == "read",
             ended=post.spent,
-            kept=base,
         )
         return director
 
@@ -264,11 +144,11 @@ class Director:
                 # Right after its end is written down, by which another process knows that this was told.
                 self.ended(took(metrics).beyond(running.told))
             outcome = outcome_of(scheduler)
-            running.delivered = await self._deliver(running, home)
+            running.delivered = await self.handover.of_swarm(running, home)
         finally:
             listening.cancel()
             running.journal.close()
-            self._publish(SwarmEnded(running.kept.id, outcome, metrics))
+            self.parent.tell(SwarmEnded(running.kept.id, outcome, metrics))
             await scheduler.crew.close()
             await home.thaw(running.checkouts)
         if outcome != "done":
@@ -276,54 +156,27 @@ class Director:
             self._partial = f"The swarm {running.kept.id} ended {outcome}: {left_of(scheduler.state)}"
         return digest(scheduler.state, running.warnings, running.delivered.words, metrics)
 
-    async def _deliver(self, running: Running, home: Home) -> Delivered:
-        queue, agent = running.scheduler.crew.queue, self.parent.agent
-        patch = self.parent.folder / "patches" / f"swarm-{running.kept.number}.patch"
-        delivery = Delivery(
-            home,
-            self._publish,
-            self._ask,
-            agent.before_change,
-            agent.scope.policy.mode != "yolo",
-        )
+    async def _accepted(self, plan: Plan) -> tuple[Plan, tuple[str, ...]]:
+        """The plan as it is to run, and warnings. Raises ToolError: it cannot be run, or the user declines it."""
+        kinds, depth = self.launch.kinds, self.launch.depth
         try:
-            delivered = await delivery.deliver(running.checkouts, queue.base, queue.head, patch)
-            running.kept.hand_over(delivered.status)
-            if delivered.whole and home.is_users and self.parts is not None:
-                self.parts += await self._parts_of(running)
-            return delivered
-        except (KimiError, ShadowError) as error:
-            return Delivered("refused", f"Nothing was applied: {error}. The change is in {patch}.", patch)
-
-    async def _parts_of(self, running: Running) -> list[Part]:
-        """The change task by task, where it outlives the checkouts."""
-        crew, plan = running.scheduler.crew, running.state.plan
-        parts, before = list[Part](), crew.queue.base
-        for piece, head in zip(crew.queue.pieces, await crew.queue.heads(), strict=True):
-            await crew.keeper.keep(head, before)
-            first = next(iter(plan[piece.task].task.strip().splitlines()), "")
-            parts.append(Part(f"{piece.task}: {first}", before, head))
-            before = head
-        return parts
-
-    async def _approved(self, plan: Plan, warnings: tuple[str, ...]) -> tuple[Plan, tuple[str, ...]]:
-        """The plan as it is to run. Raises ToolError when the user declines it."""
+            warnings = check(plan, agents=kinds, depth=depth)
+        except PlanError as error:
+            raise ToolError(str(error)) from None
+        if self.reads and (writing := [task.id for task in plan.tasks if task.mode == "write"]):
+            raise ToolError(f"You only read, and so must your sub-agents: give {', '.join(writing)} mode read.")
         mode = self.parent.agent.scope.policy.mode
         if mode == "yolo" or not (mode == "ask" or self.plan_first):
             return plan, warnings
         keep = self.parent.folder / SWARMS / "plan.yaml"
-        return await approve(plan, warnings, self._ask, keep, self.kinds, self.depth)
-
-    async def _ask(self, request: Request) -> Reply:
-        return await self.parent.ask(request, self.parent.path)
+        return await approve(plan, warnings, self.parent.request, keep, kinds, depth)
 
     def _announce(self, running: Running) -> None:
         plan = running.state.plan
         tasks = tuple(PlannedTask(t.id, t.task, t.agent, t.mode, t.needs, t.scope) for t in plan.tasks)
-        self._publish(SwarmPlanned(running.kept.id, plan.goal, tasks, plan.max_parallel or self.most, running.warnings))
-
-    def _publish(self, event: Event) -> None:
-        self.parent.publish(event, self.parent.path)
+        self.parent.tell(
+            SwarmPlanned(running.kept.id, plan.goal, tasks, plan.max_parallel or self.launch.most, running.warnings)
+        )
 
     def _next(self) -> Kept:
         # In the order asked, also where several are about to start.
@@ -337,7 +190,7 @@ class Director:
         """Add tasks to a running swarm; the warnings. Raises ToolError."""
         running = self.known.at_work(swarm)
         try:
-            warnings = check(running.state.plan.extended(tasks), agents=self.kinds, depth=self.depth)
+            warnings = check(running.state.plan.extended(tasks), agents=self.launch.kinds, depth=self.launch.depth)
             running.scheduler.extend(tasks)
         except SwarmError as error:
             raise ToolError(str(error)) from None
@@ -391,20 +244,9 @@ class Director:
             result = progress.result if progress else None
             if result is None or not result.outside:
                 raise ToolError(f"Task {task} has no changes outside its scope.")
-            words.append(f"{task}: {(await self._take(kept, task, result)).words}")
+            delivered = await self.handover.of_strays(kept, task, result, self.home_now())
+            words.append(f"{task}: {delivered.words}")
         return "\n".join(words)
-
-    async def _take(self, kept: Kept, task: str, result: Result) -> Delivered:
-        home, agent = self.home_now(), self.parent.agent
-        checkouts, _ = await home.freeze()
-        try:
-            piece = await recall(checkouts.trees, task, result.commit, outside=True)
-            asks = agent.scope.policy.mode != "yolo"
-            delivery = Delivery(home, self._publish, self._ask, agent.before_change, asks)
-            patch = self.parent.folder / "patches" / f"swarm-{kept.number}-{task}.patch"
-            return await delivery.deliver(checkouts, piece.commit, result.commit, patch)
-        finally:
-            await home.thaw(checkouts)
 
     def note(self, sender: str, topic: str, text: str) -> int:
         """Tell the agents at work in all swarms; how many hear it."""

@@ -16,13 +16,14 @@ from kimi_code.swarm import assignments
 from kimi_code.swarm.agents import AgentType
 from kimi_code.swarm.commands import describe
 from kimi_code.swarm.crew import Crew
-from kimi_code.swarm.integrate import Made, Piece, carry_over, recall, take_up
+from kimi_code.swarm.evidence import Evidence
+from kimi_code.swarm.integrate import Made, Piece, carry_over, recall
 from kimi_code.swarm.integrate import describe as describe_conflicts
 from kimi_code.swarm.ledger import Ledger
 from kimi_code.swarm.plan import MAX_ATTEMPTS, Task
 from kimi_code.swarm.remains import Until
 from kimi_code.swarm.scope import holds
-from kimi_code.swarm.states import Progress, Reported, Result
+from kimi_code.swarm.states import Progress, Result
 from kimi_code.swarm.worker import Post, Worker
 
 if TYPE_CHECKING:
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 
 _RESOLUTIONS = 3  # times that one task's conflicts are resolved, as others are merged meanwhile
 _TAKE_EVERY = 5.0  # seconds
-
-
-def _unfinished(before: Result, commit: str) -> Result:
-    """The result of an attempt under way, of which nobody has looked yet what is in its scope."""
-    return replace(before, commit=commit, changes=(), outside=())
 
 
 class Halt(Exception):
@@ -55,14 +51,12 @@ class Job:
     crew: Crew
     worker: Worker | None = None
     _checkout: Checkout | None = None
-    _start: str = ""
-    _taken: str = ""  # the commit of the files as they were taken last
-    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _result: Result = field(default_factory=Result)
+    _evidence: Evidence = field(init=False)
     _unfit: Result | None = None  # what the check of another process's attempt found wanting
     _ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
+        self._evidence = Evidence(self.task, self.crew, self.scheduler.note)
         above = self.scheduler.ledger
         self._ledger = Ledger(f"The task {self.task.id}", self.task.budget, above.price, above)
         # What an earlier process spent on it counts.
@@ -110,7 +104,7 @@ class Job:
 
     async def _begin_again(self, problem: str) -> str:
         """Another attempt: with what it had, the last one with a fresh agent; after a conflict, on what is merged."""
-        scheduler, said = self.scheduler, self._result.said
+        scheduler, said = self.scheduler, self._evidence.result.said
         if self.worker is not None and scheduler.state.tasks[self.task.id].attempt < MAX_ATTEMPTS:
             scheduler.move(self.task.id, TaskState.RUNNING, problem, self.worker.path)
             return assignments.retry(problem)
@@ -157,7 +151,7 @@ class Job:
 
     async def _finish_interrupted(self, result: Result) -> str:
         """Check and merge what was made before a process ended."""
-        self._result = result
+        self._evidence.result = result
         trees = self.crew.checkouts.trees
         piece = await recall(trees, self.task.id, result.commit, outside=bool(result.outside))
         if self.task.check:
@@ -165,7 +159,7 @@ class Job:
             checkout = self._checkout = await self.crew.checkout(self.task.id, result.commit)
             problem = await self._check(checkout)
             if problem:
-                self._unfit = self._result
+                self._unfit = self._evidence.result
                 await self._leave()
                 return problem
         return await self._merge(Made(piece, result.commit, result.changes, result.outside))
@@ -175,7 +169,7 @@ class Job:
         task, crew, scheduler = self.task, self.crew, self.scheduler
         name = name or crew.name_of(task.id, scheduler.state.tasks[task.id].attempt)
         scheduler.move(task.id, TaskState.RUNNING, scheduler.state.tasks[task.id].reason, f"{crew.parent.path}/{name}")
-        self._start = self._taken = start
+        self._evidence.begin(start)
         if task.mode == "read":
             self._checkout = await crew.reader(start)
         else:
@@ -199,20 +193,20 @@ class Job:
             # Another process may go on with it: with its files as they are now.
             await worker.settle()
             if self.task.mode == "write":
-                await self._take_up(checkout)
+                await self._evidence.take_up(checkout)
             raise
         finally:
             taking.cancel()
             self.crew.head_start.end()
-        self._result = Result(said=ended.text, output=ended.output, refused=tuple(worker.refused))
+        self._evidence.result = Result(said=ended.text, output=ended.output, refused=tuple(worker.refused))
         if self.task.mode == "read":
-            self._report()
+            self._evidence.report()
             problem = self._judge(ended, worker)
             if not problem:
                 self.scheduler.move(self.task.id, TaskState.DONE)
             return problem
         await worker.settle()
-        made = await self._take_up(checkout)
+        made = await self._evidence.take_up(checkout)
         problem = self._judge(ended, worker)
         if problem:
             return problem
@@ -244,31 +238,6 @@ class Job:
     def _is_merged(self) -> bool:
         return any(piece.task == self.task.id for piece in self.crew.queue.pieces)
 
-    # --- Evidence ----------------------------------------------------------------------------------------------------
-
-    async def _take_up(self, checkout: Checkout) -> Made:
-        """Its files as they are, as a commit that outlives us, and what of them is in its scope."""
-        trees = self.crew.checkouts.trees
-        commit = await self._commit(checkout)
-        made = await take_up(trees, self.task.id, self._start, commit, self.task.scope)
-        if made.whole != self._start:
-            await self.crew.keeper.keep(made.whole, self.crew.queue.base)
-        self._result = replace(
-            self._result,
-            commit=made.whole if made.whole != self._start else "",
-            changes=made.changes if made.piece.commit != made.piece.start else (),
-            outside=made.outside,
-        )
-        self._report()
-        return made
-
-    async def _commit(self, checkout: Checkout) -> str:
-        trees = self.crew.checkouts.trees
-        async with self._taking:
-            tree = await checkout.take()
-        same = tree == await trees.tree(self._start)
-        return self._start if same else await trees.commit(tree, f"{self.task.id}\n", self._start)
-
     async def _take_now_and_then(self) -> None:
         """So that a kill costs no more than the last seconds of a long task."""
         while True:
@@ -279,24 +248,13 @@ class Job:
         worker, checkout = self.worker, self._checkout
         if worker is None or checkout is None or self.task.mode == "read" or not worker.take_changed():
             return
-        taken_at = time.time()
-        commit = await self._commit(checkout)
-        if commit != self._taken:
-            await self.crew.keeper.keep(commit, self.crew.queue.base)
-            self.scheduler.note(Reported(taken_at, self.task.id, _unfinished(self._result, commit)))
-            self._taken = commit
+        await self._evidence.take_now(checkout)
 
     async def _check(self, checkout: Checkout) -> str:
         try:
-            check = await self.crew.commands.run(self.task.check, checkout, "check")
+            return await self._evidence.check(checkout)
         except ToolError as error:
             raise Halt(TaskState.FAILED, error.message) from None
-        self._result = replace(self._result, check=check)
-        self._report()
-        return "" if check.exit_code == 0 else f"The check {describe(check)}"
-
-    def _report(self) -> None:
-        self.scheduler.note(Reported(time.time(), self.task.id, self._result))
 
     # --- Merging -----------------------------------------------------------------------------------------------------
 
@@ -364,13 +322,12 @@ class Job:
             if self.task.check and await self._check(checkout):
                 return None
             commit = await trees.commit(tree, f"{self.task.id}, brought together with what was merged\n", head)
-            resolved = Piece(self.task.id, head, commit)
-            whole = await carry_over(trees, made, resolved)
-            await crew.keeper.keep(whole, crew.queue.base)  # with the merged state, which nobody else keeps
+            both = Piece(self.task.id, head, commit)
+            whole = await carry_over(trees, made, both)
             changes = await trees.changes(head, commit, renames=False)
-            self._result = replace(self._result, commit=whole, changes=changes, outside=made.outside)
-            self._report()
-            return Made(resolved, whole, changes, made.outside)
+            resolved = Made(both, whole, changes, made.outside)
+            await self._evidence.record(resolved)
+            return resolved
         finally:
             self.worker = None
             await worker.close()

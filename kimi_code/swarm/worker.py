@@ -95,6 +95,14 @@ class Parent:
     cores: Cores
     numbers: Iterator[int] = field(default_factory=count)  # of the agents of the process
 
+    def tell(self, event: Event) -> None:
+        """Publish an event of its own."""
+        self.publish(event, self.path)
+
+    async def request(self, request: Request) -> Reply:
+        """Ask in its own name."""
+        return await self.ask(request, self.path)
+
 
 @frozen
 class Post:

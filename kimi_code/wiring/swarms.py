@@ -193,6 +193,8 @@ class Swarms:
 
     def _make_director(self) -> "Director":
         from kimi_code.swarm.control import Director
+        from kimi_code.swarm.handover import Handover
+        from kimi_code.swarm.launch import Launch
         from kimi_code.swarm.seat import Cores
         from kimi_code.swarm.worker import Parent
 
@@ -221,18 +223,12 @@ class Swarms:
             around.to_line,
             Cores(os.cpu_count() or 1),
         )
-        home = partial(self._home, snapshots)
         most, timeout = opening.swarms.most, settings.command_timeout
         return Director(
-            parent,
-            home,
-            snapshots,
-            dict(catalogue.types),
-            most,
-            timeout,
+            Launch(parent, snapshots, dict(catalogue.types), most, timeout, opening.swarms.patience),
+            Handover(parent, self._parts_to_commit()),
+            partial(self._home, snapshots),
             plan_first=opening.swarms.plan_first,
-            parts=self._parts_to_commit(),
-            patience=opening.swarms.patience,
         )
 
     def _parts_to_commit(self) -> "list[Part] | None":

@@ -25,6 +25,7 @@ from kimi_code.permissions.sandbox import Found, Wanted, find
 from kimi_code.repo.checkout import Checkout, CheckoutError, Checkouts, Files, Options, freeze
 from kimi_code.repo.checkpoints import swap
 from kimi_code.repo.checkpoints.states import Node
+from kimi_code.repo.checkpoints.steps import prepare
 from kimi_code.repo.merge import apply, merge
 from kimi_code.repo.search import Query
 from kimi_code.repo.snapshot import Snapshots
@@ -599,7 +600,7 @@ async def test_a_copy_is_never_made_of_files_that_a_killed_process_left_half_way
     blob = (await shadow.ask("hash-object", "-w", "run.sh")).decode().strip()
     old = (await shadow.ask("hash-object", "-w", "a.txt")).decode().strip()
     changes = {"a.txt": Node("file", 0o644, blob), "added": Node("file", 0o644, blob)}
-    steps = swap.prepare(scene.top, "killed", changes, {"a.txt": Node("file", 0o644, old), "added": None})
+    steps = prepare(scene.top, "killed", changes, {"a.txt": Node("file", 0o644, old), "added": None})
     await swap.stage(shadow, steps)
     swap.swap_in(scene.top, steps)
     checkout = await scene.create()

@@ -13,6 +13,8 @@ import pytest
 from kimi_code.errors import CheckpointError
 from kimi_code.repo.checkpoint import Checkpoints
 from kimi_code.repo.checkpoints import swap
+from kimi_code.repo.checkpoints.states import Node
+from kimi_code.repo.checkpoints.steps import prepare
 from kimi_code.repo.lock import FileLock
 from kimi_code.repo.snapshot import Snapshots
 from tests.kill_points import Attempt, dying
@@ -110,13 +112,13 @@ async def test_what_the_user_wrote_after_the_kill_is_not_rolled_back(root: Path)
     snapshots = Snapshots(root, root.parent / "store")
     shadow = await snapshots.open()
     node = {
-        name: swap.Node("file", 0o644, (await shadow.ask("hash-object", "-w", name)).decode().strip())
+        name: Node("file", 0o644, (await shadow.ask("hash-object", "-w", name)).decode().strip())
         for name in ("a.txt", "b.txt", "c.txt")
     }
     before = listing(root)
     wanted = {"a.txt": node["b.txt"], "b.txt": None, "new/x": node["c.txt"], "new/y": node["c.txt"]}
     was = {"a.txt": node["a.txt"], "b.txt": node["b.txt"], "new/x": None, "new/y": None}
-    steps = swap.prepare(root, "killed", wanted, was)
+    steps = prepare(root, "killed", wanted, was)
     await swap.stage(shadow, steps)
     swap.swap_in(root, steps)
     assert (root / "a.txt").read_text() == "b.txt\n" and not (root / "b.txt").exists()
@@ -248,7 +250,7 @@ async def test_a_file_changed_in_the_last_moment_is_not_overwritten(root: Path) 
     report = await checkpoints.undo(dry_run=True)
     assert report.actions
     before = listing(root)
-    steps = swap.prepare(root, "x", {"a.txt": None}, {"a.txt": swap.Node("file", 0o644, "0" * 40)})
+    steps = prepare(root, "x", {"a.txt": None}, {"a.txt": Node("file", 0o644, "0" * 40)})
     await swap.stage(shadow, steps)
     with pytest.raises(swap.SwapError, match="was changed just now"):
         swap.swap_in(root, steps)

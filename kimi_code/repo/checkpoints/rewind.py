@@ -25,6 +25,7 @@ from kimi_code.repo.checkpoints.plan import Move, Plan, extend, ignored_changes
 from kimi_code.repo.checkpoints.report import Conflict, Report, Resolve
 from kimi_code.repo.checkpoints.reversal import Since, take_back
 from kimi_code.repo.checkpoints.states import State, absent, differences, keep_difference, letters, with_changes
+from kimi_code.repo.checkpoints.steps import Swap, obstacles, prepare
 from kimi_code.repo.checkpoints.surveyor import IGNORED_AT_MOST
 from kimi_code.repo.shadow import ShadowError
 from kimi_code.values import frozen
@@ -265,7 +266,7 @@ class Rewind:
 
     async def _finish(self, plan: Plan, entries: Sequence[Entry], saved: Kept, target: State, nothing: str) -> Report:
         name = getattr(entries[-1], "operation", "") if entries else ""
-        steps = swap.prepare(
+        steps = prepare(
             self._shadow.worktree,
             name,
             plan.changes,
@@ -274,7 +275,7 @@ class Rewind:
             around=plan.around,
             remove=plan.remove,
         )
-        conflicts = plan.conflicts | swap.obstacles(self._shadow.worktree, steps)
+        conflicts = plan.conflicts | obstacles(self._shadow.worktree, steps)
         display = self._ledger.display
         there = plan.make.keys() - set(steps.made)
         actions = [action for action in plan.actions() if action.verb != "create" or action.path not in there]
@@ -291,7 +292,7 @@ class Rewind:
         await self._apply(steps, [*([saved] if new else ()), *entries])
         return replace(report, saved=saved.id, applied=True)
 
-    async def _apply(self, steps: swap.Swap, entries: Sequence[Entry]) -> None:
+    async def _apply(self, steps: Swap, entries: Sequence[Entry]) -> None:
         """All of it, in the log too, or nothing."""
         try:
             await swap.carry_out(self._shadow, steps, lambda: self._ledger.log.append(*entries, durable=True))

@@ -14,7 +14,6 @@ from kimi_code.tui.strips.diffs import diff_lines
 from kimi_code.tui.strips.line import (
     FANCY,
     Line,
-    Marks,
     Span,
     cut,
     exact,
@@ -54,7 +53,6 @@ class Look:
 
     width: int
     now: float = 0.0
-    marks: Marks = FANCY
     link: Callable[[str, int], str] = lambda path, line: ""
     moving: bool = True
 
@@ -78,12 +76,12 @@ def usual_fold(card: Card) -> Fold:
 def card_lines(card: Card, fold: Fold, look: Look) -> list[Line]:
     """The card at `look.width` cells: its head, and of its body what `fold` shows."""
     if fold is Fold.LINE:
-        return [_head(card, look.marks.folded if _has_body(card) else "", look)]
+        return [_head(card, FANCY.folded if _has_body(card) else "", look)]
     shown, rest = _clipped(card, fold, look)
-    fold_mark = "" if not shown and not rest else look.marks.folded if rest else look.marks.open
+    fold_mark = "" if not shown and not rest else FANCY.folded if rest else FANCY.open
     if rest:
         from_end = fold is not Fold.ALL and _is_output(card)
-        shown = [_more(rest, "earlier", look.marks), *shown] if from_end else [*shown, _more(rest, "more", look.marks)]
+        shown = [_more(rest, "earlier"), *shown] if from_end else [*shown, _more(rest, "more")]
     margin = (Span(" " * _indent(look)),)
     brief = bool(_trouble(card, fold, look))
     return [_head(card, fold_mark, look, brief=brief), *indent(shown, margin, margin)]
@@ -136,8 +134,8 @@ def _is_output(card: Card) -> bool:
     return bool(card.output) or any(isinstance(block, Output) for block in card.blocks)
 
 
-def _more(count: int, which: str, marks: Marks) -> Line:
-    return Line((Span(f"{marks.more} {count:,} {which} line{'s' if count > 1 else ''}", "muted"),))
+def _more(count: int, which: str) -> Line:
+    return Line((Span(f"{FANCY.more} {count:,} {which} line{'s' if count > 1 else ''}", "muted"),))
 
 
 # --- The head ---
@@ -147,7 +145,7 @@ def _head(card: Card, fold_mark: str, look: Look, *, brief: bool = False) -> Lin
     """`✓ Bash    pytest -q · exit 1 · 4 s                ▸`; `brief` where what went wrong stands below it."""
     mark, style = _mark(card.state, look)
     name = f"{fit(plain(card.tool), 24):<{_NAME_WIDTH}} "
-    facts = _facts(card, look.marks, look.now, brief=brief)
+    facts = _facts(card, look.now, brief=brief)
     width = min(look.width, _HEAD_MOST)
     room = width - 2 - len(name) - 2 * bool(fold_mark)
     spare = room - min(sum(width_of(fact.text) for fact in facts), room // 2)
@@ -162,19 +160,18 @@ def _head(card: Card, fold_mark: str, look: Look, *, brief: bool = False) -> Lin
 
 
 def _mark(state: CardState, look: Look) -> tuple[str, str]:
-    marks = look.marks
     match state:
         case "running":
-            frames = marks.working
+            frames = FANCY.working
             return frames[int(look.now * 5) % len(frames) if look.moving else 0], "accent"
         case "asked":
-            return marks.asked, "warning"
+            return FANCY.asked, "warning"
         case "done":
-            return marks.done, "done"
+            return FANCY.done, "done"
         case "failed" | "invalid":
-            return marks.failed, "error"
+            return FANCY.failed, "error"
         case "denied" | "interrupted":
-            return marks.denied, "warning"
+            return FANCY.denied, "warning"
         case _:
             assert_never(state)
 
@@ -195,12 +192,12 @@ def _place(title: str) -> tuple[str, int]:
     return (match[1], int(match[2] or 0)) if match else ("", 0)
 
 
-def _facts(card: Card, marks: Marks, now: float, *, brief: bool = False) -> list[Span]:
+def _facts(card: Card, now: float, *, brief: bool = False) -> list[Span]:
     """What follows the title: counts, what went wrong, the time."""
     diffs = _diffs(card)
     if diffs and card.state in ("done", "running", "asked"):
         added, removed = sum(diff.added for diff in diffs), sum(diff.removed for diff in diffs)
-        facts = [Span(f"  +{added}", "added-count"), Span(f" {marks.minus}{removed}", "removed-count")]
+        facts = [Span(f"  +{added}", "added-count"), Span(f" {FANCY.minus}{removed}", "removed-count")]
         return [*facts, *([Span(" · new file", "muted")] if all(d.change == "created" for d in diffs) else [])]
     words: list[Span] = []
     if card.state == "asked":
@@ -231,7 +228,7 @@ def _trouble(card: Card, fold: Fold, look: Look) -> str:
     else:
         return ""
     words = plain(words).strip()
-    facts = "".join(fact.text for fact in _facts(card, look.marks, look.now))
+    facts = "".join(fact.text for fact in _facts(card, look.now))
     head = f"{plain(card.tool):<{_NAME_WIDTH}} {plain(card.title)}{facts}"
     fits = width_of(head) + 4 <= min(look.width, _HEAD_MOST)  # with its mark and the sign for the fold
     return "" if fits and " ".join(words.split()) == " ".join(_summary(card).split()) else words
@@ -302,7 +299,7 @@ def _block(block: Block, card: Card, width: int, look: Look, *, whole: bool) -> 
     match block:
         case Diff():
             several = len(_diffs(card)) > 1
-            return [*([_diff_head(block, width, look)] if several else []), *diff_lines(block, width, marks=look.marks)]
+            return [*([_diff_head(block, width, look)] if several else []), *diff_lines(block, width)]
         case Output():
             return _plain_lines(block.text, width, look, whole=whole)
         case Text() if card.tool == "Swarm":
@@ -316,7 +313,7 @@ def _block(block: Block, card: Card, width: int, look: Look, *, whole: bool) -> 
 
 
 def _diff_head(diff: Diff, width: int, look: Look) -> Line:
-    counts = f" +{diff.added} {look.marks.minus}{diff.removed}"
+    counts = f" +{diff.added} {FANCY.minus}{diff.removed}"
     path = Span(fit_end(plain(diff.path), max(width - len(counts), 8)), "path", look.link(diff.path, 0))
     change = "" if diff.change == "modified" else f" {diff.change}"
     return Line((path, Span(f"{change}{counts}", "muted")))
@@ -339,7 +336,7 @@ def _plain_lines(text: str, width: int, look: Look, *, whole: bool = True) -> li
 
 
 def _plan_lines(card: Card, width: int, look: Look) -> list[Line]:
-    signs = {"done": look.marks.checked, "in_progress": look.marks.agent, "pending": look.marks.unchecked}
+    signs = {"done": FANCY.checked, "in_progress": FANCY.agent, "pending": FANCY.unchecked}
     styles = {"done": "muted", "in_progress": "accent", "pending": ""}
     lines: list[Line] = []
     for item in card.items:

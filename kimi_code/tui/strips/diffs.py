@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kimi_code.events import Diff, Hunk
 from kimi_code.tui.strips.code import highlight, language_of
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, exact, restyle, width_of, wrap
+from kimi_code.tui.strips.line import FANCY, Line, Span, exact, restyle, width_of, wrap
 from kimi_code.values import frozen
 
 SIDE_BY_SIDE_LEAST = 150  # cells
@@ -44,14 +44,14 @@ class _Row:
         return Place(self.number, self.mark, self.text)
 
 
-def diff_lines(diff: Diff, width: int, *, marks: Marks = FANCY) -> list[Line]:
+def diff_lines(diff: Diff, width: int) -> list[Line]:
     """All hunks; a binary file or a mere renaming has none and gives no lines."""
     width, digits = columns(diff, width)
     lines: list[Line] = []
     for hunk in diff.hunks:
         if lines:
-            lines.append(Line((Span(" " * (digits - 1) + marks.more, "muted"),), digits))
-        lines += hunk_lines(hunk, language_of(diff.path), width, digits, marks=marks)
+            lines.append(Line((Span(" " * (digits - 1) + FANCY.more, "muted"),), digits))
+        lines += hunk_lines(hunk, language_of(diff.path), width, digits)
     return lines
 
 
@@ -65,25 +65,23 @@ def columns(diff: Diff, width: int) -> tuple[int, int]:
     return width, digits
 
 
-def hunk_lines(hunk: Hunk, language: str, width: int, digits: int = 4, *, marks: Marks = FANCY) -> list[Line]:
+def hunk_lines(hunk: Hunk, language: str, width: int, digits: int = 4) -> list[Line]:
     """One hunk; `digits` is the width of the line numbers."""
-    return [line for line, _ in placed_lines(hunk, language, width, digits, marks=marks)]
+    return [line for line, _ in placed_lines(hunk, language, width, digits)]
 
 
-def placed_lines(
-    hunk: Hunk, language: str, width: int, digits: int = 4, *, marks: Marks = FANCY
-) -> list[tuple[Line, Place]]:
+def placed_lines(hunk: Hunk, language: str, width: int, digits: int = 4) -> list[tuple[Line, Place]]:
     """The same, each with its place in the file; side by side, the new one where there is one."""
     lines: list[tuple[Line, Place]] = []
     gone = all(line[:1] == "-" for line in hunk.lines)
     for old, new in _groups(hunk, language):
         if width >= SIDE_BY_SIDE_LEAST:
-            lines += _side_by_side(old, new, width, digits, marks)
+            lines += _side_by_side(old, new, width, digits)
             continue
         unchanged = bool(new) and new[0].mark == " "
         for row in new if unchanged else (*old, *new):
             place = row.place
-            lines += [(line, place) for line in _unified(row, width, digits, marks, gone=gone)]
+            lines += [(line, place) for line in _unified(row, width, digits, gone=gone)]
     return lines
 
 
@@ -185,7 +183,7 @@ def _style(mark: str) -> str:
     return {"-": "removed", "+": "added"}.get(mark, "")
 
 
-def _unified(row: _Row, width: int, digits: int, marks: Marks, *, gone: bool) -> list[Line]:
+def _unified(row: _Row, width: int, digits: int, *, gone: bool) -> list[Line]:
     """`  118 │ + text`: numbers are those of the new file, so that they count up; removed lines have none in it, but
     where nothing else is there (`gone`) their old one."""
     style = _style(row.mark)
@@ -194,7 +192,7 @@ def _unified(row: _Row, width: int, digits: int, marks: Marks, *, gone: bool) ->
     for index, line in enumerate(wrapped):
         label = str(row.number) if index == 0 and (gone or row.mark != "-") else ""
         prefix = (
-            Span(f"{label:>{digits}} {marks.bar} ", "muted"),
+            Span(f"{label:>{digits}} {FANCY.bar} ", "muted"),
             Span(f"{row.mark if index == 0 else ' '} ", f"{style} sign".strip()),
         )
         lines.append(Line((*prefix, *_tinted(line.spans, style)), digits + 5, line.glue, style))
@@ -207,16 +205,14 @@ def _tinted(spans: Sequence[Span], style: str) -> tuple[Span, ...]:
     return tuple(Span(span.text, f"{style} {span.style}".strip(), span.link) for span in spans)
 
 
-def _side_by_side(
-    old: Sequence[_Row], new: Sequence[_Row], width: int, digits: int, marks: Marks
-) -> Iterator[tuple[Line, Place]]:
+def _side_by_side(old: Sequence[_Row], new: Sequence[_Row], width: int, digits: int) -> Iterator[tuple[Line, Place]]:
     half = (width - 3) // 2
     for left, right in zip_longest(old, new):
         either = right or left
         assert either is not None
         cells = zip_longest(_half(left, half, digits), _half(right, half, digits), fillvalue=(Span(" " * half),))
         for before, after in cells:
-            yield Line((*before, Span(f" {marks.bar} ", "muted"), *after)), either.place
+            yield Line((*before, Span(f" {FANCY.bar} ", "muted"), *after)), either.place
 
 
 def _half(row: _Row | None, width: int, digits: int) -> list[Spans]:

@@ -7,7 +7,7 @@ from typing import assert_never
 from kimi_code.events import Diff, Outcome
 from kimi_code.session.entries import Answer, Card, Compaction, Ending, Entry, Gone, Note, Retry, Thought, Words
 from kimi_code.tui.strips.cards import Fold, Look, card_lines, lasting, usual_fold
-from kimi_code.tui.strips.line import BLANK, Line, Span, fit, indent, plain, wrap
+from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, fit, indent, plain, wrap
 from kimi_code.tui.strips.markdown import PROSE_MOST, MarkdownFlow
 
 MARGIN = 3
@@ -135,20 +135,19 @@ class Painter:
 
     def _lines(self, index: int, entry: Entry, fold: Fold, look: Look) -> list[Line]:
         width = max(look.width - MARGIN, 1)
-        inner = Look(width, look.now, look.marks, look.link, look.moving)
-        marks = look.marks
+        inner = Look(width, look.now, look.link, look.moving)
         match entry:
             case Gone():
                 return []
             case Words(undone=True):
                 words = fit(plain(entry.text), max(width - len(_UNDONE), 1)) + _UNDONE
-                return _margined([Line((Span(words, "muted"),))], marks.user, "muted")
+                return _margined([Line((Span(words, "muted"),))], FANCY.user, "muted")
             case Words():
-                return _margined(_words(entry, fold, inner), marks.user, "user")
+                return _margined(_words(entry, fold, inner), FANCY.user, "user")
             case Answer():
                 return self._answer(index, entry, inner)
             case Thought():
-                return _margined(_thought(entry, fold, inner), marks.thought, "muted")
+                return _margined(_thought(entry, fold, inner), FANCY.thought, "muted")
             case Card():
                 return _margined(card_lines(entry, fold, inner))
             case Note():
@@ -157,7 +156,7 @@ class Painter:
                 return _margined(_retry(entry, inner))
             case Compaction(before=before, after=after):
                 words = f"context compacted: {before:,} to {after:,} tokens"
-                return _margined(_signed(marks.again, words, "muted", width))
+                return _margined(_signed(FANCY.again, words, "muted", width))
             case Ending():
                 return _margined(_ending(entry, inner))
             case _:
@@ -167,8 +166,8 @@ class Painter:
         drawn = self._flows.get(index)
         # Other pieces, or another width: from the beginning.
         if drawn is None or drawn.width != look.width or drawn.pieces is not answer.pieces:
-            margin = Span(f" {look.marks.agent} ", "agent"), _MARGIN_SPAN[0]
-            flow = MarkdownFlow(look.width, margin, marks=look.marks, link=look.link)
+            margin = Span(f" {FANCY.agent} ", "agent"), _MARGIN_SPAN[0]
+            flow = MarkdownFlow(look.width, margin, link=look.link)
             drawn = self._flows[index] = _Flow(flow, look.width, answer.pieces)
         fresh = answer.pieces[drawn.taken :]
         drawn.taken = len(answer.pieces)
@@ -187,7 +186,7 @@ def _margined(lines: list[Line], mark: str = "", style: str = "") -> list[Line]:
 def _words(words: Words, fold: Fold, look: Look) -> list[Line]:
     lines = wrap([Span(plain(words.text.strip("\n")), "user")], min(look.width, PROSE_MOST))
     if fold is not Fold.ALL and len(lines) > _WORDS_PREVIEW + 1:
-        more = f"{look.marks.more} {len(lines) - _WORDS_PREVIEW:,} more lines"
+        more = f"{FANCY.more} {len(lines) - _WORDS_PREVIEW:,} more lines"
         lines = [*lines[:_WORDS_PREVIEW], Line((Span(more, "muted"),))]
     return lines
 
@@ -211,9 +210,9 @@ def _note(note: Note, fold: Fold, look: Look) -> list[Line]:
         first = fit(f"told the model: {text}", look.width)
         return [Line((Span(first, "muted"),))] if fold is Fold.LINE else wrap([Span(text, "muted")], look.width)
     sign, style = {
-        "info": (look.marks.bullet, "muted"),
+        "info": (FANCY.bullet, "muted"),
         "warning": ("!", "warning"),
-        "error": (look.marks.failed, "error"),
+        "error": (FANCY.failed, "error"),
     }[note.level]
     return _signed(sign, text, style, look.width)
 
@@ -222,11 +221,11 @@ def _retry(retry: Retry, look: Look) -> list[Line]:
     reason = plain(retry.reason)
     if retry.over:
         words = f"tried again: {reason}"
-        return _signed(look.marks.again, words, "muted", look.width)
+        return _signed(FANCY.again, words, "muted", look.width)
     left = max(retry.at + retry.wait - look.now, 0.0)
     when = f"in {_seconds(left)}" if left > 0 else "now"
     words = f"trying again {when} (attempt {retry.attempt + 1}): {reason}"
-    return _signed(look.marks.again, words, "warning", look.width)
+    return _signed(FANCY.again, words, "warning", look.width)
 
 
 def _signed(sign: str, words: str, style: str, width: int) -> list[Line]:
@@ -255,22 +254,21 @@ _OUTCOMES: dict[Outcome, str] = {
 
 
 def _ending(ending: Ending, look: Look) -> list[Line]:
-    marks = look.marks
     match ending.outcome:
         case Outcome.DONE:
-            sign, style = marks.done, "done"
+            sign, style = FANCY.done, "done"
         case Outcome.INTERRUPTED:
-            sign, style = marks.denied, "warning"
+            sign, style = FANCY.denied, "warning"
         case _:
-            sign, style = marks.failed, "error"
+            sign, style = FANCY.failed, "error"
     spans = [Span(_OUTCOMES[ending.outcome], "muted" if ending.outcome is Outcome.DONE else style)]
     if ending.error and ending.outcome not in (Outcome.DONE, Outcome.INTERRUPTED):
         spans.append(Span(f": {plain(ending.error)}", style))
-    spans.append(Span("".join(f" · {fact}" for fact in _spent(ending, marks.minus)), "muted"))
+    spans.append(Span("".join(f" · {fact}" for fact in _spent(ending)), "muted"))
     return indent(wrap(spans, max(look.width - 2, 1)), (Span(f"{sign} ", style),), (Span("  "),))
 
 
-def _spent(ending: Ending, minus: str) -> list[str]:
+def _spent(ending: Ending) -> list[str]:
     facts: list[str] = []
     if ending.seconds is not None and ending.seconds >= 1:
         facts.append(lasting(ending.seconds))
@@ -281,7 +279,7 @@ def _spent(ending: Ending, minus: str) -> list[str]:
     if ending.files:
         count = len(ending.files)
         added, removed = sum(file.added for file in ending.files), sum(file.removed for file in ending.files)
-        facts.append(f"{count} file{'s' if count > 1 else ''} +{added} {minus}{removed}")
+        facts.append(f"{count} file{'s' if count > 1 else ''} +{added} {FANCY.minus}{removed}")
     return facts
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kimi_code.tui.strips.blocks import BlockSplitter, MarkdownBlock
 from kimi_code.tui.strips.code import highlight
-from kimi_code.tui.strips.line import BLANK, FANCY, Line, Marks, Span, indent, plain, wrap
+from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, indent, plain, wrap
 from kimi_code.tui.strips.links import MakeLink, link_of, no_link, with_links
 from kimi_code.tui.strips.tables import table_lines
 
@@ -36,12 +36,9 @@ class MarkdownFlow:
     and a line that the text names.
     """
 
-    def __init__(
-        self, width: int, margin: tuple[Span, Span] = NO_MARGIN, *, marks: Marks = FANCY, link: MakeLink = no_link
-    ) -> None:
+    def __init__(self, width: int, margin: tuple[Span, Span] = NO_MARGIN, *, link: MakeLink = no_link) -> None:
         self._width = width
         self._margin = margin
-        self._marks = marks
         self._link = link
         self._splitter = BlockSplitter()
         self._settled: list[Line] = []
@@ -77,12 +74,12 @@ class MarkdownFlow:
         if block.kind == "fence":
             return code_lines(block.text, block.language, self._width)
         parsed = _parser().parse(plain(block.text))
-        return _Renderer(self._marks, self._link, block.number).render(parsed, self._width)
+        return _Renderer(self._link, block.number).render(parsed, self._width)
 
 
-def render(text: str, width: int, *, marks: Marks = FANCY, link: MakeLink = no_link) -> list[Line]:
+def render(text: str, width: int, *, link: MakeLink = no_link) -> list[Line]:
     """The lines of a whole text, the same as a flow gives at its end."""
-    flow = MarkdownFlow(width, marks=marks, link=link)
+    flow = MarkdownFlow(width, link=link)
     flow.feed(text)
     flow.finish()
     return flow.lines()
@@ -134,8 +131,7 @@ def _parser() -> "MarkdownIt":
 class _Renderer:
     """Tokens of one block to lines."""
 
-    def __init__(self, marks: Marks, link: MakeLink, number: int | None = None) -> None:
-        self._marks = marks
+    def __init__(self, link: MakeLink, number: int | None = None) -> None:
         self._link = link
         self._number = number  # of the block's first item, where the items before it were other blocks
 
@@ -157,15 +153,15 @@ class _Renderer:
             case "bullet_list_open" | "ordered_list_open":
                 return self._list(token, inner, width, style)
             case "blockquote_open":
-                bar = (Span(f"{self._marks.quote} ", "muted"),)
+                bar = (Span(f"{FANCY.quote} ", "muted"),)
                 return indent(self.render(inner, width - 2, f"{style} quote".strip()), bar, bar)
             case "fence" | "code_block":
                 words = token.info.split()
                 return code_lines(token.content.removesuffix("\n"), words[0] if words else "", width)
             case "table_open":
-                return table_lines(self._rows(inner, style), self._alignments(inner), width, self._marks)
+                return table_lines(self._rows(inner, style), self._alignments(inner), width)
             case "hr":
-                return [Line((Span(self._marks.rule * min(width, PROSE_MOST), "muted"),))]
+                return [Line((Span(FANCY.rule * min(width, PROSE_MOST), "muted"),))]
             case _:
                 return wrap([Span(token.content, style)], width) if token.content.strip() else []
 
@@ -180,7 +176,7 @@ class _Renderer:
         pad = 0 if number is None else len(str(number + len(items) - 1))
         lines: list[Line] = []
         for index, (_, content) in enumerate(items):
-            mark = f"{self._marks.bullet} " if number is None else f"{number + index:>{pad}}. "
+            mark = f"{FANCY.bullet} " if number is None else f"{number + index:>{pad}}. "
             loose = any(token.type == "paragraph_open" and not token.hidden for token in content[:1])
             if lines and loose:
                 lines.append(BLANK)
@@ -192,9 +188,9 @@ class _Renderer:
         text = content[1] if len(content) > 1 and content[1].type == "inline" else None
         if text is not None and text.children and (task := _TASK.match(text.children[0].content)):
             done = task[1] != " "
-            box = self._marks.checked if done else self._marks.unchecked
+            box = FANCY.checked if done else FANCY.unchecked
             # The box stands in the bullet's place, or after the number.
-            first = Span(f"{'' if mark[0] == self._marks.bullet else mark}{box} ", "done" if done else "muted")
+            first = Span(f"{'' if mark[0] == FANCY.bullet else mark}{box} ", "done" if done else "muted")
             blank = " " * len(first.text)
             text.children[0].content = text.children[0].content[task.end() :]
         lines = self.render(content, width - len(blank), style) or [BLANK]

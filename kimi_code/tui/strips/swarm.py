@@ -8,7 +8,7 @@ from kimi_code.session.swarm_board import Board, Row
 from kimi_code.session.swarms import Account
 from kimi_code.tui.strips.cards import lasting
 from kimi_code.tui.strips.figures import money, short
-from kimi_code.tui.strips.line import FANCY, Line, Marks, Span, fit, indent, plain, restyle, width_of, wrap
+from kimi_code.tui.strips.line import FANCY, Line, Span, fit, indent, plain, restyle, width_of, wrap
 from kimi_code.values import frozen
 
 CELL = 40  # cells of the screen that a cell of the grid takes at least
@@ -147,7 +147,6 @@ def grid_lines(
     now: float,
     *,
     chosen: Place | None = None,
-    marks: Marks = FANCY,
 ) -> list[Line]:
     """The shown ones in cells, a few side by side."""
     count = columns(width)
@@ -157,15 +156,15 @@ def grid_lines(
     for at in range(0, len(shown), count):
         spans: list[Span] = []
         for place in shown[at : at + count]:
-            cell = cell_spans(place.task, rows[place], each, name, now, marks)
+            cell = cell_spans(place.task, rows[place], each, name, now)
             spans += restyle(cell, 0, 10_000, "chosen") if place == chosen else cell
         lines.append(Line(tuple(spans)))
     return lines
 
 
-def cell_spans(name: str, row: Row, width: int, name_width: int, now: float, marks: Marks = FANCY) -> list[Span]:
+def cell_spans(name: str, row: Row, width: int, name_width: int, now: float) -> list[Span]:
     """One task, exactly `width` cells wide: ` auth  ● Bash pytest -q   22 s 4k `."""
-    mark, style, words = doing(row, marks)
+    mark, style, words = doing(row)
     tail = _tail(row, now, counts=width >= _COUNTED)
     room = max(width - name_width - len(tail) - 6, 0)
     said = fit(plain(words), room)
@@ -178,30 +177,30 @@ def cell_spans(name: str, row: Row, width: int, name_width: int, now: float, mar
     ]
 
 
-def doing(row: Row, marks: Marks = FANCY) -> tuple[str, str, str]:
+def doing(row: Row) -> tuple[str, str, str]:
     """A sign, its style, and what the task does or waits for, in a few words."""
     again = f"try {row.attempt}: " if row.attempt > 1 and not row.over else ""
     if row.requests:
-        return marks.asked, "warning", f"asks you: {row.asks}" if row.asks else "asks you"
+        return FANCY.asked, "warning", f"asks you: {row.asks}" if row.asks else "asks you"
     match row.state:
         case TaskState.WAITING:
-            return marks.thought, "muted", f"needs {', '.join(row.plan.needs)}" if row.plan.needs else "waits"
+            return FANCY.thought, "muted", f"needs {', '.join(row.plan.needs)}" if row.plan.needs else "waits"
         case TaskState.READY:
-            return marks.thought, "muted", f"{again}waits: place or lock"
+            return FANCY.thought, "muted", f"{again}waits: place or lock"
         case TaskState.RUNNING:
             if row.held:
-                return marks.again, "warning", f"{again}waits: {row.held}"
-            return marks.agent, "accent", f"{again}{row.doing or 'starts'}"
+                return FANCY.again, "warning", f"{again}waits: {row.held}"
+            return FANCY.agent, "accent", f"{again}{row.doing or 'starts'}"
         case TaskState.CHECKING:
-            return marks.agent, "accent", "its check runs"
+            return FANCY.agent, "accent", "its check runs"
         case TaskState.MERGING:
-            return marks.agent, "accent", "waits: merge"
+            return FANCY.agent, "accent", "waits: merge"
         case TaskState.MERGED | TaskState.DONE:
-            return marks.done, "done", row.state.value
+            return FANCY.done, "done", row.state.value
         case TaskState.FAILED:
-            return marks.failed, "error", f"failed: {row.reason}" if row.reason else "failed"
+            return FANCY.failed, "error", f"failed: {row.reason}" if row.reason else "failed"
         case TaskState.BLOCKED | TaskState.CANCELLED | TaskState.STOPPED:
-            return marks.denied, "warning", f"{row.state.value}: {row.reason}" if row.reason else row.state.value
+            return FANCY.denied, "warning", f"{row.state.value}: {row.reason}" if row.reason else row.state.value
 
 
 def _tail(row: Row, now: float, *, counts: bool = True) -> str:
@@ -239,7 +238,7 @@ def graph(boards: Sequence[Board]) -> list[tuple[Place, int]]:
     return order
 
 
-def graph_lines(boards: Sequence[Board], width: int, now: float, marks: Marks = FANCY) -> list[Line]:
+def graph_lines(boards: Sequence[Board], width: int, now: float) -> list[Line]:
     """A line for each task of `graph`: its state, what it does, what else it needs."""
     rows = places(boards)
     order = graph(boards)
@@ -247,7 +246,7 @@ def graph_lines(boards: Sequence[Board], width: int, now: float, marks: Marks = 
     lines: list[Line] = []
     for place, deep in order:
         row = rows[place]
-        mark, style, words = doing(row, marks)
+        mark, style, words = doing(row)
         indent = "  " * min(deep, 6)
         label = fit(plain(place.task), max(name - len(indent), 4))
         tail = _tail(row, now)

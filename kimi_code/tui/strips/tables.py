@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kimi_code.tui.strips.line import BLANK, Line, Marks, Span, width_of, wrap
+from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, width_of, wrap
 
 _GAP = 2
 _COLUMN_LEAST = 6
@@ -10,7 +10,7 @@ _COLUMN_LEAST = 6
 Cell = Sequence[Span]
 
 
-def table_lines(rows: Sequence[Sequence[Cell]], alignments: Sequence[str], width: int, marks: Marks) -> list[Line]:
+def table_lines(rows: Sequence[Sequence[Cell]], alignments: Sequence[str], width: int) -> list[Line]:
     """The first row is the heading. Where columns would become too narrow, each row becomes a small list."""
     if not rows:
         return []
@@ -21,7 +21,7 @@ def table_lines(rows: Sequence[Sequence[Cell]], alignments: Sequence[str], width
         return _as_list(rows, width)
     widths = _shared(natural, room)
     lines = _row(rows[0], widths, alignments)
-    lines.append(Line((Span((" " * _GAP).join(marks.rule * cells for cells in widths), "muted"),)))
+    lines.append(Line((Span((" " * _GAP).join(FANCY.rule * cells for cells in widths), "muted"),)))
     for row in rows[1:]:
         lines += _row(row, widths, alignments)
     return lines

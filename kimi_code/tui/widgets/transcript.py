@@ -22,7 +22,7 @@ from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
-from kimi_code.tui.strips.line import FANCY, Line, restyle, width_of
+from kimi_code.tui.strips.line import Line, restyle, width_of
 from kimi_code.tui.strips.links import FileLinks
 from kimi_code.tui.timing import after
 
@@ -292,7 +292,7 @@ class TranscriptView(ScrollView):
 
     def _look(self) -> Look:
         moving = not self.is_attached or self.app.animation_level != "none"  # pyright: ignore[reportUnknownMemberType]  (no types)
-        return Look(self._drawn_width or 80, time.time(), FANCY, self._link, moving)
+        return Look(self._drawn_width or 80, time.time(), self._link, moving)
 
     def _flush(self) -> None:
         began, worked = time.monotonic(), time.thread_time()
