@@ -114,6 +114,9 @@ class _Walk:
     def text(self, node: "Node") -> str:
         return self.source[node.start_byte : node.end_byte]
 
+    def _shown(self, node: "Node") -> str:
+        return self.text(node).encode("latin-1").decode("utf-8", "replace")
+
     def _cover(self, node: "Node", owner: int) -> None:
         self.spans.add(node.start_byte, node.end_byte, owner)
 
@@ -209,7 +212,7 @@ class _Walk:
                 self.visit(child, depth + 1, nested=nested)
         for redirect in redirects or ():
             self._redirect(redirect, depth, command, nested, owner)
-        self._emit(self.text(node), command, nested)
+        self._emit(self._shown(node), command, nested)
 
     def _emit(self, text: str, command: _Command, nested: bool) -> None:
         if command.words and command.words[0].text in _RESERVED and command.words[0].plain:
@@ -217,15 +220,14 @@ class _Walk:
         if len(self.items) > _MOST_ITEMS:
             raise RecursionError
         if command.words or command.assignments:
-            shown = text.encode("latin-1").decode("utf-8", "replace")
-            self.items.append(Simple(shown, tuple(command.words), tuple(command.assignments), nested))
+            self.items.append(Simple(text, tuple(command.words), tuple(command.assignments), nested))
 
     def _assignments(self, node: "Node", depth: int, nested: bool) -> None:
         self.owner += 1
         command = _Command()
         for part in [node] if node.type == "variable_assignment" else node.children:
             command.assignments.append(self._word(part, depth, self.owner))
-        self._emit(self.text(node), command, nested)
+        self._emit(self._shown(node), command, nested)
 
     def _test(self, node: "Node", depth: int, nested: bool) -> None:
         raw = self.text(node)
@@ -236,10 +238,10 @@ class _Walk:
             self._walk_in(node, depth)
             words = [Word(node.children[0].type, node.children[0].type)]
         else:
-            parts = raw.split()
+            parts = self._shown(node).split()
             words = [Word(part, None if "$" in part else part.strip("\"'")) for part in parts]
         self._cover(node, OPERATOR)
-        self.items.append(Simple(raw, tuple(words), (), nested))
+        self.items.append(Simple(self._shown(node), tuple(words), (), nested))
 
     # --- Redirections ------------------------------------------------------------------------------------------
 
@@ -296,8 +298,7 @@ class _Walk:
         # Copies of descriptors are no files; dash reads `&>` and a `>&` to a name otherwise, both as writes.
         if operator in (">&", "<&") and target.exact is not None and re.fullmatch(r"[0-9]+-?|-", target.exact):
             return
-        text = self.text(node).encode("latin-1").decode("utf-8", "replace")
-        self.items.append(Redirect(text, target, writes=operator != "<"))
+        self.items.append(Redirect(self._shown(node), target, writes=operator != "<"))
 
     def _heredoc(self, node: "Node", depth: int, command: _Command | None, nested: bool, owner: int) -> None:
         self.heredocs += 1

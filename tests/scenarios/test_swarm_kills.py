@@ -286,7 +286,7 @@ async def test_what_a_task_spent_in_an_earlier_process_counts_against_its_own_bu
 
     lab.server.always(reply)
     # Killed as it writes, in its second step.
-    once = (f"{lab.data}/sessions/*/{JOURNAL}", '"kind":"spent"')
+    once = (f"{lab.data}/sessions/*/agents/*/records.jsonl", "new.txt")
     assert attempt(1, lab.server.url, lab.project, lab.data, once=once) == -signal.SIGKILL
     kept = newest_unfinished(lab.data, lab.project)
     assert await resume(lab, kept) == 6

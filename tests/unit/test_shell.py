@@ -49,6 +49,12 @@ def test_quotes_and_backslashes_are_resolved() -> None:
     ]
 
 
+def test_what_is_shown_of_a_line_is_what_was_written() -> None:
+    line = shell.parse('[ "ä中" = "$x" ] && [ -f 中 ] && echo 中 > ä')
+    assert [simple.text for simple in line.commands] == ['[ "ä中" = "$x" ]', "[ -f 中 ]", "echo 中"]
+    assert {redirect.text for redirect in line.redirects} == {"> ä"}
+
+
 def test_what_depends_on_something_else_is_not_known() -> None:
     assert words('a $b "$c" ${d} $(e) `f` {g,h} ~i') == [["e"], ["f"], ["a", *[None] * 7]]
 
