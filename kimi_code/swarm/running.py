@@ -142,8 +142,8 @@ async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> 
         raise SwarmError(
             f"The swarm {state.swarm_id} cannot go on: what its tasks had made is not there any more ({error}). A "
             f"power cut may have taken the last of it, or it was pruned with the checkpoints.{whose}",
-            hint=f"Your files are as they were. `kimi-code swarm report {state.swarm_id}` still tells how it went; start "
-            "it anew with `kimi-code swarm run`.",
+            hint=f"Your files are as they were. `kimi-code swarm report {state.swarm_id}` still tells how it went; "
+            "start it anew with `kimi-code swarm run`.",
         ) from None
 
 
