@@ -188,7 +188,11 @@ async def open_session(opening: Opening) -> Assembled:
         ),
     )
     if resumed:
-        await session.catch_up()
+        try:
+            await session.catch_up()
+        except BaseException:  # nobody will hold it, and its journal is locked
+            await session.close()
+            raise
     opened = SessionOpened(
         meta.id, str(opening.cwd), model.profile.id, settings.permission_mode, __version__, resumed is not None
     )

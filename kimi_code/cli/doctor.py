@@ -38,8 +38,8 @@ def doctor(
 ) -> None:
     """Check what a run needs.
 
-    Configuration, key, server and its models, git and the repository, ripgrep, sandbox, data folder, index, terminal.
-    Exit 1 if something that is needed is broken.
+    Configuration, key, server and its models, git and the repository, ripgrep, sandbox, data folder, checkpoints,
+    index, terminal. Exit 1 if something that is needed is broken.
     """
     checks = list(examine(ctx.find_root().obj))
     broken = [check for check in checks if check.state == "broken"]
@@ -66,6 +66,7 @@ def examine(flags: RunFlags) -> Iterator[Check]:
         yield from _configuration(settings, working_folder(flags))
         yield from _model(settings)
         yield _data_folder(settings.data_dir)
+        yield _checkpoints(flags, settings, working_folder(flags))
         yield _index(settings.data_dir / "index")
         yield _sandbox(settings, working_folder(flags))
     yield _git()
@@ -188,6 +189,29 @@ def _data_folder(folder: Path) -> Check:
             "data folder", "broken", f"{folder} cannot be written: {reason}; set KIMI_CODE_DIR to another folder"
         )
     return Check("data folder", "ok", str(folder))
+
+
+def _checkpoints(flags: RunFlags, settings: Settings, folder: Path) -> Check:
+    import asyncio
+
+    from kimi_code.cli.undo import open_checkpoints
+    from kimi_code.repo.checkpoints.stores import worktrees
+    from kimi_code.repo.git import find_root
+
+    if (find_root(folder) or folder) not in worktrees(settings.data_dir / "snapshots"):
+        return Check("checkpoints", "ok", "none of this folder yet")
+    try:
+        damaged = asyncio.run(open_checkpoints(flags).damaged())
+    except KimiError as error:
+        return Check("checkpoints", "note", str(error))
+    if not damaged:
+        return Check("checkpoints", "ok", "all of this folder's are whole")
+    return Check(
+        "checkpoints",
+        "note",
+        f"objects are lost, as after a power cut; these cannot be restored whole: {_some(damaged)}\n"
+        "the others can (`kimi-code checkpoints list`), and new ones are taken as ever",
+    )
 
 
 def _index(folder: Path) -> Check:

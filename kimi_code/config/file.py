@@ -6,7 +6,7 @@ A mistake names the file and the key; a key nobody knows is a warning with the n
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from kimi_code.config.settings import PermissionMode, Review, SandboxChoice, Thinking
 from kimi_code.errors import ConfigError
+from kimi_code.spelling import known_here
 
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -23,7 +24,6 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # The model's Profile knows the same styles; this layer cannot import it, a test compares.
 ThinkingStyle = Literal["none", "thinking", "reasoning_effort", "thinking_effort", "chat_template_kwargs"]
 FolderName = Annotated[str, Field(pattern=r"^[^/\\]+$")]
-_SHOWN = 8  # known keys in the warning about an unknown one
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
@@ -164,7 +164,8 @@ class ConfigFile(_Table):
     """The most a turn may cost, in US dollars."""
     max_session_tokens: Count | None = None
     """The most tokens, input and output, in all turns of a session, those of earlier processes included;
-    of a turn that was killed, the finished steps of its main agent count."""
+    of a turn that was killed, the finished steps count, its sub-agents' too; what
+    the step under way took is not known."""
     max_session_cost: Amount | None = None
     """The most all turns of a session may cost, in US dollars."""
     timeout: Amount | None = None
@@ -252,7 +253,7 @@ def _unknown_keys(table: _Table, prefix: str) -> Iterator[str]:
     for key in table.model_extra or {}:
         near = difflib.get_close_matches(key, known, 1)
         yield f"unknown key {prefix}{key}" + (
-            f"; did you mean {near[0]}?" if near else f", ignored; {_known(key, known)}"
+            f"; did you mean {near[0]}?" if near else f", ignored; {known_here(key, known)}"
         )
     for name in known:
         value: object = getattr(table, name)
@@ -262,13 +263,6 @@ def _unknown_keys(table: _Table, prefix: str) -> Iterator[str]:
             for key, entry in cast("Mapping[str, object]", value).items():
                 if isinstance(entry, _Table):
                     yield from _unknown_keys(entry, f"{prefix}{name}.{key}.")
-
-
-def _known(key: str, known: Sequence[str]) -> str:
-    """What could stand there, the most similar first."""
-    nearest = sorted(known, key=lambda name: -difflib.SequenceMatcher(None, key, name).ratio())
-    more = ", ..." if len(nearest) > _SHOWN else ""
-    return f"known here: {', '.join(nearest[:_SHOWN])}{more}"
 
 
 def add_descriptions() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -237,8 +237,31 @@ def _validate(shape: type[_E], value: object, where: str) -> _E:
         return shape.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-        raise ConfigError(f"The script {where} has a mistake at {place or 'its top'}: {first['msg']}.") from None
+        loc = first["loc"]
+        place = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
+        problem = first["msg"]
+        if first["type"] == "extra_forbidden":
+            from kimi_code.spelling import known_here
+
+            problem = (
+                f"unknown key {loc[-1]}; {known_here(str(loc[-1]), list(_shape_at(shape, loc[:-1]).model_fields))}"
+            )
+        raise ConfigError(f"The script {where} has a mistake at {place or 'its top'}: {problem}.") from None
+
+
+def _shape_at(shape: type[_Entry], place: Sequence[int | str]) -> type[_Entry]:
+    """The entry that is read there; `place` as pydantic tells it."""
+    for name in place:
+        if isinstance(name, str):
+            shape = next(_entries_in(shape.model_fields[name].annotation))
+    return shape
+
+
+def _entries_in(annotation: object) -> Iterator[type[_Entry]]:
+    if isinstance(annotation, type) and issubclass(annotation, _Entry):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _entries_in(inner)
 
 
 def _load_recording(path: Path, text: str) -> tuple[Profile, tuple[_Step, ...]]:

@@ -27,7 +27,7 @@ from kimi_code.repo.checkpoints.ledger import Doorway, Ledger, new_id
 from kimi_code.repo.checkpoints.pauses import leave_out, while_paused
 from kimi_code.repo.checkpoints.report import Action, Conflict, Pruned, Report, Resolve
 from kimi_code.repo.checkpoints.states import Letters, letters, quiet_letters
-from kimi_code.repo.shadow import Shadow
+from kimi_code.repo.shadow import Shadow, ShadowError, missing
 from kimi_code.repo.snapshot import Snapshot, Snapshots
 from kimi_code.values import frozen
 
@@ -210,6 +210,14 @@ class Checkpoints:
                 listed.append(_shown(checkpoint, files))
             return tuple(listed)
 
+    async def damaged(self) -> tuple[str, ...]:
+        """The ids of those whose objects are not all there any more, as after a power cut; oldest first."""
+        async with self._door.open() as ledger:
+            kept = list(ledger.history.checkpoints.values())
+            if await _is_whole(ledger.shadow, *(each.tree for each in kept)):
+                return ()
+            return tuple([each.id for each in kept if not await _is_whole(ledger.shadow, each.tree)])
+
     async def show(self, id: str) -> Checkpoint:
         """The checkpoint whose id begins with `id`."""
         async with self._door.open() as ledger:
@@ -322,6 +330,13 @@ class Checkpoints:
 
         async with self._door.open() as ledger:
             return await prune(ledger, keep_seconds, keep_bytes)
+
+
+async def _is_whole(shadow: Shadow, *trees: str) -> bool:
+    try:
+        return not await missing(shadow, *trees)
+    except ShadowError:  # a tree itself is not there
+        return False
 
 
 def _named(ledger: Ledger, found: Letters) -> tuple[FileChange, ...]:

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 from dataclasses import field
+from pathlib import Path
 
 from kimi_code.agent.history import History, fold
 from kimi_code.events import Notice, Record, SessionForked, StepEnded, TurnEnded, TurnStarted, UsageAdded
 from kimi_code.messages import Usage
 from kimi_code.session import journal
 from kimi_code.session.store import SessionMeta, follow
+from kimi_code.session.swarms import AGENTS
 from kimi_code.values import frozen
 
 
 @frozen
 class Resumed:
-    """What a journal adds up to. `unended` is what the steps of a last turn took that nobody ended."""
+    """What a journal adds up to. `unended` is what the steps of a last turn took that nobody ended, its
+    sub-agents' included."""
 
     meta: SessionMeta
     history: History
@@ -36,20 +39,35 @@ def resume(meta: SessionMeta) -> Resumed:
         max((record.seq for record in records), default=0),
         _notices(replay),
         records,
-        _unended(records),
+        _unended(meta.path, records),
     )
 
 
-def _unended(records: Iterable[Record]) -> Usage:
-    usage = Usage()
+def _unended(session: Path, records: Iterable[Record]) -> Usage:
+    """Of the steps that have ended: what the one under way took was told to nobody who is still there."""
+    usage, began = Usage(), None
     for record in records:
         match record.event:
             case StepEnded(usage=taken):
                 usage += taken
-            case TurnStarted() | TurnEnded() | UsageAdded(why="unended") | SessionForked():
-                usage = Usage()
+            case TurnStarted():
+                usage, began = Usage(), record.at
+            case TurnEnded() | UsageAdded(why="unended") | SessionForked():
+                usage, began = Usage(), None
             case _:
                 pass
+    return usage if began is None else usage + _of_sub_agents(session, began)
+
+
+def _of_sub_agents(session: Path, since: float) -> Usage:
+    """What the steps took that sub-agents, those of sub-agents included, have ended since then."""
+    usage = Usage()
+    for path in (session / AGENTS).rglob(journal.RECORDS):
+        if path.stat().st_mtime < since:
+            continue
+        for record in journal.read(path).records:
+            if isinstance(record.event, StepEnded) and record.agent == "main" and record.at >= since:
+                usage += record.event.usage
     return usage
 
 

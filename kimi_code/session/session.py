@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from kimi_code.agent.asking import Asker
 from kimi_code.agent.budget import Spent
 from kimi_code.agent.checks import Checks
-from kimi_code.agent.context import repair
 from kimi_code.agent.environment import Agent
 from kimi_code.agent.history import History
 from kimi_code.agent.loop import Turn
@@ -30,7 +29,7 @@ from kimi_code.events import (
     TurnUndone,
     UsageAdded,
 )
-from kimi_code.llm.model import Model, ModelRequest, Thinking
+from kimi_code.llm.model import Model, Thinking
 from kimi_code.messages import Image, Message, Usage
 from kimi_code.permissions.verdict import Mode
 from kimi_code.session.bus import Bus, Listener
@@ -49,11 +48,6 @@ if TYPE_CHECKING:
     from kimi_code.session.timeline import Timeline
 
 T = TypeVar("T")
-
-_ASIDE = (
-    "(A side question: answer it briefly from what you know of this conversation, in words only. Call no tools, and do "
-    "not go on with the work; neither the question nor your answer will be part of the conversation.)"
-)
 
 
 @frozen
@@ -203,15 +197,13 @@ class Session:
 
         It may be asked while a turn runs. `heard` gets the words as they come. Raises KimiError when there is none.
         """
-        agent, context = self._agent, self._agent.context
+        from kimi_code.session.aside import request_for
+
+        agent = self._agent
         budget = agent.new_budget()
         budget.check()
-        asked = Message("user", f"{question}\n\n{_ASIDE}", source="notice")
-        messages = [*repair(context.messages), asked]
-        # The tools as in any other request: without them the provider's cache of the conversation would not fit.
-        request = ModelRequest(context.system, messages, context.tools, agent.thinking, context.session_id)
         try:
-            return self.scrub(await Asker(agent, budget).aside(request, heard))
+            return self.scrub(await Asker(agent, budget).aside(request_for(agent, question), heard))
         finally:
             self._pay("aside", budget.usage, budget.cost)
 

@@ -11,6 +11,7 @@ from kimi_code.values import frozen
 
 SwarmMode = Literal["on", "off", "auto"]
 SWARMS = "swarms"  # the folder in a session's that its swarms are in
+AGENTS = "agents"  # the one that its sub-agents' folders are in, and theirs in each of these
 SWARM_MODES: tuple[SwarmMode, ...] = get_args(SwarmMode)
 
 
@@ -26,7 +27,7 @@ def folder_of(session: Path, agent: str) -> Path:
     """Where an agent's journal is, and those of its swarms, in the session's folder; `agent` is its path."""
     folder = session
     for name in agent.split("/")[1:]:
-        folder = folder / "agents" / name
+        folder = folder / AGENTS / name
     return folder
 
 

@@ -137,11 +137,28 @@ async def merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> 
     try:
         return await _merged_queue(trees, state, entries)
     except ShadowError as error:
+        lost = await _lost(trees, state, entries)
+        whose = f" Lost is the work of {', '.join(lost)}." if lost else ""
         raise SwarmError(
             f"The swarm {state.swarm_id} cannot go on: what its tasks had made is not there any more ({error}). A "
-            "power cut may have taken the last of it, or it was pruned with the checkpoints.",
-            hint="Start it anew. Your files are as they were.",
+            f"power cut may have taken the last of it, or it was pruned with the checkpoints.{whose}",
+            hint=f"Your files are as they were. `kimi-code swarm report {state.swarm_id}` still tells how it went; "
+            "start it anew with `kimi-code swarm run`.",
         ) from None
+
+
+async def _lost(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> list[str]:
+    """The merged tasks whose work cannot be read any more, in the plan's order."""
+    results = {entry.task: entry.result for entry in entries if isinstance(entry, Reported)}
+    lost = list[str]()
+    for task, progress in state.tasks.items():
+        if progress.state is not TaskState.MERGED or task not in results:
+            continue
+        try:
+            await recall(trees, task, results[task].commit, outside=bool(results[task].outside))
+        except ShadowError:
+            lost.append(task)
+    return lost
 
 
 async def _merged_queue(trees: Trees, state: Swarm, entries: Sequence[Entry]) -> Queue:

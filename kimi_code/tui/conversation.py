@@ -91,7 +91,13 @@ class Conversation:
             self.failed(error)
             self.changed()
             return False
-        await self.close()
+        try:
+            await self.close()
+        except BaseException:  # the screen goes meanwhile, before either could
+            await opened.session.close()
+            if self.last is not None:
+                await self.last.close()
+            raise
         self.session = opened.session
         self.began(opened)
         opened.session.subscribe(self.heard)

@@ -53,6 +53,7 @@ class BackgroundQuestion:
 
     typed: str = ""
     _saved: "list[Any] | None" = None  # as termios has it
+    _stop_key: bytes = b"\x1a"
 
     def ask(self) -> None:
         """Put the question; the terminal is in raw mode until the answer is taken."""
@@ -62,12 +63,13 @@ class BackgroundQuestion:
 
             self._saved = termios.tcgetattr(0)
             tty.setcbreak(0, termios.TCSANOW)
+            self._hold_back_stops()
             os.write(1, _ASK)
         except (ImportError, OSError):
             self._saved = None
 
     def answer(self) -> bool | None:
-        """Whether the background is dark; None when the terminal does not say."""
+        """Whether the background is dark; None when the terminal does not say. Stops when Ctrl+Z was typed."""
         if self._saved is None:
             return None
         import termios
@@ -75,21 +77,34 @@ class BackgroundQuestion:
         heard = self._listen()
         termios.tcsetattr(0, termios.TCSANOW, self._saved)
         self._saved = None
+        if self._stop_key in heard:
+            from kimi_code.tui import job
+
+            job.stop(group=True)
         said = _BACKGROUND.search(heard)
         typed = _DEVICE.sub(b"", _BACKGROUND.sub(b"", heard)).decode("utf-8", "replace")
         self.typed = clean(typed).replace("\r", "\n")
         return is_dark(*(part.decode() for part in said.groups())) if said else None
 
+    def _hold_back_stops(self) -> None:
+        """Let Ctrl+Z wait for the answer: stopped now, the terminal would be left as it is, and its answer, and what
+        was typed before, to the shell."""
+        import termios
+        import tty
+
+        modes = termios.tcgetattr(0)
+        keys = modes[tty.CC]
+        self._stop_key, keys[termios.VSUSP] = keys[termios.VSUSP], bytes([os.fpathconf(0, "PC_VDISABLE")])
+        termios.tcsetattr(0, termios.TCSANOW, modes)
+
     def _listen(self) -> bytes:
+        """Byte by byte, as what is typed after Ctrl+Z is for the shell."""
         import select
 
         heard, until = b"", time.monotonic() + _PATIENCE
-        while not _DEVICE.search(heard):
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([0], [], [], left)[0]:
-                break
-            data = os.read(0, 4096)
-            if not data:
+        while not ((answered := _DEVICE.search(heard)) and self._stop_key in heard):
+            left = 0.0 if answered else until - time.monotonic()
+            if left < 0 or not select.select([0], [], [], left)[0] or not (data := os.read(0, 1)):
                 break
             heard += data
         return heard

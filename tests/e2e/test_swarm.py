@@ -97,6 +97,18 @@ def test_killed_in_the_middle_and_pruned_of_checkpoints_it_goes_on_and_nothing_i
     assert program.run("swarm", "resume", "-y").code == 2
 
 
+def test_what_sub_agents_of_a_killed_turn_spent_counts_once_in_the_sessions_budget(program: Program) -> None:
+    stage = Stage(program.server)
+    stage.hanging = {"c": 1}  # two steps of a, two of b, one of c have ended; none of the session's own
+    killed(program, 6, "swarm", "run", "--plan", "plan.yaml", "-y")
+    stage.hanging = {}
+    limit = ("--output-format", "json", "--max-session-tokens")
+    over = program.run("-p", "go on", "-c", *limit, "550")
+    assert (over.code, "550 of 550 tokens" in over.result["error"]) == (4, True)  # 110 a step
+    again = program.run("-p", "go on", "-c", *limit, "551")
+    assert again.code == 0, again.result
+
+
 def test_killed_at_any_request_again_and_again_it_comes_to_the_same_end(program: Program) -> None:
     Stage(program.server)
     killed(program, 1, "swarm", "run", "--plan", "plan.yaml", "-y")

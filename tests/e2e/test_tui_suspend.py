@@ -1,5 +1,8 @@
 """Ctrl+Z and `fg`, below a parent that does what a shell does with its jobs."""
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -75,6 +78,101 @@ def test_ctrl_z_gives_the_terminal_back_as_it_was_and_fg_brings_the_screen_back_
         assert terminal.modes == terminal.modes_before
     assert server.requests[1].last["content"].endswith("half a thought")
     server.assert_used_up()
+
+
+def test_words_for_the_shell_that_follow_ctrl_z_at_once_are_the_shells(server: FakeServer, tmp_path: Path) -> None:
+    program = make_program(server, tmp_path)
+    with Terminal(program, code=SHELL, fresh=True) as terminal:
+        terminal.wait_for("Ask for something")
+        terminal.type_slowly("ab")
+        terminal.wait_for("❯ ab")
+        shown = len(terminal.raw)
+        terminal.type("\x1a")
+        wait_for_bytes(terminal, b"\x1b[?1000l", shown)  # still about to stop
+        terminal.type("fg\n")
+        wait_for_bytes(terminal, b"stopped by SIGTSTP", shown)
+        wait_for_bytes(terminal, b"\x1b[?7l", shown)  # the last of what the screen begins with
+        terminal.type("\x03")  # clears the prompt
+        terminal.until(lambda: "❯ ab" not in terminal.text)
+        assert terminal.leave() == 0
+
+
+def test_ctrl_z_before_there_is_a_screen_keeps_the_terminals_modes_and_the_words_typed_ahead(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    program = make_program(server, tmp_path)
+    with Terminal(program, code=SHELL, fresh=True, ground=None) as terminal:
+        terminal.until(lambda: b"\x1b]11;?" in terminal.raw)
+        terminal.type("ahead")
+        terminal.type("\x1a")
+        wait_for_bytes(terminal, b"stopped by SIGTSTP", 0)
+        wait_for_bytes(terminal, b"modes kept", 0)
+        assert b"\x1b[?1049h" not in terminal.raw
+        terminal.type("fg\n")
+        terminal.wait_for("❯ ahead")
+        terminal.type("\x03")
+        terminal.until(lambda: "❯ ahead" not in terminal.text)
+        assert terminal.leave() == 0
+        assert terminal.modes == terminal.modes_before
+
+
+def test_one_that_is_continued_without_having_been_stopped_still_knows_the_modes_to_give_back(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    program = make_program(server, tmp_path)
+    with Terminal(program, fresh=True) as terminal:
+        terminal.wait_for("Ask for something")
+        for word in ("alpha ", "gamma "):
+            shown = len(terminal.raw)
+            os.kill(terminal.process.pid, signal.SIGCONT)
+            wait_for_bytes(terminal, b"\x1b[?7l", shown)
+            terminal.type(word)
+            terminal.wait_for(word.strip())
+        terminal.wait_for("❯ alpha gamma")
+        terminal.type("\x03")
+        terminal.until(lambda: "❯ alpha" not in terminal.text)
+        assert terminal.leave() == 0
+        assert terminal.modes == terminal.modes_before
+
+
+# A shell that continues its job the moment the first of its processes stops; the job stops fifty times.
+HASTY = """
+import os, signal, sys
+from kimi_code.tui import job
+leader = os.fork()
+if leader == 0:
+    os.setpgid(0, 0)
+    child = os.fork()
+    if child == 0:
+        sys.exit(not all(job.stop(group=True) for _ in range(50)))
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+while os.WIFSTOPPED(status := os.waitpid(leader, os.WUNTRACED)[1]):
+    os.killpg(leader, signal.SIGCONT)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_a_shell_that_continues_the_job_at_once_never_leaves_us_stopped(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", HASTY], check=True, timeout=30, start_new_session=True)
+
+
+# Ctrl+Z while the screen is made: the driver is there, its screen is not. Nobody could continue us here.
+EARLY = """
+import asyncio, signal
+from textual.app import App
+from kimi_code.tui.driver import TerminalDriver
+
+async def main():
+    TerminalDriver(App())
+    signal.raise_signal(signal.SIGTSTP)
+    signal.raise_signal(signal.SIGCONT)
+
+asyncio.run(main())
+"""
+
+
+def test_a_stop_while_the_screen_is_made_raises_nothing() -> None:
+    subprocess.run([sys.executable, "-c", EARLY], check=True, timeout=30, start_new_session=True)
 
 
 def test_where_no_shell_could_bring_it_back_ctrl_z_says_so_and_the_screen_goes_on(

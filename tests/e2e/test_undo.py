@@ -1,5 +1,6 @@
 """Undo by the installed program: after `kill -9`, of interrupted and concurrent runs, in linked worktrees."""
 
+import hashlib
 import json
 import os
 import signal
@@ -152,3 +153,24 @@ def test_two_sessions_at_once_in_one_folder_are_undone_one_by_one(program: Progr
     assert set(files(program.project)) == {"a", "b"}
     assert program.run("undo", "2").code == 0
     assert files(program.project) == {}
+
+
+def test_doctor_names_the_checkpoints_whose_objects_are_lost(program: Program) -> None:
+    (program.project / "a.txt").write_text("precious\n")
+    program.server.script(
+        call("Read", {"path": "a.txt"}), call("Write", {"path": "a.txt", "content": "other\n"}), say("Done.")
+    )
+    assert program.run("-p", "write", "-y").code == 0
+
+    def told() -> str:
+        checks = json.loads(program.run("doctor", "--json").stdout)["checks"]
+        return next(f"{check['state']}: {check['text']}" for check in checks if check["name"] == "checkpoints")
+
+    assert told() == "ok: all of this folder's are whole"
+    first, *others = json.loads(program.run("checkpoints", "list", "--json").stdout)
+    blob = hashlib.sha1(b"blob 9\0precious\n").hexdigest()
+    (lost,) = Path(program.env["KIMI_CODE_DIR"]).rglob(f"snapshots/*/objects/{blob[:2]}/{blob[2:]}")
+    lost.unlink()
+    assert told().startswith("note: objects are lost")
+    assert first["id"] in told()
+    assert not [other for other in others if other["id"] in told()]

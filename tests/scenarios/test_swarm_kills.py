@@ -211,7 +211,10 @@ async def test_where_what_was_merged_is_lost_it_is_said_and_nothing_is_touched(
     asked.clear()
     ran = await lab.run(resume=kept.session.name, swarms=SwarmStart(left=kept))
     assert (ran.exit_code, asked, state(lab.project)) == (1, [], before)
-    assert f"The swarm {kept.id} cannot go on" in ran.result["error"]
+    error = ran.result["error"]
+    assert f"The swarm {kept.id} cannot go on" in error
+    assert "Lost is the work of a." in error
+    assert "`kimi-code swarm run`" in error
 
 
 async def test_killed_before_a_second_attempt_began_the_same_agent_goes_on_with_what_it_had(
