@@ -57,7 +57,10 @@ def doctor(
 
 
 def examine(flags: RunFlags) -> Iterator[Check]:
-    """The checks, in the order a run would need them. Writes nothing but a probe file in the data folder."""
+    """The checks, in the order a run would need them.
+
+    Writes nothing but a probe file in the data folder; as every look at checkpoints, it cleans up after a killed one.
+    """
     try:
         settings = load_settings(flags)
     except KimiError as error:
@@ -250,8 +253,9 @@ def _sandbox(settings: Settings, folder: Path) -> Check:
 
 
 def _terminal() -> Check:
-    encoding = (getattr(sys.stdout, "encoding", "") or "").lower()
+    stdout = sys.__stdout__ or sys.stdout  # the screen puts its own in place
+    encoding = (getattr(stdout, "encoding", "") or "").lower()
     kind = os.environ.get("TERM", "") or ("Windows console" if os.name == "nt" else "TERM is not set")
-    where = "a terminal" if sys.stdout.isatty() else "no terminal"
+    where = "a terminal" if stdout.isatty() else "no terminal"
     state = "ok" if encoding.replace("-", "") == "utf8" else "note"
     return Check("terminal", state, f"{where}, {kind}, {encoding or 'unknown encoding'}")

@@ -54,6 +54,7 @@ async def test_paths_and_symbols_after_an_at_sign_are_completed_and_the_map_and_
         await screen.until(lambda: screen.app.screen is screen.main)
         await screen.say("/doctor")
         await screen.until(lambda: type(screen.app.screen) is Page and "git" in page(screen))
+        assert "unknown encoding" not in page(screen)  # the screen has put its own in place of standard output
 
 
 async def test_a_side_question_is_answered_at_any_time_leaves_no_trace_but_its_cost_and_says_why_it_failed(
