@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import ClassVar, cast
+from typing import cast
 
 from textual import events
 from textual.geometry import Offset, Region, Size
@@ -18,7 +18,7 @@ from textual.widget import Widget
 from kimi_code.events import Record
 from kimi_code.session.entries import Answer, Card, Words
 from kimi_code.session.transcript import Transcript
-from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
+from kimi_code.tui.palette import Palette, scrolled
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
@@ -41,8 +41,7 @@ class TranscriptView(ScrollView):
     with `load` for a journal.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = scrolled("TranscriptView") + stylesheet("TranscriptView")
+    DEFAULT_CSS = scrolled("TranscriptView")
 
     class CardToggled(Message):
         """The user folded or unfolded a card."""
