@@ -48,6 +48,7 @@ class MainScreen(Screen[None]):
     BINDINGS = bindings("everywhere", "transcript")
     AUTO_FOCUS = "#prompt"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-wide")]  # noqa: RUF012  (as Textual declares it)
+    DEFAULT_CLASSES = "-wide"  # as most are: nothing has to be styled again once the width is known
 
     app: "KimiApp"
 
