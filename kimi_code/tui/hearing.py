@@ -142,5 +142,6 @@ class Hearing:
         queue = self._screen.query_one("#queue", Static)
         self._screen.prompt.keep_queued([job.typed for job in self._screen.conversation.queue])
         waiting = [Content.styled(f"↳ queued: {one_line(job.typed)}", MUTED) for job in self._screen.conversation.queue]
-        queue.display = bool(waiting)
-        queue.update(Content("\n").join(waiting))
+        if waiting or queue.display:
+            queue.display = bool(waiting)
+            queue.update(Content("\n").join(waiting))

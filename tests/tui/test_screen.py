@@ -30,6 +30,7 @@ async def test_what_is_typed_before_the_session_is_open_is_sent_when_it_is_and_k
         await screen.until(lambda: screen.shows("tokens ·"))
         sent = [request.last["content"].split("\n")[-1] for request in stage.server.requests]
         assert sent == ["hello", "first", "second"]
+        assert not screen.main.requests.children  # nothing was asked: nothing for it was made
 
 
 async def test_without_a_key_the_screen_stays_and_says_how_to_go_on(stage: Stage) -> None:

@@ -335,7 +335,7 @@ class MainScreen(Screen[None]):
 
     def action_toggle_sidebar(self) -> None:
         for sidebar in self.query(Sidebar):
-            sidebar.display = not sidebar.display
+            sidebar.toggle()
 
     def action_swarm(self) -> None:
         if not self.swarming.enter(asked=self.waits):
