@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from kimi_code.events import (
     Effect,
@@ -312,3 +313,36 @@ async def test_a_turn_taken_back_leaves_one_line_and_comes_again_in_the_same_pla
         assert "Two." not in str(shown)
         await feed(pilot, view, record(TurnRedone(2)))
         assert [line for line in screen(view) if line][: len(before)] == before
+
+
+class Watched(TranscriptView):
+    """Notes the rows that are drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def render_line(self, y: int) -> Strip:
+        self.rows.append(y)
+        return super().render_line(y)
+
+
+class Observatory(App[None]):
+    """Nothing but a transcript that is watched."""
+
+    def compose(self) -> ComposeResult:
+        yield Watched()
+
+
+async def test_a_streamed_word_draws_its_line_and_no_other() -> None:
+    async with Observatory().run_test(size=(40, 10)) as pilot:
+        view = pilot.app.query_one(Watched)
+        await feed(pilot, view, said("before"), record(TextDelta("one")))
+        view.rows.clear()
+        await feed(pilot, view, record(TextDelta(" two")))
+        assert len(view.rows) == 1
+        assert screen(view)[view.rows[0]].strip().endswith("one two")
+        view.rows.clear()
+        view.follow()
+        await pilot.pause()
+        assert not view.rows

@@ -90,6 +90,7 @@ class TranscriptView(ScrollView):
         self._link = link or FileLinks(cwd)
         self._palette = Palette(self)
         self._strips: dict[int, tuple[Line, Strip]] = {}
+        self._drawn: dict[int, Line] = {}  # by rows, as they were drawn last; not what is chosen or selected
         self._drawn_width = 0
         self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
         self._transcript = Transcript(agent=agent)
@@ -321,7 +322,16 @@ class TranscriptView(ScrollView):
             self.scroll_target_y = self.scroll_y = top
             self._placing = False
         self._look_after_ticker()
-        self.refresh()
+        self._repaint(top)
+
+    def _repaint(self, top: int) -> None:
+        """Draw what is not as it was drawn last: of an answer that is streamed, mostly its last line."""
+        if self._cursor >= 0 or self.text_selection is not None:
+            self.refresh()
+            return
+        lines = ((y, self._canvas.line(top + y)) for y in range(self.size.height))
+        if changed := [y for y, line in lines if self._drawn.get(y) != line]:
+            self.refresh(Region(0, changed[0], self.size.width, changed[-1] - changed[0] + 1))
 
     def _selected_places(self) -> list[tuple[int, int, int] | None] | None:
         """Both ends of the selection as entry, line of it, and character: what is measured moves the lines."""
@@ -369,6 +379,7 @@ class TranscriptView(ScrollView):
 
     def on_resize(self, event: events.Resize) -> None:
         width = self.scrollable_content_region.width
+        self._drawn.clear()
         if width != self._drawn_width:
             self._drawn_width = width
             self._strips.clear()
@@ -387,6 +398,7 @@ class TranscriptView(ScrollView):
         line = self._canvas.line(at)
         selection = self.text_selection
         if self._cursor < 0 and selection is None:
+            self._drawn[y] = line
             # Strips keep what Textual makes of them; a line that did not change keeps its strip.
             known = self._strips.get(at)
             if known is not None and known[0] is line:
@@ -396,6 +408,7 @@ class TranscriptView(ScrollView):
                 self._strips.clear()
             self._strips[at] = line, strip
             return strip
+        self._drawn.pop(y, None)
         if selection is not None and (span := selection.get_span(at)) is not None:
             start, end = span
             spans = restyle(line.spans, start, len(line.text) if end == -1 else end, "selected")
