@@ -78,7 +78,8 @@ class Requests(Vertical):
         if request is not None and not wanted.is_mounted:
             self.call_later(self._mount_panel, wanted)
             return
-        self.display = request is not None
+        if self.display != (request is not None):  # the whole screen is laid out anew
+            self.display = request is not None
         approval.display = isinstance(request, Approval)
         question.display = isinstance(request, Question)
         number, count = list(self._waiting).index(self._shown) + 1 if request else 0, len(self._waiting)
