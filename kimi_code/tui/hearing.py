@@ -139,8 +139,11 @@ class Hearing:
         screen.standing_changed()
 
     def _show_queue(self) -> None:
-        queue = self._screen.query_one("#queue", Static)
-        self._screen.prompt.keep_queued([job.typed for job in self._screen.conversation.queue])
-        waiting = [Content.styled(f"↳ queued: {one_line(job.typed)}", MUTED) for job in self._screen.conversation.queue]
-        queue.display = bool(waiting)
-        queue.update(Content("\n").join(waiting))
+        queue, conversation = self._screen.query_one("#queue", Static), self._screen.conversation
+        self._screen.prompt.keep_queued([job.typed for job in conversation.queue])
+        # While nothing runs the first one is begun at once: its line would come and go, and all move twice.
+        jobs = conversation.queue[1:] if conversation.state == "idle" else conversation.queue
+        waiting = [Content.styled(f"↳ queued: {one_line(job.typed)}", MUTED) for job in jobs]
+        if waiting or queue.display:
+            queue.display = bool(waiting)
+            queue.update(Content("\n").join(waiting))

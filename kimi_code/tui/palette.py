@@ -1,69 +1,71 @@
-"""Names of styles to colours of the theme, by the component classes of a widget; styles of a name are combined once."""
+"""Names of styles to colours of the theme, on the ground of a widget; styles of a name are combined once."""
 
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, cast
 
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
 from textual.strip import Strip
+from textual.style import Style as Look
 from textual.widget import Widget
 
 from kimi_code.tui.strips.line import Line, width_of
 from kimi_code.tui.strips.links import as_opened_in
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.css.styles import RenderStyles
 
-PREFIX = "transcript--"
-
 # The look of every style, as a theme's colours. Meaning never hangs on colour alone: signs and words say the same.
+# Not component classes: Textual would try the rules of its style sheet on each of them whenever a widget is styled.
 STYLES: dict[str, str] = {
-    "user": "color: $text; text-style: bold;",
-    "agent": "color: $accent;",
-    "accent": "color: $accent;",
-    "muted": "color: $text-muted;",
-    "thought": "color: $text-muted; text-style: italic;",
-    "output": "color: $text-muted;",
-    "tool": "color: $text; text-style: bold;",
-    "path": "color: $text;",
-    "done": "color: $success;",
-    "warning": "color: $warning;",
-    "error": "color: $error;",
-    "strong": "text-style: bold;",
-    "emphasis": "text-style: italic;",
-    "strike": "text-style: strike;",
-    "heading1": "color: $accent; text-style: bold;",
-    "heading2": "color: $accent; text-style: bold;",
-    "heading3": "text-style: bold;",
-    "quote": "color: $text-muted;",
-    "link": "color: $accent; text-style: underline;",
-    "code": "color: $text-accent;",
-    "keyword": "color: $text-accent;",
-    "string": "color: $text-success;",
-    "number": "color: $text-warning;",
-    "comment": "color: $text-muted; text-style: italic;",
-    "function": "color: $text-primary; text-style: bold;",
-    "builtin": "color: $text-secondary;",
-    "added": "background: $success 12%;",
-    "removed": "background: $error 12%;",
-    "added-word": "background: $success 32%; text-style: bold;",
-    "removed-word": "background: $error 32%; text-style: bold;",
-    "sign": "text-style: bold;",
-    "added-count": "color: $success;",
-    "removed-count": "color: $error;",
-    "chosen": "background: $accent 20%;",
+    "user": "bold $text",
+    "agent": "$accent",
+    "accent": "$accent",
+    "muted": "$text-muted",
+    "thought": "italic $text-muted",
+    "output": "$text-muted",
+    "tool": "bold $text",
+    "path": "$text",
+    "done": "$success",
+    "warning": "$warning",
+    "error": "$error",
+    "strong": "bold",
+    "emphasis": "italic",
+    "strike": "strike",
+    "heading1": "bold $accent",
+    "heading2": "bold $accent",
+    "heading3": "bold",
+    "quote": "$text-muted",
+    "link": "underline $accent",
+    "code": "$text-accent",
+    "keyword": "$text-accent",
+    "string": "$text-success",
+    "number": "$text-warning",
+    "comment": "italic $text-muted",
+    "function": "bold $text-primary",
+    "builtin": "$text-secondary",
+    "added": "on $success 12%",
+    "removed": "on $error 12%",
+    "added-word": "bold on $success 32%",
+    "removed-word": "bold on $error 32%",
+    "sign": "bold",
+    "added-count": "$success",
+    "removed-count": "$error",
+    "chosen": "on $accent 20%",
 }
 # What only a colour would tell.
 _WITHOUT_COLOURS = {
-    "muted": "text-style: dim;",
-    "output": "text-style: dim;",
-    "chosen": "background: $foreground; color: $background;",
-    "removed-word": "text-style: bold underline;",
-    "added-word": "text-style: bold underline;",
+    "muted": "dim $text-muted",
+    "output": "dim $text-muted",
+    "chosen": "$background on $foreground",
+    "removed-word": "bold underline on $error 32%",
+    "added-word": "bold underline on $success 32%",
 }
 
-CLASSES = {f"{PREFIX}{name}" for name in STYLES}
-
+_VARIABLE = re.compile(r"\$([a-z-]+)")
 
 # Quiet, and one cell wide.
 _SCROLLED = """
@@ -80,13 +82,6 @@ _SCROLLED = """
 """
 
 
-def stylesheet(widget: str) -> str:
-    """The CSS of the styles for a widget's class."""
-    styles = [f"{widget} > .{PREFIX}{name} {{ {rules} }}" for name, rules in STYLES.items()]
-    colourless = [f"{widget}:nocolor > .{PREFIX}{name} {{ {rules} }}" for name, rules in _WITHOUT_COLOURS.items()]
-    return "\n".join((*styles, *colourless))
-
-
 def scrolled(widget: str) -> str:
     """The CSS of a widget's class whose lines scroll: a scroll bar that is always there, so that nothing jumps."""
     return f"{widget} {{ {_SCROLLED} }}\n"
@@ -98,13 +93,17 @@ class Palette:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._tell = as_opened_in(os.environ)
+        self._variables: dict[str, str] = {}
         self._styles: dict[str, Style] = {}
         self._linked: dict[tuple[str, str], Style] = {}
 
     def clear(self) -> None:
-        """The theme is another one."""
+        """The widget's ground may be another one, or the theme: then all is drawn anew."""
         self._styles.clear()
         self._linked.clear()
+        if self._app.theme_variables is not self._variables:
+            self._variables = self._app.theme_variables
+            self._widget.refresh()
 
     def strip(self, line: Line, width: int) -> Strip:
         """The line as Textual draws it, exactly `width` cells."""
@@ -134,16 +133,31 @@ class Palette:
         """Colours that let others shine through are mixed here: a terminal knows no transparency."""
         ground, ink = self._widget.background_colors[1], self._widget.colors[3]
         words = Style()
-        for rules in [rules for name in names if (rules := self._rules(name))]:
-            if rules.has_rule("background"):
-                ground += rules.background
-            if rules.has_rule("color"):
-                ink = ground.get_contrast_text(rules.color.a) if rules.auto_color else rules.color
-            if rules.has_rule("text_style"):
-                words += rules.text_style
+        for look in map(self._look, names):
+            if look.background is not None:
+                ground += look.background
+            if look.foreground is not None:
+                ink = look.foreground
+                if ink.auto:
+                    ink = ground.get_contrast_text(ink.a)
+            words += look.rich_style  # without its colours: those at the end win
         return words + Style(color=(ground + ink).rich_color, bgcolor=ground.rich_color)
 
-    def _rules(self, name: str) -> "RenderStyles | None":
+    def _look(self, name: str) -> Look:
         if name == "selected":
-            return self._widget.screen.get_component_styles("screen--selection")
-        return self._widget.get_component_styles(PREFIX + name) if name in STYLES else None
+            return _as_look(self._widget.screen.get_component_styles("screen--selection"))
+        colourless = _WITHOUT_COLOURS.get(name) if self._app.no_color else None
+        # Put in here: by Textual's reading a variable loses the share of what it lets through ("auto 60%").
+        text = _VARIABLE.sub(lambda found: self._app.theme_variables[found[1]], colourless or STYLES.get(name, ""))
+        return self._app.stylesheet.parse_style(text)
+
+    @property
+    def _app(self) -> "App[object]":
+        return cast("App[object]", self._widget.app)  # pyright: ignore[reportUnknownMemberType]  (no types)
+
+
+def _as_look(rules: "RenderStyles") -> Look:
+    ink = Color.automatic(100 * rules.color.a) if rules.auto_color else rules.color
+    return Look(
+        rules.background if rules.has_rule("background") else None, ink if rules.has_rule("color") else None
+    ) + Look.from_rich_style(rules.text_style)

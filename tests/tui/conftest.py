@@ -66,11 +66,11 @@ class Lookout:
 
     @property
     def approval(self) -> ApprovalPanel:
-        return self.main.query_one(ApprovalPanel)
+        return self.main.requests.approval
 
     @property
     def question(self) -> QuestionPanel:
-        return self.main.query_one(QuestionPanel)
+        return self.main.requests.question
 
     @property
     def toasts(self) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from kimi_code.tui.conversation import Job
 from kimi_code.tui.host import Which
 from kimi_code.tui.screens.page import Page
 from tests.server import call, calls, error, hang, say
@@ -17,19 +18,23 @@ EDIT = {"path": "a.txt", "old_string": "one", "new_string": "two"}
 async def test_what_is_typed_before_the_session_is_open_is_sent_when_it_is_and_keys_act_in_order_however_fast(
     stage: Stage,
 ) -> None:
-    stage.server.script(say("Hello to you."), say("One."), say("Two."))
+    stage.server.script(say("Hello to you."), say("Zero."), say("One."), say("Two."))
     async with stage.open() as screen:
         await screen.say("hello")
         await screen.ready()
         await screen.until(lambda: screen.turns == 1 and screen.state == "idle")
         await screen.until(lambda: screen.shows("Hello to you."))
+        screen.main.conversation.submit(Job("prompt", "zero"))
+        assert not screen.main.query_one("#queue").display  # nothing is waited for
+        await screen.until(lambda: screen.turns == 2 and screen.state == "idle")
         for character in "first\rsecond\r/cost\r":
             name = {"\r": "enter", "/": "slash"}.get(character, character)
             screen.app.post_message(events.Key(name, character))
-        await screen.until(lambda: screen.turns == 3 and screen.state == "idle")
+        await screen.until(lambda: screen.turns == 4 and screen.state == "idle")
         await screen.until(lambda: screen.shows("tokens ·"))
         sent = [request.last["content"].split("\n")[-1] for request in stage.server.requests]
-        assert sent == ["hello", "first", "second"]
+        assert sent == ["hello", "zero", "first", "second"]
+        assert not screen.main.requests.children  # nothing was asked: nothing for it was made
 
 
 async def test_without_a_key_the_screen_stays_and_says_how_to_go_on(stage: Stage) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from kimi_code.events import (
     Effect,
@@ -43,9 +44,6 @@ class Stage(App[None]):
 
     def on_transcript_view_link_clicked(self, message: TranscriptView.LinkClicked) -> None:
         self.heard.append(message.url)
-
-    def on_transcript_view_card_toggled(self, message: TranscriptView.CardToggled) -> None:
-        self.heard.append((message.call_id, message.folded))
 
     def on_transcript_view_following_changed(self, message: TranscriptView.FollowingChanged) -> None:
         self.heard.append(message.following)
@@ -186,7 +184,7 @@ async def test_a_click_on_a_card_unfolds_it_and_a_click_on_a_path_opens_it() -> 
         assert screen(view)[:3][1:] == ["       1  x = 1", "       2  y = 2"]
         await pilot.click(TranscriptView, offset=(14, 0))
         await pilot.pause()
-        assert app.heard == [("c1", False), "editor://src/a.py:0"]
+        assert app.heard == ["editor://src/a.py:0"]
 
 
 async def test_cards_are_chosen_and_unfolded_by_keys_too() -> None:
@@ -200,10 +198,13 @@ async def test_cards_are_chosen_and_unfolded_by_keys_too() -> None:
         view.move_cursor(-1)
         view.move_cursor(-1)
         view.toggle_chosen()
+        await pilot.pause()
+        assert "x = 1" in "".join(screen(view))
+        assert "z" not in "".join(screen(view))
         assert app.view.toggle_all() and not app.view.toggle_all()
         view.clear_cursor()
         await pilot.pause()
-        assert app.heard == [("c1", False)]
+        assert "x = 1" not in "".join(screen(view))
 
 
 async def test_the_words_of_a_turn_are_one_step_away() -> None:
@@ -312,3 +313,36 @@ async def test_a_turn_taken_back_leaves_one_line_and_comes_again_in_the_same_pla
         assert "Two." not in str(shown)
         await feed(pilot, view, record(TurnRedone(2)))
         assert [line for line in screen(view) if line][: len(before)] == before
+
+
+class Watched(TranscriptView):
+    """Notes the rows that are drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def render_line(self, y: int) -> Strip:
+        self.rows.append(y)
+        return super().render_line(y)
+
+
+class Observatory(App[None]):
+    """Nothing but a transcript that is watched."""
+
+    def compose(self) -> ComposeResult:
+        yield Watched()
+
+
+async def test_a_streamed_word_draws_its_line_and_no_other() -> None:
+    async with Observatory().run_test(size=(40, 10)) as pilot:
+        view = pilot.app.query_one(Watched)
+        await feed(pilot, view, said("before"), record(TextDelta("one")))
+        view.rows.clear()
+        await feed(pilot, view, record(TextDelta(" two")))
+        assert len(view.rows) == 1
+        assert screen(view)[view.rows[0]].strip().endswith("one two")
+        view.rows.clear()
+        view.follow()
+        await pilot.pause()
+        assert not view.rows

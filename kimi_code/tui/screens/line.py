@@ -21,7 +21,7 @@ class Line(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="line"):
             yield Static(self._title, id="line-title", markup=False)
-            yield Input(self._text, id="line-text", compact=True, select_on_focus=False)
+            yield Input(self._text, id="line-text", select_on_focus=False)
             yield Hint("Enter take   Esc close", id="line-hint")
 
     def on_input_submitted(self) -> None:

@@ -48,6 +48,7 @@ class MainScreen(Screen[None]):
     BINDINGS = bindings("everywhere", "transcript")
     AUTO_FOCUS = "#prompt"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-wide")]  # noqa: RUF012  (as Textual declares it)
+    DEFAULT_CLASSES = "-wide"  # as most are: nothing has to be styled again once the width is known
 
     app: "KimiApp"
 
@@ -334,7 +335,7 @@ class MainScreen(Screen[None]):
 
     def action_toggle_sidebar(self) -> None:
         for sidebar in self.query(Sidebar):
-            sidebar.display = not sidebar.display
+            sidebar.toggle()
 
     def action_swarm(self) -> None:
         if not self.swarming.enter(asked=self.waits):

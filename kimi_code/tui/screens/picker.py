@@ -52,8 +52,8 @@ class Picker(ModalScreen[str | None]):
         with Vertical(id="picker"):
             with Vertical(id="picker-head"):
                 yield Static(self._title, id="picker-title", markup=False)
-                yield Input(self._first_query, id="picker-query", placeholder="Search", compact=True)
-            options = OptionList(id="picker-options", compact=True)
+                yield Input(self._first_query, id="picker-query", placeholder="Search")
+            options = OptionList(id="picker-options")
             options.can_focus = False
             yield options
             yield Hint(self._hint, id="picker-hint")

@@ -61,6 +61,7 @@ class ReviewScreen(Screen[str | None]):
     app: "App[object]"
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-wide")]  # noqa: RUF012  (as Textual declares it)
+    DEFAULT_CLASSES = "-wide"  # as most are: nothing has to be styled again once the width is known
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class TimelineScreen(Screen[Chosen | None]):
 
     BINDINGS = bindings("list", "scroll", "timeline")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012  (as Textual declares it)
+    DEFAULT_CLASSES = "-wide"  # as most are: nothing has to be styled again once the width is known
 
     def __init__(self, timeline: Timeline, kept: Sequence[Checkpoint], *, start: str = "") -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from kimi_code.session.entries import Answer, Card, Compaction, Ending, Entry, G
 from kimi_code.tui.strips.cards import Fold, Look
 from kimi_code.tui.strips.entries import Painter, estimate, foldable, hidden, joined, moves, usual
 from kimi_code.tui.strips.heights import Heights
-from kimi_code.tui.strips.line import BLANK, Line, copied, cut
+from kimi_code.tui.strips.line import BLANK, Line, copied, cut, width_of
 
 _KEPT_LINES = 20_000  # made lines that are kept
 
@@ -223,6 +223,43 @@ class Canvas:
             lines[-1] = _without(lines[-1], 0, last_x)
         lines[0] = _without(lines[0], start[0], len(lines[0].text))
         return copied(lines)
+
+    # --- What is where ---
+
+    def turn_from(self, y: int, by: int) -> int | None:
+        """The user's words before (-1; the beginning where there are none) or after (1; None) those at line `y`."""
+        index, offset = self.at(y)
+        if by < 0 and offset > 0:
+            index += 1
+        index += by
+        while 0 <= index < len(self._entries) and not isinstance(self._entries[index], Words):
+            index += by
+        return None if index >= len(self._entries) else max(index, 0)
+
+    def foldable_from(self, index: int, by: int) -> int | None:
+        """The first entry that can be folded, from `index` on; None for none."""
+        while 0 <= index < len(self._entries) and not self.can_fold(index):
+            index += by
+        return index if 0 <= index < len(self._entries) else None
+
+    def file_of(self, indices: Iterable[int]) -> str:
+        """The first link to a file in the first card of these that has one; "" for none."""
+        cards = (index for index in indices if isinstance(self._entries[index], Card))
+        spans = (span for index in cards for line in self.lines_of(index) for span in line.spans)
+        return next((span.link for span in spans if span.link.startswith("file:")), "")
+
+    def link_at(self, x: int, y: int) -> str:
+        """The link at a cell; "" for none."""
+        for span in self.line(y).spans:
+            x -= width_of(span.text)
+            if x < 0:
+                return span.link
+        return ""
+
+    def last_answer(self) -> str:
+        """The Markdown of the newest answer; "" when there is none."""
+        answers = (entry for entry in reversed(self._entries) if isinstance(entry, Answer) and not entry.void)
+        return next((entry.text for entry in answers if entry.text.strip()), "")
 
     def find(self, text: str, start: int, step: int) -> int | None:
         """The next entry from `start` on, by `step` of 1 or -1, that has the text in any case."""

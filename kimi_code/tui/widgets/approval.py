@@ -85,7 +85,7 @@ class ApprovalPanel(Vertical, can_focus=True):
         yield HunkList(id="approval-hunks")
         # Whatever stands above: what one can answer is seen.
         with Vertical(id="approval-foot"):
-            yield Input(id="approval-words", compact=True, select_on_focus=False)
+            yield Input(id="approval-words", select_on_focus=False)
             yield Static("", id="approval-keys", markup=False)
 
     def show(self, request_id: str, approval: Approval, number: int, count: int, whose: str = "") -> None:

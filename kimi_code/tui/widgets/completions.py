@@ -15,7 +15,7 @@ class Completions(OptionList, can_focus=False):
     """Shown while there is something to suggest."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, compact=True)
+        super().__init__(id=id)
         self._before = ""
         self._shown: tuple[Suggestion, ...] = ()
 

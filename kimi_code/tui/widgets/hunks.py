@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
+from kimi_code.tui.palette import Palette, scrolled
 from kimi_code.tui.picks import Picks
 from kimi_code.tui.strips.line import Line
 from kimi_code.tui.strips.picked import HUNK_MOST, note, pick_lines
@@ -28,8 +27,7 @@ class _Drawn:
 class HunkList(ScrollView, can_focus=False):
     """Shows `picks`; `redraw` after every change of it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = scrolled("HunkList") + "HunkList { overflow-y: auto; }\n" + stylesheet("HunkList")
+    DEFAULT_CSS = scrolled("HunkList") + "HunkList { overflow-y: auto; }\n"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

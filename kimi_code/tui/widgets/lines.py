@@ -1,7 +1,6 @@
 """Lines of styled text that scroll, with a cursor if wanted; made anew for every width."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from textual import events
 from textual.geometry import Size
@@ -9,7 +8,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
+from kimi_code.tui.palette import Palette, scrolled
 from kimi_code.tui.strips.line import BLANK, FANCY, Line, Span, cut, restyle
 
 Make = Callable[[int], Sequence[Line]]
@@ -18,8 +17,7 @@ Make = Callable[[int], Sequence[Line]]
 class LinesView(ScrollView):
     """Shows what `make(width)` gives; no key is its own, its owner moves it."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = "LinesView { width: 1fr; }\n" + scrolled("LinesView") + stylesheet("LinesView")
+    DEFAULT_CSS = "LinesView { width: 1fr; }\n" + scrolled("LinesView")
 
     class Clicked(Message):
         """A line was clicked; lines count from 0."""

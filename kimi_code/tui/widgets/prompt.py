@@ -65,7 +65,6 @@ class Prompt(TextArea):
         """`keys` are the user's own, by the ids of bindings; `vim` for Vim's keys besides."""
         super().__init__(
             id=id,
-            compact=True,
             highlight_cursor_line=False,
             placeholder="Ask for something.  / commands   @ files   ! shell",
         )

@@ -26,7 +26,7 @@ class Words(Input):
     """The line for words; while it is empty, the panel's keys come first."""
 
     def __init__(self, panel: "QuestionPanel", *, id: str | None = None) -> None:
-        super().__init__(id=id, compact=True)
+        super().__init__(id=id)
         self._panel = panel
 
     async def _on_key(self, event: events.Key) -> None:
@@ -70,7 +70,7 @@ class QuestionPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("", id="question-text", markup=False)
-        options = OptionList(id="question-options", compact=True)
+        options = OptionList(id="question-options")
         options.can_focus = False
         yield options
         with Vertical(id="question-foot"):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from textual import on
-from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
@@ -28,14 +27,13 @@ class Requests(Vertical):
     def __init__(self, keys: Mapping[str, str], *, id: str | None = None) -> None:
         """`keys` are the user's own, by the ids of bindings."""
         super().__init__(id=id)
-        self._keys = keys
+        # Mounted when they are wanted for the first time: most sessions begin without a request, many end without one.
+        self.approval = ApprovalPanel(keys, id="approval")
+        self.question = QuestionPanel(keys, id="question")
+        self.approval.display = self.question.display = False
         self._waiting: dict[str, Request] = {}
         self._whose: dict[str, str] = {}
         self._shown = ""
-
-    def compose(self) -> ComposeResult:
-        yield ApprovalPanel(self._keys, id="approval")
-        yield QuestionPanel(self._keys, id="question")
 
     @property
     def count(self) -> int:
@@ -75,10 +73,13 @@ class Requests(Vertical):
         """Show the chosen one, or the first, or nothing."""
         if self._shown not in self._waiting:
             self._shown = next(iter(self._waiting), "")
-        request = self.shown
-        approval = self.query_one("#approval", ApprovalPanel)
-        question = self.query_one("#question", QuestionPanel)
-        self.display = request is not None
+        request, approval, question = self.shown, self.approval, self.question
+        wanted = approval if isinstance(request, Approval) else question
+        if request is not None and not wanted.is_mounted:
+            self.call_later(self._mount_panel, wanted)
+            return
+        if self.display != (request is not None):  # the whole screen is laid out anew
+            self.display = request is not None
         approval.display = isinstance(request, Approval)
         question.display = isinstance(request, Question)
         number, count = list(self._waiting).index(self._shown) + 1 if request else 0, len(self._waiting)
@@ -92,6 +93,11 @@ class Requests(Vertical):
                 question.focus_words()
             case None:
                 self.post_message(self.Emptied())
+
+    async def _mount_panel(self, panel: ApprovalPanel | QuestionPanel) -> None:
+        if not panel.is_attached:
+            await self.mount(panel)
+        self._show()
 
     @on(ApprovalPanel.Walked)
     @on(QuestionPanel.Walked)

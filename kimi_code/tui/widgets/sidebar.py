@@ -76,7 +76,14 @@ class Sidebar(Static):
                 return False
         return True
 
+    def toggle(self) -> None:
+        """Show it, or hide it."""
+        self.display = not self.display
+        self._redraw()
+
     def _redraw(self) -> None:
+        if not self.display:
+            return
         room = max(self.size.width or _USUAL, 1)
         lines: list[Content] = [Content.styled("Plan", "bold")]
         lines += [line for item in self._plan for line in _todo(item, room)] or [Content.styled("no plan yet", MUTED)]
@@ -91,9 +98,6 @@ class Sidebar(Static):
         newest = [_checkpoint(record, room) for record in reversed(self._checkpoints)]
         lines += newest or [Content.styled("none yet", MUTED)]
         self.update(Content("\n").join(lines))
-
-    def on_mount(self) -> None:
-        self._redraw()
 
     def on_resize(self) -> None:
         self._redraw()

@@ -32,9 +32,9 @@ class Steps(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static("", id="steps-question", markup=False)
-        options = OptionList(id="steps-options", compact=True)
+        options = OptionList(id="steps-options")
         yield options
-        yield Input(id="steps-words", compact=True)
+        yield Input(id="steps-words")
         yield Static("", id="steps-hint", markup=False)
 
     @property

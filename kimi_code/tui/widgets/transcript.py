@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from typing import ClassVar, cast
+from typing import cast
 
 from textual import events
 from textual.geometry import Offset, Region, Size
@@ -16,13 +16,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from kimi_code.events import Record
-from kimi_code.session.entries import Answer, Card, Words
 from kimi_code.session.transcript import Transcript
-from kimi_code.tui.palette import CLASSES, Palette, scrolled, stylesheet
+from kimi_code.tui.palette import Palette, scrolled
 from kimi_code.tui.strips.canvas import Canvas
 from kimi_code.tui.strips.cards import Look
 from kimi_code.tui.strips.entries import Painter
-from kimi_code.tui.strips.line import Line, restyle, width_of
+from kimi_code.tui.strips.line import Line, restyle
 from kimi_code.tui.strips.links import FileLinks
 from kimi_code.tui.timing import after
 
@@ -41,15 +40,7 @@ class TranscriptView(ScrollView):
     with `load` for a journal.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = CLASSES
-    DEFAULT_CSS = scrolled("TranscriptView") + stylesheet("TranscriptView")
-
-    class CardToggled(Message):
-        """The user folded or unfolded a card."""
-
-        def __init__(self, call_id: str, folded: bool) -> None:
-            super().__init__()
-            self.call_id, self.folded = call_id, folded
+    DEFAULT_CSS = scrolled("TranscriptView")
 
     class LinkClicked(Message):
         """The user clicked a link: `url` is a web address, or that of a file with the line as its fragment (#L12)."""
@@ -78,19 +69,18 @@ class TranscriptView(ScrollView):
         agent: str = "main",
         cwd: str = "",
         link: Callable[[str, int], str] | None = None,
-        name: str | None = None,
         id: str | None = None,
-        classes: str | None = None,
     ) -> None:
         """`cwd` is what relative paths are relative to; `link(path, line)` makes the URL of a file (line 0: none).
 
         Without `link`, file:// URLs.
         """
-        super().__init__(name=name, id=id, classes=classes)
+        super().__init__(id=id)
         self._agent = agent
         self._link = link or FileLinks(cwd)
         self._palette = Palette(self)
         self._strips: dict[int, tuple[Line, Strip]] = {}
+        self._drawn: dict[int, Line] = {}  # by rows, as they were drawn last; not what is chosen or selected
         self._drawn_width = 0
         self._painter = Painter(lambda error: self.post_message(self.Broke(error)))
         self._transcript = Transcript(agent=agent)
@@ -165,17 +155,11 @@ class TranscriptView(ScrollView):
 
     def go_to_turn(self, by: int) -> None:
         """Scroll to the user's words before (-1) or after (1) the top of what is in sight."""
-        entries = self._transcript.entries
-        index, offset = self._canvas.at(self.scroll_offset.y)
-        if by < 0 and offset > 0:
-            index += 1
-        index += by
-        while 0 <= index < len(entries) and not isinstance(entries[index], Words):
-            index += by
-        if index >= len(entries):
+        index = self._canvas.turn_from(self.scroll_offset.y, by)
+        if index is None:
             self.follow()
         else:
-            self._go_to(max(index, 0))
+            self._go_to(index)
 
     def find(self, text: str, *, backwards: bool = True) -> bool:
         """Scroll to the next entry that has `text` (any case), from where the last search ended; False for none."""
@@ -202,19 +186,10 @@ class TranscriptView(ScrollView):
         self._show()
         return unfolded
 
-    def toggle(self, call_id: str) -> None:
-        """Fold or unfold the card of a call."""
-        index = self._transcript.card(call_id)
-        if index is not None:
-            self._toggle(index)
-
     def _toggle(self, index: int) -> None:
         if not self._canvas.can_fold(index):
             return
         unfolded = self._canvas.toggle(index)
-        entry = self._transcript.entries[index]
-        if isinstance(entry, Card):
-            self.post_message(self.CardToggled(entry.call_id, not unfolded))
         if unfolded and self._following:
             # What was unfolded is what the user wants to see, not what comes below it.
             head = self._canvas.top_of(index)
@@ -225,17 +200,12 @@ class TranscriptView(ScrollView):
 
     def move_cursor(self, by: int) -> None:
         """Choose the next (1) or previous (-1) card or thought for `toggle_chosen`; scrolls it into sight."""
-        entries = self._transcript.entries
-        index = self._cursor + by if self._cursor >= 0 else len(entries) - 1 if by < 0 else self._first_in_sight()
-        while 0 <= index < len(entries) and not self._canvas.can_fold(index):
-            index += by
-        if not 0 <= index < len(entries):
-            return
-        self._cursor = index
-        self._bring_into_sight(index)
-
-    def _first_in_sight(self) -> int:
-        return self._canvas.at(self.scroll_offset.y)[0]
+        last, first_in_sight = len(self._transcript.entries) - 1, self._canvas.at(self.scroll_offset.y)[0]
+        start = self._cursor + by if self._cursor >= 0 else last if by < 0 else first_in_sight
+        index = self._canvas.foldable_from(start, by)
+        if index is not None:
+            self._cursor = index
+            self._bring_into_sight(index)
 
     def _bring_into_sight(self, index: int) -> None:
         self._canvas.lines_of(index)
@@ -252,15 +222,11 @@ class TranscriptView(ScrollView):
 
     def open_file(self) -> bool:
         """Follow the first link to a file of the chosen card, else of the newest card with one; False without any."""
-        entries = self._transcript.entries
-        chosen = [self._cursor] if self._cursor >= 0 else range(len(entries) - 1, -1, -1)
-        for index in chosen:
-            if isinstance(entries[index], Card):
-                spans = (span for line in self._canvas.lines_of(index) for span in line.spans)
-                if link := next((span.link for span in spans if span.link.startswith("file:")), ""):
-                    self.post_message(self.LinkClicked(link))
-                    return True
-        return False
+        newest_first = range(len(self._transcript.entries) - 1, -1, -1)
+        link = self._canvas.file_of([self._cursor] if self._cursor >= 0 else newest_first)
+        if link:
+            self.post_message(self.LinkClicked(link))
+        return bool(link)
 
     def clear_cursor(self) -> None:
         """Choose nothing."""
@@ -272,10 +238,7 @@ class TranscriptView(ScrollView):
 
     def last_answer(self) -> str:
         """The Markdown of the newest answer, for /copy; "" when there is none."""
-        for entry in reversed(self._transcript.entries):
-            if isinstance(entry, Answer) and not entry.void and entry.text.strip():
-                return entry.text
-        return ""
+        return self._canvas.last_answer()
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text: no decoration, and wrapped lines put together again."""
@@ -322,7 +285,16 @@ class TranscriptView(ScrollView):
             self.scroll_target_y = self.scroll_y = top
             self._placing = False
         self._look_after_ticker()
-        self.refresh()
+        self._repaint(top)
+
+    def _repaint(self, top: int) -> None:
+        """Draw what is not as it was drawn last: of an answer that is streamed, mostly its last line."""
+        if self._cursor >= 0 or self.text_selection is not None:
+            self.refresh()
+            return
+        lines = ((y, self._canvas.line(top + y)) for y in range(self.size.height))
+        if changed := [y for y, line in lines if self._drawn.get(y) != line]:
+            self.refresh(Region(0, changed[0], self.size.width, changed[-1] - changed[0] + 1))
 
     def _selected_places(self) -> list[tuple[int, int, int] | None] | None:
         """Both ends of the selection as entry, line of it, and character: what is measured moves the lines."""
@@ -370,6 +342,7 @@ class TranscriptView(ScrollView):
 
     def on_resize(self, event: events.Resize) -> None:
         width = self.scrollable_content_region.width
+        self._drawn.clear()
         if width != self._drawn_width:
             self._drawn_width = width
             self._strips.clear()
@@ -388,6 +361,7 @@ class TranscriptView(ScrollView):
         line = self._canvas.line(at)
         selection = self.text_selection
         if self._cursor < 0 and selection is None:
+            self._drawn[y] = line
             # Strips keep what Textual makes of them; a line that did not change keeps its strip.
             known = self._strips.get(at)
             if known is not None and known[0] is line:
@@ -397,6 +371,7 @@ class TranscriptView(ScrollView):
                 self._strips.clear()
             self._strips[at] = line, strip
             return strip
+        self._drawn.pop(y, None)
         if selection is not None and (span := selection.get_span(at)) is not None:
             start, end = span
             spans = restyle(line.spans, start, len(line.text) if end == -1 else end, "selected")
@@ -413,16 +388,8 @@ class TranscriptView(ScrollView):
             return
         at = self.scroll_offset.y + event.y
         index, offset = self._canvas.at(at)
-        link = _link_at(self._canvas.line(at), event.x)
+        link = self._canvas.link_at(event.x, at)
         if link:
             self.post_message(self.LinkClicked(link))
         elif self._canvas.can_fold(index) and offset == self._canvas.head_of(index):
             self._toggle(index)
-
-
-def _link_at(line: Line, x: int) -> str:
-    for span in line.spans:
-        x -= width_of(span.text)
-        if x < 0:
-            return span.link
-    return ""
