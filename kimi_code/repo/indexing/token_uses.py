@@ -156,9 +156,3 @@ def import_dots(content: bytes, imports: Iterable[Span]) -> list[Span]:
             dots.append((place, place + 1))
             place = content.find(b".", place + 1, end)
     return dots
-
-
-def word_at(content: bytes, start: int) -> Span:
-    """The span of the name that starts here, empty when none does."""
-    found = _NAME.match(content, start)
-    return (start, found.end() if found else start)
