@@ -53,6 +53,7 @@ class Block:
     access: str = ""
     dotted: str = ""
     exported: bool = True
+    tail: "Node | None" = None  # its body, when that follows the node
 
 
 def nest(language: str, content: bytes, captures: Captures) -> list[Block]:
@@ -129,7 +130,7 @@ def _extend(blocks: list[Block], stack: list[Block], node: "Node") -> None:
     """Adds a body that stands after its definition, not in it."""
     if blocks and blocks[-1].end <= node.start_byte:
         block = blocks[-1]
-        block.end, block.body = node.end_byte, node.start_byte
+        block.end, block.body, block.tail = node.end_byte, node.start_byte, node
         stack.append(block)
 
 

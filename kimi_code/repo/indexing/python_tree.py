@@ -43,20 +43,20 @@ def find_statements(root: "Node") -> "tuple[list[Block], dict[str, list[Node]]]"
 
     Strings and comments are not among these.
     """
-    kinds = _kinds()
+    kinds, without_values = _kinds()
     blocks: list[Block] = []
     imports: list[Node] = []
     opaque: list[Node] = []
     left: list[tuple[Sequence[Node], Block | None, int]] = [(root.named_children, None, _TOP)]
     while left:
         nodes, parent, place = left.pop()
+        wanted = kinds if place in (_BLOCK, _TOP) else without_values
         for node in nodes:
-            match kinds.get(node.kind_id):
-                case None:
-                    pass
+            if (number := node.kind_id) not in wanted:
+                continue
+            match kinds[number]:
                 case "expression_statement":
-                    if place in (_BLOCK, _TOP):
-                        _add_value(node, parent, blocks, listed=place == _TOP)
+                    _add_value(node, parent, blocks, listed=place == _TOP)
                 case "function_definition" | "class_definition":
                     left.append(_added(node, node, parent, blocks))
                 case "decorated_definition":
@@ -77,9 +77,10 @@ def find_statements(root: "Node") -> "tuple[list[Block], dict[str, list[Node]]]"
 
 
 @cache
-def _kinds() -> dict[int, str]:
-    """The kinds of statements by their numbers: those need no text for each node."""
-    return kind_numbers("python", _KINDS)
+def _kinds() -> tuple[dict[int, str], frozenset[int]]:
+    """The kinds of statements by their numbers, which need no text for each node, and the numbers of all but values."""
+    kinds = kind_numbers("python", _KINDS)
+    return kinds, frozenset(number for number, kind in kinds.items() if kind != "expression_statement")
 
 
 def _added(
