@@ -96,9 +96,10 @@ def _with_attributes(tokens: Sequence[str]) -> list[str]:
 
 
 def read_code(content: bytes, root: "Node", captures: Captures, spans: Iterable[Span]) -> bytes:
-    """The text without its strings and comments, what is captured as opaque, and `spans`; its lines stay."""
+    """The text without strings, comments, what is captured as opaque, and `spans` within lines; its lines stay."""
     code = bytearray(content)
-    _hide(code, spans)
+    for start, end in spans:
+        code[start:end] = b" " * (end - start)
     _hide(code, [node.byte_range for node in captures.get("opaque", ())])
     if not root.has_error:
         return _without_literals(code, root)
