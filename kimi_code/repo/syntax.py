@@ -5,7 +5,7 @@ call this in a process that nobody waits for.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.resources import files
@@ -118,6 +118,13 @@ def grammar_for(language: str) -> Grammar | None:
         return None
 
 
+def kind_numbers(language: str, kinds: Iterable[str]) -> dict[int, str]:
+    """Kinds of named nodes by `Node.kind_id`, which costs less than a node's type; empty without a grammar."""
+    found = _language(language)
+    numbers = {found[0].id_for_node_kind(kind, True): kind for kind in kinds} if found else {}
+    return {number: kind for number, kind in numbers.items() if number is not None}
+
+
 def missing_grammars() -> tuple[str, ...]:
     """The languages whose grammar is not installed, without loading any."""
     return tuple(language for language, (module, _) in _GRAMMARS.items() if find_spec(module) is None)
@@ -145,23 +152,19 @@ def read_tree(language: str, content: bytes, limit_seconds: float, within: Seque
 
 
 def capture(language: str, root: "Node") -> "dict[str, list[Node]]":
-    """The nodes of a tree that the query of its language captures, by capture name, those of each in order."""
+    """The nodes of a tree that the queries of its language capture, by capture name, those of each query in order."""
     from tree_sitter import QueryCursor
 
     grammar = grammar_for(language)
-    return QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(root) if grammar else {}
-
-
-def capture_top(language: str, root: "Node") -> Captures:
-    """The same of the patterns that begin at the root."""
-    from tree_sitter import QueryCursor
-
-    grammar = grammar_for(language)
-    if grammar is None or grammar.top is None:
+    if grammar is None:
         return {}
-    cursor = QueryCursor(grammar.top, match_limit=_MOST_STATES)
-    cursor.set_max_start_depth(0)
-    return cursor.captures(root)
+    captures = QueryCursor(grammar.query, match_limit=_MOST_STATES).captures(root)
+    if grammar.top is not None:
+        cursor = QueryCursor(grammar.top, match_limit=_MOST_STATES)
+        cursor.set_max_start_depth(0)
+        for name, nodes in cursor.captures(root).items():
+            captures.setdefault(name, []).extend(nodes)
+    return captures
 
 
 def parse(language: str, content: bytes, limit_seconds: float) -> "Node | None":

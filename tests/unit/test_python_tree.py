@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kimi_code.repo.indexing.analysis import analyse_file
+from kimi_code.repo.indexing.blocks import nest
+from kimi_code.repo.indexing.definitions import read_definitions
 from kimi_code.repo.indexing.python_tree import find_statements
 from kimi_code.repo.indexing.token_uses import read_code, token_uses
-from kimi_code.repo.syntax import capture, read_tree
+from kimi_code.repo.symbols import Symbol
+from kimi_code.repo.syntax import Span, capture, read_tree
 
 ODD = """
 from . import a
@@ -23,6 +26,28 @@ class One(Base):
     if x:
         hidden = 1
     class Two: w = 3
+try:
+    type Late = int
+    tried = 1
+    if x: deep = 1
+except E:
+    failed = 1
+left, right = 1, 2
+if a:
+    u, v = 1, 2
+    both: int = 1
+else:
+    other = 2
+    class Late:
+        '''Said.'''
+        if a: not_here = 1
+# Of the class.
+@decorated(1)
+@again
+class Decorated[T](
+    Base,
+):
+    async def g( self, a, ): return 1
 @decorated
 async def f(match, case, type):
     match match:
@@ -67,15 +92,21 @@ def f(x=f'''{
 )
 
 
-def captures_of(content: bytes, *, walked: bool) -> dict[str, set[tuple[str, int, int]]]:
-    """What is found, but for strings and comments: those are read from the text."""
+def definitions_of(content: bytes, *, walked: bool) -> tuple[list[Symbol], dict[int, int], dict[str, set[Span]]]:
+    """The symbols, where their names stand, and what is captured but strings and comments: those are in the text."""
     root = read_tree("python", content, 10)
     assert root is not None and not root.has_error
-    found = find_statements(root) if walked else capture("python", root)
-    found.pop("format", None)
+    if walked:
+        blocks, captures = find_statements(root)
+    else:
+        captures = capture("python", root)
+        blocks = nest("python", content, captures)
     literal = {"string_content", "comment", "type_conversion"}
-    kept = {tag: [node for node in nodes if node.type not in literal] for tag, nodes in found.items()}
-    return {tag: {(node.type, *node.byte_range) for node in nodes} for tag, nodes in kept.items() if nodes}
+    spans = {
+        tag: {node.byte_range for node in captures.get(tag, ()) if node.type not in literal}
+        for tag in ("import", "opaque")
+    }
+    return *read_definitions("python", content, blocks), spans
 
 
 def uses_of(content: bytes, *, scanned: bool) -> dict[str, tuple[int, ...]]:
@@ -83,7 +114,7 @@ def uses_of(content: bytes, *, scanned: bool) -> dict[str, tuple[int, ...]]:
     root = read_tree("python", content, 10)
     assert root is not None and not root.has_error
     if scanned:
-        return token_uses(read_code(content, root, find_statements(root), ()), None)
+        return token_uses(read_code(content, root, find_statements(root)[1], ()), None)
     found = capture("python", root)
     code = bytearray(content)
     for node in (*found.get("opaque", ()), *found.get("format", ())):
@@ -104,7 +135,7 @@ def sources() -> Iterator[tuple[Path, bytes]]:
 
 
 def test_statements_hold_what_the_query_captures() -> None:
-    assert captures_of(ODD.encode(), walked=True) == captures_of(ODD.encode(), walked=False)
+    assert definitions_of(ODD.encode(), walked=True) == definitions_of(ODD.encode(), walked=False)
 
 
 def test_the_scan_leaves_the_names_that_the_query_leaves() -> None:
@@ -121,7 +152,7 @@ def test_uses_stand_between_literals_and_in_the_braces_of_formatted_strings() ->
 def test_real_files_give_the_same_either_way() -> None:
     checked = 0
     for file, content in sources():
-        assert captures_of(content, walked=True) == captures_of(content, walked=False), file
+        assert definitions_of(content, walked=True) == definitions_of(content, walked=False), file
         assert uses_of(content, scanned=True) == uses_of(content, scanned=False), file
         checked += 1
     assert checked > 8

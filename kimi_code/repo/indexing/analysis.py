@@ -2,20 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
+from kimi_code.repo.indexing.blocks import nest
 from kimi_code.repo.indexing.definitions import read_definitions, read_references
 from kimi_code.repo.indexing.import_statements import read_imports
 from kimi_code.repo.indexing.languages import language_of
 from kimi_code.repo.indexing.plain_outline import outline, salvage
 from kimi_code.repo.indexing.python_tree import find_statements
-from kimi_code.repo.indexing.token_uses import import_dots, read_code, token_uses, word_at
+from kimi_code.repo.indexing.token_uses import import_dots, read_code, token_uses
 from kimi_code.repo.symbols import FileSymbols, Import, Problem, Symbol, problem_of
-from kimi_code.repo.syntax import Span, TooSlowError, capture, capture_top, read_tree
+from kimi_code.repo.syntax import Span, TooSlowError, capture, read_tree
 from kimi_code.repo.text import UTF8, decode
-
-if TYPE_CHECKING:
-    from kimi_code.repo.syntax import Node
 
 _MINIFIED_LINE = 300  # bytes of a mean line
 _HEAD = 1_500  # bytes in which a file says that it is generated
@@ -82,8 +79,12 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
     root = read_tree(language, content, limit_seconds, within)
     if root is None:
         return None
-    captures = _captured(language, root)
-    symbols, names = read_definitions(language, content, captures)
+    if language == "python" and not root.has_error:
+        blocks, captures = find_statements(root)
+    else:
+        captures = capture(language, root)
+        blocks = nest(language, content, captures)
+    symbols, names = read_definitions(language, content, blocks, captures.get("public", ()))
     if "error" in captures and language in _SALVAGED:
         symbols = _with_salvaged(language, content, symbols, [node.byte_range for node in captures["error"]])
     elif "error" in captures and not symbols:
@@ -96,17 +97,8 @@ def _read(language: str, content: bytes, limit_seconds: float, within: tuple[Spa
     known = _known(symbols, imports)
     if language != "python":
         return symbols, read_references(content, captures, names, known), imports
-    spans = [word_at(content, start) for start in names]
-    spans += import_dots(content, [node.byte_range for node in nodes])
+    spans = [*names.items(), *import_dots(content, [node.byte_range for node in nodes])]
     return symbols, token_uses(read_code(content, root, captures, spans), known), imports
-
-
-def _captured(language: str, root: "Node") -> "dict[str, list[Node]]":
-    """What the queries capture, or what a walk finds in their place."""
-    captures = find_statements(root) if language == "python" and not root.has_error else capture(language, root)
-    for tag, nodes in capture_top(language, root).items():
-        captures.setdefault(tag, []).extend(nodes)
-    return captures
 
 
 def _with_salvaged(language: str, content: bytes, symbols: list[Symbol], errors: list[Span]) -> list[Symbol]:

@@ -12,6 +12,7 @@ from kimi_code.values import frozen
 KINDS: tuple[str, ...] = get_args(Kind)
 KIND_LETTERS = frozenset(letter for n in range(len(KINDS)) for letter in (chr(ord("a") + n), chr(ord("A") + n)))
 _COUNT_MOST = 255
+_IN_TEXT = "surrogatepass"
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 _ROW = attrgetter(
     *("name", "kind", "container", "signature", "doc", "line", "end_line", "start_byte", "end_byte", "exported")
@@ -80,6 +81,33 @@ def make_facts(path: str, size: int, mtime_ns: int, digest: str, found: FileSymb
         imports=_ENCODER.encode([[each.target, each.names, each.line] for each in found.imports]),
     )
     return facts, _ENCODER.encode([list(map(_ROW, found.symbols)), references]).encode()
+
+
+def pack_facts(facts: Facts, detail: bytes) -> tuple[dict[str, Any], bytes]:
+    """What travels from process to process: a header for JSON, and a body whose text needs no escapes."""
+    texts = (facts.defined, facts.referenced, facts.imports)
+    parts = [*(text.encode("utf-8", _IN_TEXT) for text in texts), facts.counts]
+    header = {
+        "path": facts.path, "size": facts.size, "mtime_ns": facts.mtime_ns, "digest": facts.digest,
+        "language": facts.language, "problem": facts.problem, "kinds": facts.kinds, "lengths": list(map(len, parts)),
+    }  # fmt: skip
+    return header, b"".join((*parts, detail))
+
+
+def unpack_facts(header: Mapping[str, Any], body: bytes) -> tuple[Facts, bytes]:
+    """Facts and detail of what `pack_facts` made. Raises KeyError, TypeError, ValueError when it is something else."""
+    parts: list[bytes] = []
+    place = 0
+    for length in header["lengths"]:
+        parts.append(body[place : place + length])
+        place += length
+    *texts, counts = parts
+    defined, referenced, imports = (text.decode("utf-8", _IN_TEXT) for text in texts)
+    facts = Facts(
+        *(header["path"], header["size"], header["mtime_ns"], header["digest"], header["language"], header["problem"]),
+        *(defined, header["kinds"], referenced, counts, imports),
+    )
+    return facts, body[place:]
 
 
 def read_detail(path: str, encoded: bytes) -> Detail:

@@ -49,7 +49,10 @@ def _listed(text: str, alias: str = r"\s+as\s+") -> Names:
     """`a, b as c` -> its pairs."""
     pairs: list[tuple[str, str]] = []
     for part in text.split(","):
-        there, *here = (word.strip() for word in re.split(alias, part.strip()))
+        if (name := part.strip()).isidentifier():
+            pairs.append((name, name))
+            continue
+        there, *here = (word.strip() for word in re.split(alias, name))
         there = there.removeprefix("type ").strip()
         if there:
             pairs.append((there, here[0] if here else there))

@@ -37,7 +37,15 @@ _IN_TEXT = "surrogatepass"
 
 # What a cached answer depends on besides the file: its own code and queries, and the grammars.
 _CODE = (
-    *("symbols", "syntax", "indexing/analysis", "indexing/definitions", "indexing/visibility", "indexing/comments"),
+    *(
+        "symbols",
+        "syntax",
+        "indexing/analysis",
+        "indexing/definitions",
+        "indexing/blocks",
+        "indexing/visibility",
+        "indexing/comments",
+    ),
     *(
         "indexing/import_statements",
         "indexing/languages",

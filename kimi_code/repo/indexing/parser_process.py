@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kimi_code.errors import ToolError
-from kimi_code.repo.indexing.facts import Facts
+from kimi_code.repo.indexing.facts import Facts, unpack_facts
 from kimi_code.repo.indexing.parser_child import LENGTHS, pack
 from kimi_code.repo.process import LocalProcess, command_environment, spawn
 from kimi_code.values import frozen
@@ -240,7 +240,6 @@ def _outcome(path: str, header: dict[str, Any], body: bytes) -> Outcome:
             return Gone(path)
         if "digest" not in header:
             return Unchanged(path, int(header["size"]), int(header["mtime_ns"]))
-        header["counts"] = header["counts"].encode("latin-1")
-        return Parsed(Facts(**header), body)
+        return Parsed(*unpack_facts(header, body))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _EndedError(str(error)) from error

@@ -6,7 +6,7 @@ from itertools import islice
 
 from kimi_code.repo.indexing import headings, plain_lines
 from kimi_code.repo.indexing.headings import Entry
-from kimi_code.repo.indexing.visibility import Declaration, is_exported
+from kimi_code.repo.indexing.visibility import is_exported
 from kimi_code.repo.symbols import Symbol
 
 _MOST = 400  # symbols of a file
@@ -40,7 +40,7 @@ def salvage(language: str, content: bytes, start: int, end: int) -> list[Symbol]
             it.end_line + above,
             it.start_byte + begin,
             it.end_byte + begin,
-            is_exported(language, Declaration(it.name, it.kind, it.signature, "", "", "export " in it.signature)),
+            is_exported(language, it.name, it.signature, "", "", exports="export " in it.signature),
         )
         for it in _outline(plain_lines.definitions, content[begin:end])
     ]

@@ -1,73 +1,133 @@
-"""What Python's query captures, found by the statements of a tree without errors.
+"""Python's definitions and imports, found by the statements of a tree without errors.
 
-Definitions and imports stand in blocks: four fifths of the nodes are parts of expressions, which need no visit.
+They stand in blocks: four fifths of the nodes are parts of expressions, which need no visit.
 """
 
+from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from kimi_code.repo.syntax import Span
+from kimi_code.repo.indexing.blocks import Block
+from kimi_code.repo.syntax import Span, kind_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kimi_code.repo.syntax import Node
 
-_CAPTURED = {
-    "class_definition": "class",
-    "function_definition": "function",
-    "decorated_definition": "wrapper",
-    "import_statement": "import",
-    "import_from_statement": "import",
-}
-_HOLDING = frozenset(
-    {
-        "class_definition", "function_definition", "decorated_definition", "block", "if_statement", "elif_clause",
-        "else_clause", "for_statement", "while_statement", "try_statement", "except_clause", "finally_clause",
-        "with_statement", "match_statement", "case_clause",
-    }
-)  # fmt: skip
-_SOFT = frozenset(
-    {"match_statement", "case_clause", "type_alias_statement"}
-)  # they begin with a word that may be a name
+_HOLDING = (
+    *("block", "if_statement", "elif_clause", "else_clause", "for_statement", "while_statement", "try_statement"),
+    *("except_clause", "finally_clause", "with_statement", "match_statement", "case_clause"),
+)
+_KINDS = (
+    *("expression_statement", "function_definition", "class_definition", "decorated_definition", "import_statement"),
+    *("import_from_statement", "type_alias_statement", *_HOLDING),
+)
+_SOFT = frozenset({"match_statement", "case_clause", "type_alias_statement"})  # they begin with what may be a name
 _NO_CODE = frozenset({"string_start", "string_content", "string_end", "type_conversion", "comment"})
+_BY_START = attrgetter("start")
+
+# Where values are definitions: at the top, in a class, in a block right in the top's `if`, `else` or `try`.
+_NOWHERE, _BLOCK, _BRANCH, _IF, _TOP = range(5)
+_INSIDE = {
+    (_TOP, "if_statement"): _IF,
+    (_TOP, "try_statement"): _BRANCH,
+    (_IF, "else_clause"): _BRANCH,
+    (_IF, "block"): _BLOCK,
+    (_BRANCH, "block"): _BLOCK,
+}
 
 
-def find_statements(root: "Node") -> "dict[str, list[Node]]":
-    """The captures of `queries/python.scm` but for strings and comments, those of a name in no order."""
-    found: dict[str, list[Node]] = {}
-    left: list[tuple[Node, bool]] = [(root, False)]
+def find_statements(root: "Node") -> "tuple[list[Block], dict[str, list[Node]]]":
+    """The definitions in their order, and in none what `queries/python.scm` captures as import and as opaque.
+
+    Strings and comments are not among these.
+    """
+    kinds, without_values = _kinds()
+    blocks: list[Block] = []
+    imports: list[Node] = []
+    opaque: list[Node] = []
+    left: list[tuple[Sequence[Node], Block | None, int]] = [(root.named_children, None, _TOP)]
     while left:
-        holder, is_class_body = left.pop()
-        is_class = holder.type == "class_definition"
-        for node in holder.named_children:
-            kind = node.type
-            if kind == "expression_statement":
-                if is_class_body:
-                    _add_value(node, found)
+        nodes, parent, place = left.pop()
+        wanted = kinds if place in (_BLOCK, _TOP) else without_values
+        for node in nodes:
+            if (number := node.kind_id) not in wanted:
                 continue
-            if kind in _CAPTURED:
-                found.setdefault(_CAPTURED[kind], []).append(node)
-            elif kind in _SOFT:
-                found.setdefault("opaque", []).append(node.children[0])
-                if kind == "type_alias_statement":
-                    _add_alias(node, found)
-            if kind in _HOLDING:
-                left.append((node, is_class and kind == "block"))
-    return found
+            match kinds[number]:
+                case "expression_statement":
+                    _add_value(node, parent, blocks, listed=place == _TOP)
+                case "function_definition" | "class_definition":
+                    left.append(_added(node, node, parent, blocks))
+                case "decorated_definition":
+                    if (definition := node.child_by_field_name("definition")) is not None:
+                        left.append(_added(definition, node, parent, blocks))
+                case "import_from_statement" | "import_statement":
+                    imports.append(node)
+                case kind:
+                    if kind in _SOFT:
+                        opaque.append(node.children[0])
+                    if kind == "type_alias_statement":
+                        _add_alias(node, parent, blocks)
+                    else:
+                        inside = _INSIDE.get((place, kind), _NOWHERE) if place else _NOWHERE
+                        left.append((node.named_children, parent, inside))
+    blocks.sort(key=_BY_START)
+    return blocks, {"import": imports, "opaque": opaque}
 
 
-def _add_value(statement: "Node", found: "dict[str, list[Node]]") -> None:
-    for node in statement.named_children:
-        if node.type == "assignment" and (name := node.child_by_field_name("left")) and name.type == "identifier":
-            found.setdefault("variable", []).append(node)
-            found.setdefault("name", []).append(name)
+@cache
+def _kinds() -> tuple[dict[int, str], frozenset[int]]:
+    """The kinds of statements by their numbers, which need no text for each node, and the numbers of all but values."""
+    kinds = kind_numbers("python", _KINDS)
+    return kinds, frozenset(number for number, kind in kinds.items() if kind != "expression_statement")
 
 
-def _add_alias(statement: "Node", found: "dict[str, list[Node]]") -> None:
+def _added(
+    node: "Node", outer: "Node", parent: Block | None, blocks: list[Block]
+) -> "tuple[Sequence[Node], Block | None, int]":
+    """Add a class or function, which `outer` decorates; returns what is left to look at."""
+    name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+    if name is None or body is None:
+        return (), None, _NOWHERE
+    tag, inside = ("class", _BLOCK) if node.type == "class_definition" else ("function", _NOWHERE)
+    block = _block(tag, node, parent, [name])
+    block.first, block.body = outer.start_byte, body.start_byte
+    blocks.append(block)
+    return body.named_children, block, inside
+
+
+def _add_value(statement: "Node", parent: Block | None, blocks: list[Block], *, listed: bool) -> None:
+    """Add what is assigned: a name, at the top also those of a list."""
+    assignment = statement.named_children[0]
+    name = assignment.child_by_field_name("left") if assignment.type == "assignment" else None
+    if name is None:
+        return
+    if name.type == "identifier":
+        names = [name]
+    elif listed and name.type == "pattern_list":
+        names = [node for node in name.named_children if node.type == "identifier"]
+    else:
+        return
+    if names:
+        blocks.append(_block("variable", assignment, parent, names))
+
+
+def _add_alias(statement: "Node", parent: Block | None, blocks: list[Block]) -> None:
     aliased = statement.child_by_field_name("left")
-    for node in aliased.named_children if aliased is not None else ():
-        for name in node.named_children if node.type == "generic_type" else (node,):
-            if name.type == "identifier":
-                found.setdefault("type", []).append(statement)
-                found.setdefault("name", []).append(name)
+    names = [
+        name
+        for node in (aliased.named_children if aliased is not None else ())
+        for name in (node.named_children if node.type == "generic_type" else (node,))
+        if name.type == "identifier"
+    ]
+    if names:
+        blocks.append(_block("type", statement, parent, names))
+
+
+def _block(tag: str, node: "Node", parent: Block | None, names: "list[Node]") -> Block:
+    start = node.start_byte
+    return Block(tag, node, start, node.end_byte, parent, start, False, "", names)
 
 
 def opaque_of(string: "Node", content: bytes | bytearray) -> list[Span]:

@@ -2,70 +2,65 @@
 
 import re
 
-from kimi_code.repo.symbols import Kind
-from kimi_code.values import frozen
-
+_CODE = frozenset({"function", "method", "macro"})  # what stands in it is nobody else's
 _WORD = re.compile(r"[A-Za-z]+")
 
 
-@frozen
-class Declaration:
-    """What the rules look at: `within` is the kind of its parent, `access` a section's, `exports` an export's word."""
+def is_exported(language: str, name: str, signature: str, within: str, access: str, *, exports: bool) -> bool:
+    """The rule of `language` for a definition whose parents are exported themselves.
 
-    name: str
-    kind: Kind
-    signature: str
-    within: str
-    access: str
-    exports: bool
-
-    def words(self) -> set[str]:
-        """Those before the name: modifiers, among others."""
-        return set(_WORD.findall(self.signature.partition(self.name)[0]))
-
-
-def is_exported(language: str, it: Declaration) -> bool:
-    """The rule of `language` for a definition whose parents are exported themselves."""
-    if it.within in ("function", "method", "macro"):
+    `within` is the kind of its parent, `access` what its section says, `exports` that an export's word stands there.
+    """
+    if within in _CODE:
         return False
     match language:
         case "python":
-            return not it.name.startswith("_") or (it.name.startswith("__") and it.name.endswith("__"))
+            return not name.startswith("_") or (name.startswith("__") and name.endswith("__"))
         case "javascript" | "typescript" | "tsx":
-            if it.within:
-                return it.exports or not (it.name.startswith("#") or it.words() & {"private", "protected"})
-            return it.exports
+            if within:
+                return exports or not (name.startswith("#") or _words(name, signature) & {"private", "protected"})
+            return exports
         case "go":
-            return it.name[:1].isupper()
+            return name[:1].isupper()
         case "rust":
-            return "pub" in it.words() or it.within in ("trait", "enum") or (it.within == "scope" and it.access != "")
+            return (
+                "pub" in _words(name, signature) or within in ("trait", "enum") or (within == "scope" and access != "")
+            )
         case "java":
-            return bool(it.words() & {"public", "protected"}) or it.within in ("interface", "enum")
+            return bool(_words(name, signature) & {"public", "protected"}) or within in ("interface", "enum")
         case "csharp":
-            if it.within in ("", "module"):
-                return not it.words() & {"private", "file"}
-            return bool(it.words() & {"public", "protected", "internal"}) or it.within in ("interface", "enum")
+            if within in ("", "module"):
+                return not _words(name, signature) & {"private", "file"}
+            return bool(_words(name, signature) & {"public", "protected", "internal"}) or within in (
+                "interface",
+                "enum",
+            )
         case "kotlin" | "scala":
-            return "private" not in it.words()
+            return "private" not in _words(name, signature)
         case "php":
-            return it.within != "scope" and not it.words() & {"private", "protected"}
+            return within != "scope" and not _words(name, signature) & {"private", "protected"}
         case "swift":
-            return not it.words() & {"private", "fileprivate"}
+            return not _words(name, signature) & {"private", "fileprivate"}
         case "c":
-            return "static" not in it.words()
+            return "static" not in _words(name, signature)
         case "cpp":
-            if it.within in ("class", "struct"):
-                return not it.access.startswith(("private", "protected"))
-            return "static" not in it.words()
+            if within in ("class", "struct"):
+                return not access.startswith(("private", "protected"))
+            return "static" not in _words(name, signature)
         case "ruby":
-            return it.access not in ("private", "protected")
+            return access not in ("private", "protected")
         case "lua":
-            return "local" not in it.words()
+            return "local" not in _words(name, signature)
         case "elixir":
-            return not it.signature.startswith(("defp ", "defmacrop "))
+            return not signature.startswith(("defp ", "defmacrop "))
         case "dart":
-            return not it.name.startswith("_")
+            return not name.startswith("_")
         case "zig":
-            return "pub" in it.words() or it.within == "enum"
+            return "pub" in _words(name, signature) or within == "enum"
         case _:
             return True
+
+
+def _words(name: str, signature: str) -> set[str]:
+    """Those before the name: modifiers, among others."""
+    return set(_WORD.findall(signature.partition(name)[0]))
