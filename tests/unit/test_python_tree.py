@@ -5,6 +5,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from kimi_code.repo.indexing.analysis import analyse_file
 from kimi_code.repo.indexing.blocks import nest
 from kimi_code.repo.indexing.definitions import read_definitions
@@ -147,6 +149,21 @@ def test_uses_stand_between_literals_and_in_the_braces_of_formatted_strings() ->
     assert found["Start"] == (2,) and found["Fifteen"] == (10,) and found["sixteen"] == (11,)
     assert {"Width", "Nine", "Ten", "Thirteen", "Nineteen", "Twenty", "seventeen", "eighteen"} <= found.keys()
     assert not {"Comment", "Docs", "post", "quote", "over", "here", "start", "key", "quotes"} & found.keys()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r"""x = "" + One + '' + "\"" + Two + '\\' + Three + "\'" """,
+        r"""x = """ + '"' * 6 + r""" + One + '''a\'''' + Two""",
+        """x = ""f"{One}"'' f'' rf"{Two!r}"''"#" + Three # Four""",
+        """x = [1, f"{One}" . Two, 1. .Three, fr'{Four["#"]}'"f" 'r']""",
+    ],
+)
+def test_quotes_next_to_quotes_and_escapes_hide_no_name(line: str) -> None:
+    found = uses_of(line.encode() + b"\nLast", scanned=True)
+    assert found == uses_of(line.encode() + b"\nLast", scanned=False)
+    assert {"One", "Two", "Last"} <= found.keys()
 
 
 def test_real_files_give_the_same_either_way() -> None:
