@@ -84,3 +84,7 @@ def test_words_that_are_keywords_in_one_place_are_names_in_another() -> None:
 
 def test_names_beyond_ascii_are_whole() -> None:
     assert uses("from x import größe\na.länge = größe\n") == {"größe": (1, 2), "länge": (2,)}
+
+
+def test_a_character_that_no_code_has_parts_two_names() -> None:
+    assert uses("from a import left, right\nleft?right\n") == {"left": (1, 2), "right": (1, 2)}

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _KEYWORDS = frozenset(("__future__", *kwlist))
 # All that is in no token becomes a blank. Quotes stay, so that the letters before a string are told from names.
-_IN_TOKENS = frozenset(b"\n._?\"'") | {byte for byte in range(256) if byte >= 128 or chr(byte).isalnum()}
+_IN_TOKENS = frozenset(b"\n._\1\"'") | {byte for byte in range(256) if byte >= 128 or chr(byte).isalnum()}
 _BLANKS = bytes(byte if byte in _IN_TOKENS else 32 for byte in range(256))
 _HIDDEN = bytes(10 if byte == 10 else 32 for byte in range(256))
 _LINE_END = ";"  # in no other token
-_HASH, _LF, _FORMATTED = b"#\n?"  # the last stands for a formatted string
+_HASH, _LF, _FORMATTED = b"#\n\1"  # the last stands for a formatted string: no text has it
 # Strings and comments, where nothing is broken. A zero is put before each quote and hash: the search for one byte is
 # ten times as fast as that for any of three.
 _MARKED = ((b'"', b'\0"'), (b"'", b"\0'"), (b"#", b"\0#"))
