@@ -157,6 +157,10 @@ async def test_all_commands_are_a_list_older_prompts_too_and_each_of_the_small_o
         await screen.until(lambda: screen.main.session.standing.permission_mode == "plan")
         await screen.say("/theme contrast")
         await screen.until(lambda: screen.app.theme == "kimi-contrast")
+        await screen.pilot.press(*"/theme", "space", *"light")  # ansi-light would fit as well
+        await screen.until(lambda: screen.main.completions.fits("/theme light"))
+        await screen.pilot.press("enter")
+        await screen.until(lambda: screen.app.theme == "kimi-light")
         await screen.say("/copy")
         await screen.until(lambda: screen.app.clipboard == "The answer.")
         for command, words in (("/diff", "+ one"), ("/keys", "Next permission mode"), ("/help", "/rename")):

@@ -61,9 +61,9 @@ def commands(asked: Wanted, names: Sequence[tuple[str, str]]) -> list[Suggestion
 
 
 def arguments(asked: Wanted, values: Sequence[str]) -> list[Suggestion]:
-    """Values of a command's argument."""
+    """Values of a command's argument; one that is typed in full comes first, and so is not replaced by another."""
     ranked = best(asked.word, values) if asked.word else list(values)
-    return [Suggestion(value, "", asked.start) for value in ranked if value != asked.word]
+    return [Suggestion(value, "", asked.start) for value in ranked]
 
 
 def may_be_symbol(word: str) -> bool:
