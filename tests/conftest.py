@@ -49,6 +49,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.hookimpl(trylast=True)  # after that of hypothesis, which wants nothing of it done earlier
 def pytest_sessionstart(session: pytest.Session) -> None:
     """In a fresh checkout one worker compiles what all read later: they begin to import at different files."""
     worker: dict[str, Any] | None = getattr(session.config, "workerinput", None)
