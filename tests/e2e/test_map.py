@@ -117,6 +117,9 @@ async def test_the_map_is_about_the_prompt_and_without_what_may_not_be_read(lab:
 
 async def test_where_a_person_waits_anyway_the_map_may_come_a_moment_later(lab: Lab, tmp_path: Path) -> None:
     fill(lab.project)
+    index = Index(lab.project, tmp_path / "cache")
+    assert await index.wait(60)
+    await index.close()
 
     async def at_once() -> None:
         return
